@@ -1,0 +1,1 @@
+"""Serving: scores over HTTP and the command line. Imports `model`; only `cli` sees `training`."""

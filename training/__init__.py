@@ -1,0 +1,1 @@
+"""Learning: import, simulation, datasets, fitting. Imports `model`, never `service`."""
