@@ -1,0 +1,181 @@
+"""The command `redflare`: the one place where learning and serving meet.
+
+Commands are named here with their target and imported on use, so that `redflare --help` is
+quick and serving a score never loads what only training needs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+import click
+
+from model.errors import RedflareError
+
+DONE: Final = 0
+DONE_IN_PART: Final = 1  # rows were rejected, or deals refused; the rest is done
+UNUSABLE: Final = 2
+FAULT: Final = 70  # EX_SOFTWARE of sysexits.h: never mistaken for a part refused
+INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
+BROKEN_PIPE: Final = 141  # 128 + SIGPIPE
+
+EXIT_STATUS: Final = """\b
+Exit status:
+  0    done
+  1    done in part: rows were rejected or deals refused, and the output says which
+  2    the input cannot be used, and the message says why and what to do
+  70   a fault in Redflare itself, with its traceback
+  130  interrupted"""
+
+
+class Target(NamedTuple):
+    """Where a command lives and the line that lists it.
+
+    Parameters
+    ----------
+    place
+        ``module:attribute`` of the click command.
+    summary
+        One line for the list of commands.
+    """
+
+    place: str
+    summary: str
+
+
+COMMANDS: Final[dict[str, Target]] = {
+    "simulate": Target("training.cli:simulate", "Make up a company's deals, with their truth."),
+    "import": Target("training.cli:import_files", "Turn CRM exports into an event log."),
+    "train": Target("training.cli:train", "Learn an artifact from an event log."),
+    "score": Target("service.commands:score", "Say how probably deals are won by a date, and why."),
+    "explain": Target("service.commands:explain", "Lay one deal open: curve, drivers, facts."),
+    "serve": Target("service.commands:serve", "Answer score requests over HTTP."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group of commands that imports a command's module when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of a user's first day."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the named command, or answer None where there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].place.partition(":")
+        command = getattr(import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{COMMANDS[cmd_name].place} is no click command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments begin with, or name those that there are."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"command {args[0]!r}: expected one of {', '.join(COMMANDS)}.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from their summaries alone."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, target.summary) for name, target in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a reader that has gone away ends it quietly."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            drop_output()
+            return BROKEN_PIPE
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_STATUS
+)
+@click.version_option(package_name="redflare", message="redflare %(version)s")
+def cli() -> None:
+    """Which open deals are in danger, by when, and why.
+
+    Simulate a company or import your CRM's history, train on it, and score the open deals.
+    Each command says more with --help.
+    """
+
+
+def drop_output() -> None:
+    """Send what is still buffered for standard output nowhere.
+
+    Else the interpreter complains of the broken pipe when it flushes at exit.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `redflare` and answer its exit status.
+
+    A command answers its status, or nothing when all is done. What cannot be used is told in
+    one line on standard error, and only a fault of Redflare itself shows a traceback.
+
+    Parameters
+    ----------
+    arguments
+        What follows the word ``redflare``; by default the process's own arguments.
+
+    Returns
+    -------
+    int
+        The exit status, as in `EXIT_STATUS`.
+
+    Examples
+    --------
+    >>> main(["scor"])  # the reason goes to standard error
+    2
+    """
+    try:
+        status = cli.main(args=arguments, prog_name="redflare", standalone_mode=False)
+        sys.stdout.flush()
+    except RedflareError as error:
+        return refuse(str(error))
+    except click.ClickException as error:
+        error.show()
+        return UNUSABLE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        drop_output()
+        return BROKEN_PIPE
+    except OSError as error:
+        if error.filename is None:
+            return refuse(str(error))
+        return refuse(f"{error.filename}: {error.strerror}")
+    except Exception:  # noqa: BLE001 - the last resort, told apart from a refusal by its status
+        traceback.print_exc()
+        return FAULT
+    return status if isinstance(status, int) else DONE
+
+
+def refuse(reason: str) -> int:
+    """Say on standard error why the input cannot be used.
+
+    Examples
+    --------
+    >>> refuse("days 0: expected a number of days above 0")
+    2
+    """
+    click.echo(f"Error: {reason}", err=True)
+    return UNUSABLE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""What every test may use: the project's place, its files, and the command as users run it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).parents[1]
+BESIDE_PYTHON = Path(sys.executable).parent  # where the console script is installed
+
+# A slow machine is no failure; on a server the same examples every time, so that red means new.
+settings.register_profile("here", deadline=None, max_examples=50)
+settings.register_profile("server", settings.get_profile("here"), derandomize=True, print_blob=True)
+settings.load_profile("server" if "CI" in os.environ else "here")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder of the project."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def tracked() -> list[Path]:
+    """The files of the project as git knows them, new ones that it would add among them."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    ).stdout
+    paths = (ROOT / name for name in listed.decode().split("\0") if name)
+    return sorted(path for path in paths if path.is_file())
+
+
+@pytest.fixture(scope="session")
+def user_environment() -> dict[str, str]:
+    """The environment of somebody who has installed Redflare."""
+    return {**os.environ, "PATH": f"{BESIDE_PYTHON}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.fixture
+def redflare(
+    tmp_path: Path, user_environment: dict[str, str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command `redflare` in a folder of its own and answer what it printed."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [BESIDE_PYTHON / "redflare", *arguments],
+            cwd=tmp_path,
+            env=user_environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def loaded_by() -> Callable[[str], set[str]]:
+    """Name every module that a fresh interpreter has loaded after running some code."""
+
+    def modules(code: str) -> set[str]:
+        listing = "import sys; print('\\n'.join(sorted(sys.modules)), file=sys.__stderr__)"
+        ran = subprocess.run(
+            [sys.executable, "-c", f"{code}\n{listing}"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return set(ran.stderr.split())
+
+    return modules
