@@ -28,7 +28,10 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def tracked() -> list[Path]:
-    """The files of the project as git knows them, new ones that it would add among them."""
+    """The files of the project: those git has or would add; all there are in an unpacked copy."""
+    if not (ROOT / ".git").exists():
+        inside = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
+        return sorted(ROOT / path for path in inside if not path.parts[0].startswith("."))
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
