@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -152,7 +151,7 @@ def _check_rows(table: pa.Table, given: str) -> None:
             "run redflare import, which raises and counts them",
         )
     for name in ("number", "span"):
-        if not (pc.all(pc.is_finite(table[name]), skip_nulls=True).as_py() in (True, None)):
+        if pc.all(pc.is_finite(table[name])).as_py() is False:
             raise EventError(f"{given}, {name} NaN or infinite", "finite numbers", "leave it empty")
 
 
@@ -179,7 +178,7 @@ def write_events(table: pa.Table, path: Path | str) -> None:
         pq.write_table(table, part, row_group_size=ROW_GROUP_EVENTS, compression="zstd")
     else:
         pa_csv.write_csv(table, part)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def read_events(path: Path | str) -> pa.Table:
@@ -288,5 +287,5 @@ def _sorted_by_deal(path: Path) -> bool:
 
 def event_from_row(row: dict[str, Any]) -> Event:
     """One validated event from a row of the table, for instance ``table.to_pylist()[0]``."""
-    return Event(**{column: row.get(column) for column in COLUMNS})
-
+    values: dict[str, Any] = {column: row.get(column) for column in COLUMNS}
+    return Event(**values)
