@@ -8,7 +8,6 @@ A categorical feature's bin is its code.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -258,15 +257,3 @@ class Grid:
                [nan]])
         """
         return np.where(bins < self._bin_numbers, bins.astype(np.float64), np.nan)
-
-    def select(self, names: Iterable[str]) -> Grid:
-        """The grid of the named features alone, in the order given.
-
-        Examples
-        --------
-        >>> grid = Grid((GridFeature(name="amount"), GridFeature(name="deal_age_days")))
-        >>> grid.select(["deal_age_days"]).names
-        ('deal_age_days',)
-        """
-        by_name = dict(zip(self.names, self.features, strict=True))
-        return Grid(tuple(by_name[name] for name in names))

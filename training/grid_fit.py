@@ -157,7 +157,7 @@ def learning_options(grid: Grid) -> dict[str, NDArray[np.intp] | NDArray[np.bool
     -------
     dict
         ``monotonic_cst`` [F] and ``categorical_features`` (a mask [F], or None without any), to
-        be passed to ``HistGradientBoostingClassifier`` with `Grid.codes` as its input.
+        be passed to ``HistGradientBoostingClassifier`` with `learning_codes` as its input.
 
     Examples
     --------
@@ -168,3 +168,33 @@ def learning_options(grid: Grid) -> dict[str, NDArray[np.intp] | NDArray[np.bool
         "monotonic_cst": grid.directions,
         "categorical_features": grid.categorical if grid.categorical.any() else None,
     }
+
+
+def learning_codes(grid: Grid, bins: BinArray) -> FloatArray:
+    """`Grid.codes` of the rows of one fit, with every column that has no known value set to 0.
+
+    scikit-learn fails on a column that is missing throughout, as a rare feature is in some bag; a
+    constant one it leaves alone, and so do the tables.
+
+    Parameters
+    ----------
+    grid
+        The grid.
+    bins
+        Bins of the rows to fit on; [rows, F].
+
+    Returns
+    -------
+    FloatArray
+        Input for ``HistGradientBoostingClassifier.fit``; [rows, F].
+
+    Examples
+    --------
+    >>> grid = Grid((GridFeature(name="contacts", thresholds=(2.5,)), GridFeature(name="amount")))
+    >>> learning_codes(grid, np.array([[1, 1], [2, 1]], dtype=np.uint8))
+    array([[ 1.,  0.],
+           [nan,  0.]])
+    """
+    codes = grid.codes(bins)
+    codes[:, np.isnan(codes).all(axis=0)] = 0.0
+    return codes
