@@ -1,7 +1,8 @@
 """Boosted trees compiled to tables, exactly.
 
 A leaf is its value times the product of two indicators over bins (`training.leaves`), so an
-ensemble is a sum of one- and two-feature tables. The pair tables are then purified under the product of the marginals w_j, w_k:
+ensemble is a sum of one- and two-feature tables. The pair tables are then purified under the
+product of the marginals w_j, w_k:
 
     f_jk <- f_jk - r_j - r_k + m,   f_j <- f_j + r_j - m,   f_k <- f_k + r_k - m,   c <- c + m
 
