@@ -165,7 +165,10 @@ class Chain:
         return after
 
     def restart(self, count: int) -> Floats:
-        """Distribution over the open states of a deal that was just opened again."""
+        """Distribution over the open states of deals just opened again, [open states, count].
+
+        The edges from lost to live states are of one group, so its speed cancels.
+        """
         first = np.zeros((self.open_states, count))
         targets, base, _ = self._exits[self.lost]
         for target, rate in zip(targets, base, strict=True):

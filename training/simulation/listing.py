@@ -127,11 +127,11 @@ def _list_log(listing: Listing, world: World, lived: Unfolding) -> None:
     order = np.argsort(log.channel[known_in_time], kind="stable")
     order = np.flatnonzero(known_in_time)[order]
     ends = np.searchsorted(log.channel[order], np.arange(len(world.channels) + 1))
-    slot_hours = 10.0 / len(world.channels)
+    at = _times(listing, lived)
     for c, channel in enumerate(world.channels):
         mine = order[ends[c] : ends[c + 1]]
         row, value = log.row[mine], log.value[mine]
-        occurred = log.day[mine] * DAY_US + listing.hours(mine.size, 8 + c * slot_hours, slot_hours)
+        occurred = at[mine]
         known = occurred
         if channel.late:
             at_once = log.known_day[mine] == log.day[mine]
@@ -150,6 +150,15 @@ def _list_log(listing: Listing, world: World, lived: Unfolding) -> None:
         if channel.writes == "answered":
             back_at = occurred + listing.hours(mine.size, 0.01, 0.08)
             listing.add("auto_reply_received", row, back_at, back_at, **columns)
+
+
+def _times(listing: Listing, lived: Unfolding) -> Ints:
+    """When each event of the log happened: at random in office hours, in the order of channels."""
+    log = lived.log
+    at = log.day * DAY_US + listing.hours(lived.events, 8.0, 10.0)
+    times = np.empty_like(at)
+    times[np.lexsort((log.channel, log.day, log.row))] = at[np.lexsort((at, log.row))]
+    return times
 
 
 def _columns_of(

@@ -45,9 +45,13 @@ class Channel:
     rule
         How the record bears on it, and what it does to the record.
     writes
-        How the event's value is shown: a key of `training.simulation.listing.WRITERS`.
+        How the event's value is shown (`training.simulation.listing`): ``nothing``, ``number``,
+        ``span``, ``date``, ``stage``, ``category``, ``owner``, ``competitor``, ``next_step``,
+        ``yes`` (the text), ``reply`` and ``message`` (a contact, in a thread) or ``answered`` (a
+        message and the auto-reply to it).
     count, late
-        Whether several a day can be, and whether it is logged late.
+        Whether several a day can be, and whether it is logged late; what is late is a count and
+        leaves the record alone.
     mail
         Whether it comes from the mail feed.
     """

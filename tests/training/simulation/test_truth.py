@@ -8,6 +8,7 @@ import pytest
 
 from model.event_table import TIME
 from training.simulate import WORLDS, simulate
+from training.simulation.rules import Rule
 from training.simulation.truth import HORIZON_DAYS, P_OBSERVABLE_ERROR, TRUTH_SCHEMA
 
 
@@ -121,3 +122,27 @@ def test_the_truth_says_its_own_error() -> None:
     assert truth.schema.field("as_of").type == TIME
     assert truth.schema.equals(TRUTH_SCHEMA, check_metadata=True)
     assert float(truth.schema.metadata[b"p_observable_error"]) == P_OBSERVABLE_ERROR
+
+
+@pytest.mark.parametrize("number", sorted(WORLDS))
+def test_a_world_keeps_what_the_filter_relies_on(number: int) -> None:
+    world = WORLDS[number]()
+    assert world.base.shape == (len(world.channels), world.chain.open_states)
+    assert (world.base >= 0.0).all()
+    for channel in world.channels:
+        assert channel.count or not channel.late
+        if channel.late:  # a record of what is logged late would not be known in time
+            assert type(channel.rule).apply is Rule.apply
+            assert type(channel.rule).factor is Rule.factor
+    again = [edge for edge in world.chain.edges if edge.origin == "lost" and edge.target != "gone"]
+    assert len({edge.group for edge in again}) == 1
+    known = world.lag_known
+    np.testing.assert_allclose(known[:, -1], 1.0)
+    assert (np.diff(known, axis=1) > 0).all()
+
+
+@pytest.mark.parametrize("number", sorted(WORLDS))
+def test_no_event_names_a_hidden_state(number: int) -> None:
+    events = simulate(300, seed=13, world=number, truth=False).events
+    shown = set(events["name"].unique().to_pylist()) | set(events["text"].unique().to_pylist())
+    assert not shown & set(WORLDS[number]().chain.live)
