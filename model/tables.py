@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from model.errors import ArtifactError
 from model.grid import BinArray, Grid
 from model.hazard import FloatArray
+from model.layout import lay_out
 from model.lookup import IndexArray, Lookup
 
 
@@ -137,14 +138,15 @@ class Tables:
             return f"groups of shapes {self.left_groups.shape} and {self.right_groups.shape}"
         if not (_are_groups(self.left_groups) and _are_groups(self.right_groups)):
             return "groups that do not rise from 0 by single steps"
-        if self.values.shape != (int(self._block_sizes.sum()),):
-            return f"{self.values.size} pair values where {int(self._block_sizes.sum())} belong"
+        if self.values.shape != (int(self.block_sizes.sum()),):
+            return f"{self.values.size} pair values where {int(self.block_sizes.sum())} belong"
         if not all(np.isfinite(a).all() for a in (self.intercepts, self.mains, self.values)):
             return "values that are not finite"
         return ""
 
     @cached_property
-    def _block_sizes(self) -> IndexArray:
+    def block_sizes(self) -> IndexArray:
+        """How many values each block holds; [bags, B, P]."""
         rows = self.left_groups[..., -1].astype(np.intp) + 1
         return np.asarray(rows * (self.right_groups[..., -1].astype(np.intp) + 1))
 
@@ -192,7 +194,7 @@ class Tables:
                 f"one of {self.edges}",
                 "fit the calibration for these tables",
             )
-        per_edge = self._block_sizes.sum(axis=-1)
+        per_edge = self.block_sizes.sum(axis=-1)
         return replace(
             self,
             intercepts=calibration.intercepts + slopes * self.intercepts,
@@ -263,52 +265,11 @@ class Tables:
 
     @cached_property
     def _mean(self) -> Lookup:
-        return self._lookup([np.arange(self.bags)])
+        return lay_out(self, [np.arange(self.bags)])
 
     @cached_property
     def _each(self) -> Lookup:
-        return self._lookup([np.array([bag]) for bag in range(self.bags)])
-
-    def _lookup(self, ensembles: list[IndexArray]) -> Lookup:
-        # An ensemble is the mean of some bags, on the coarse bins that any of them tells apart.
-        features, width, pairs = len(self.bins), self.mains.shape[-1], len(self.pairs)
-        sizes = self._block_sizes
-        starts = (sizes.reshape(-1).cumsum() - sizes.reshape(-1)).reshape(sizes.shape)
-        cells = [self.mains[bags].mean(axis=0).transpose(1, 2, 0) for bags in ensembles]
-        cells = [effect.reshape(-1, self.edges) for effect in cells]
-        mains = np.arange(len(ensembles) * features).reshape(-1, features) * width
-        place = len(ensembles) * features * width
-        left = np.empty((len(ensembles), pairs, width), dtype=np.intp)
-        right = np.empty_like(left)
-        for ensemble, bags in enumerate(ensembles):
-            for pair in range(pairs):
-                rows, row_of = _union(self.left_groups[bags, :, pair])
-                columns, column_of = _union(self.right_groups[bags, :, pair])
-                strides = self.right_groups[bags, :, pair, -1].astype(np.intp) + 1
-                at = starts[bags, :, pair][..., None] + rows * strides[..., None]
-                block = self.values.take(at[..., :, None] + columns[..., None, :])
-                half = 0.5 * block.mean(axis=0)
-                cells.append(half.transpose(1, 2, 0).reshape(-1, self.edges))
-                left[ensemble, pair] = place + row_of * columns.shape[-1]
-                right[ensemble, pair] = column_of
-                place += len(cells[-1])
-        return Lookup(
-            intercepts=np.stack([self.intercepts[bags].mean(axis=0) for bags in ensembles]),
-            cells=np.ascontiguousarray(np.concatenate(cells)),  # else every gather would copy it
-            mains=mains,
-            pairs=self.pairs,
-            left=left,
-            right=right,
-        )
-
-
-def _union(groups: NDArray[np.uint8]) -> tuple[IndexArray, IndexArray]:
-    # groups [bags, B, W] -> the group in each of them of every union group [bags, B, union], and
-    # the union group of every bin [W].
-    changes = (groups[..., 1:] != groups[..., :-1]).any(axis=(0, 1))
-    firsts = np.concatenate([[0], np.flatnonzero(changes) + 1])
-    union = np.concatenate([[0], changes.cumsum()])
-    return groups[..., firsts].astype(np.intp), union
+        return lay_out(self, [np.array([bag]) for bag in range(self.bags)])
 
 
 def _are_groups(groups: NDArray[np.uint8]) -> bool:
