@@ -1,0 +1,104 @@
+"""Where the horizon edges and the snapshots fall, when nobody says: the data's own time to win."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from model.errors import TrainingDataError
+from model.events import DAY_US
+from model.hazard import check_edges
+from model.history import Floats, History, Ints
+from training.dataset import NEVER, Dataset, open_span, win_times
+
+QUANTILES: Final = (0.1, 0.25, 0.45, 0.65, 0.85, 0.97)  # of the days from a snapshot to its win
+APART: Final = 0.3  # a default edge this near an asked one, relatively, gives way to it
+FEWEST_WINS: Final = 30  # winning deals that an edge of its own needs
+SNAPSHOTS_A_DEAL: Final = 8.0  # in the median time to win
+SHORTEST_SPACING_DAYS: Final = 0.5
+LONGEST_SPACING_DAYS: Final = 7.0
+LONGEST_SHARE: Final = 0.6  # of the time on record that the last edge may take
+
+
+def default_spacing_days(history: History, known_before: int) -> float:
+    """Days between regular snapshots: an eighth of the median time to win, at most a week.
+
+    Parameters
+    ----------
+    history
+        All deals.
+    known_before
+        K, microseconds since 1970 UTC.
+    """
+    win = win_times(history, known_before)
+    opened, _ = open_span(history, known_before)
+    won = (win != NEVER) & (opened != NEVER)
+    if not won.any():
+        return LONGEST_SPACING_DAYS
+    median = float(np.median((win[won] - opened[won]) / DAY_US))
+    return float(np.clip(median / SNAPSHOTS_A_DEAL, SHORTEST_SPACING_DAYS, LONGEST_SPACING_DAYS))
+
+
+def choose_edges(data: Dataset, within_days: Sequence[float] = ()) -> Floats:
+    """Edges from quantiles of the time to win, kept only where enough wins fall.
+
+    Parameters
+    ----------
+    data
+        The snapshots.
+    within_days
+        Days asked for at training: each becomes an edge.
+
+    Returns
+    -------
+    ndarray
+        Days, from 0. Shape (B + 1,).
+
+    Raises
+    ------
+    TrainingDataError
+        If no deal was won, or a day asked for lies past what the record can tell.
+    """
+    asked = sorted({float(day) for day in within_days})
+    days = data.days_to_win()
+    won = np.isfinite(days) & (days > 0)
+    record_days = (data.countable_until - int(data.as_of.min())) / DAY_US
+    furthest = record_days * LONGEST_SHARE
+    if asked and asked[-1] >= record_days:
+        raise TrainingDataError(
+            f"an edge at {asked[-1]:g} days",
+            f"less than the {record_days:.0f} days on record",
+            "ask for fewer days, or bring an older record",
+        )
+    own = np.quantile(days[won], QUANTILES) if won.any() else np.empty(0)
+    rounded = {float(max(1.0, np.round(day))) for day in own if day <= furthest}
+    kept = {day for day in rounded if all(abs(day - a) > APART * a for a in asked)}
+    edges = [0.0, *sorted(kept | set(asked))]
+    edges = _with_enough_wins(data, edges, set(asked))
+    if len(edges) < 2:
+        raise TrainingDataError(
+            f"{won.sum()} snapshots of won deals, the record {record_days:.0f} days long",
+            f"an interval that {FEWEST_WINS} won deals fall into",
+            "bring more closed deals, or set --edges",
+        )
+    return check_edges(edges)
+
+
+def _with_enough_wins(data: Dataset, edges: list[float], asked: set[float]) -> list[float]:
+    """Merge each edge that too few winning deals fall before into the next one."""
+    kept = [0.0]
+    for position, edge in enumerate(edges[1:], start=1):
+        pair = np.array([kept[-1], edge])
+        wins = data.won(pair)[:, 0] & data.countable(pair)[:, 0]
+        if edge in asked or _deals(data.deal[wins]) >= FEWEST_WINS:
+            kept.append(edge)
+        elif position == len(edges) - 1 and len(kept) > 1 and kept[-1] not in asked:
+            kept.pop()
+            kept.append(edge)
+    return kept
+
+
+def _deals(deal: Ints) -> int:
+    return len(np.unique(deal))

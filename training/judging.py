@@ -1,0 +1,216 @@
+"""Choices are made on deals that the candidates did not learn from, and on later time.
+
+Deals are divided by hash into fitting and judging. Judging rows have ``t >= split``, fitting rows
+``t + e_b <= split``; deals older than the split occur in both groups, so that late ages are judged
+too. Where the record is too short for that (fewer than `FEWEST_FITTING_DEALS` deals before the
+split, or less than twice the furthest edge), cross-fitting grouped by deal replaces it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.events import DAY_US
+from model.grid import BinArray, Grid
+from model.history import Floats, Ints
+from training.boosting import (
+    STAGE,
+    Settings,
+    bag_members,
+    fit_booster,
+    in_parallel,
+    log_odds_of_share,
+    problems,
+    staged_log_odds,
+    thin,
+)
+from training.dataset import Dataset
+
+FEWEST_FITTING_DEALS: Final = 300
+JUDGING_SHARE: Final = 0.35  # of the deals
+JUDGED_TIME: Final = 0.3  # of the time that rows at the last edge span
+FOLDS: Final = 4
+JUDGING_BAGS: Final = 4
+SMALLEST_LOSS_GAIN: Final = 1e-5  # a larger ensemble must win at least this much a row
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Division:
+    """Who learns and who judges: one round out of time, or several of cross-fitting.
+
+    Parameters
+    ----------
+    method
+        ``out of time`` or ``cross-fitting by deal``.
+    rounds
+        For each round the rows that may be fitted on at each edge, (R, B), and those judged, (R,).
+    """
+
+    method: str
+    split: int | None
+    rounds: list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Judgement:
+    """What the judging rows say of one setting.
+
+    Parameters
+    ----------
+    trees
+        The best number of trees of each edge. Shape (B,).
+    eta
+        Log-odds of the judged rows with them; NaN where not judged. Shape (R, B).
+    loss
+        Log-loss of each edge's question. Shape (B,).
+    total
+        Loss summed over the edges of a judged row: minus the log-likelihood of a row.
+    """
+
+    settings: Settings
+    trees: Ints
+    eta: Floats
+    loss: Floats
+    total: float
+
+
+def deal_share(deal_ids: list[str]) -> Floats:
+    """A number in [0, 1) for each deal from its id alone, the same on every machine."""
+    digests = (hashlib.blake2b(deal_id.encode(), digest_size=8).digest() for deal_id in deal_ids)
+    return np.array([int.from_bytes(d, "big") for d in digests]) / 2.0**64
+
+
+def divide(data: Dataset, edges: Floats) -> Division:
+    """Decide who learns and who judges.
+
+    Parameters
+    ----------
+    data
+        The snapshots.
+    edges
+        Days. Shape (B + 1,).
+    """
+    share = deal_share(data.deal_ids)[data.deal]
+    first = int(data.as_of.min())
+    last = data.countable_until - int(edges[-1] * DAY_US)
+    split = int(first + (1.0 - JUDGED_TIME) * (last - first))
+    ends = data.as_of[:, None] + (edges[1:] * DAY_US).astype(np.int64)
+    fitting = (share >= JUDGING_SHARE)[:, None] & (ends <= split)
+    judging = (share < JUDGING_SHARE) & (data.as_of >= split)
+    deals = len(np.unique(data.deal[fitting[:, -1]]))
+    long_enough = (split - first) / DAY_US >= 3.0 * edges[-1]
+    if long_enough and deals >= FEWEST_FITTING_DEALS:
+        return Division(method="out of time", split=split, rounds=[(fitting, judging)])
+    fold = (share * FOLDS).astype(np.int64)
+    every = np.ones((1, len(edges) - 1), dtype=bool)
+    rounds = [((fold != f)[:, None] & every, fold == f) for f in range(FOLDS)]
+    return Division(method="cross-fitting by deal", split=None, rounds=rounds)
+
+
+def judge(
+    data: Dataset,
+    grid: Grid,
+    bins: BinArray,
+    edges: Floats,
+    division: Division,
+    settings: Settings,
+    *,
+    seed: int,
+    jobs: int,
+    step: Callable[[], None] = lambda: None,
+) -> Judgement:
+    """Fit a setting on the fitting rows and choose its number of trees on the judging rows.
+
+    Parameters
+    ----------
+    bins
+        Bins of all rows. Shape (R, F).
+    step
+        Called after each ensemble, for progress.
+    """
+    edge_count = len(edges) - 1
+    stages = settings.trees // STAGE + 1
+    eta = np.full((stages, data.rows, edge_count), np.nan, dtype=np.float32)
+    calls = []
+    judged_rows = []
+    members = bag_members(len(data.deal_ids), JUDGING_BAGS, seed)
+    for number, (fitting, judging) in enumerate(division.rounds):
+        questions = problems(data, edges, fitting)
+        judged = np.flatnonzero(judging)
+        for b, question in enumerate(questions):
+            for bag in range(JUDGING_BAGS):
+                drawn = members[bag, data.deal[question.rows]]
+                calls.append(
+                    (
+                        grid,
+                        bins,
+                        question.rows[drawn],
+                        question.won[drawn],
+                        data.weight,
+                        settings,
+                        judged,
+                        seed + 1000 * number + 10 * b + bag,
+                    )
+                )
+                judged_rows.append((judged, b))
+    for (judged, b), staged in zip(judged_rows, in_parallel(_judge_one, calls, jobs), strict=True):
+        known = np.nan_to_num(eta[:, judged, b])
+        eta[:, judged, b] = known + staged / JUDGING_BAGS
+        step()
+    return _best(data, edges, settings, eta)
+
+
+def _judge_one(
+    grid: Grid,
+    bins: BinArray,
+    rows: Ints,
+    won: NDArray[np.bool_],
+    weight: Floats,
+    settings: Settings,
+    judged: Ints,
+    seed: int,
+) -> Floats:
+    kept = thin(np.arange(len(rows)), np.random.default_rng(seed))
+    rows, won = rows[kept], won[kept]
+    model = fit_booster(grid, bins[rows], won, weight[rows], settings, settings.trees, seed)
+    start = log_odds_of_share(won, weight[rows])
+    return staged_log_odds(model, grid.codes(bins[judged]), settings.trees, start)
+
+
+def log_losses(won: NDArray[np.bool_], eta: Floats) -> Floats:
+    """Log-loss of each answer in log-odds, ``log(1 + exp(-eta))`` for a win. Same shape."""
+    return np.asarray(np.logaddexp(0.0, np.where(won, -eta, eta)))
+
+
+def _best(data: Dataset, edges: Floats, settings: Settings, eta: Floats) -> Judgement:
+    everything = np.ones((data.rows, len(edges) - 1), dtype=bool)
+    trees, losses, chosen = [], [], np.full(eta.shape[1:], np.nan)
+    weight_of_rows = 0.0
+    total = 0.0
+    for b, question in enumerate(problems(data, edges, everything)):
+        judged = np.isfinite(eta[0, question.rows, b])
+        rows, won = question.rows[judged], question.won[judged]
+        weight = data.weight[rows]
+        by_stage = np.array(
+            [weight @ log_losses(won, eta[s, rows, b].astype(np.float64)) for s in range(len(eta))]
+        ) / max(weight.sum(), 1e-9)
+        # The smallest ensemble that is as good as the best: ties go to fewer trees.
+        stage = int(np.flatnonzero(by_stage <= by_stage.min() + SMALLEST_LOSS_GAIN)[0])
+        trees.append(stage * STAGE)
+        losses.append(by_stage[stage])
+        chosen[:, b] = eta[stage, :, b]
+        total += by_stage[stage] * weight.sum()
+        weight_of_rows = max(weight_of_rows, weight.sum())
+    return Judgement(
+        settings=settings,
+        trees=np.array(trees),
+        eta=chosen,
+        loss=np.array(losses),
+        total=float(total / max(weight_of_rows, 1e-9)),
+    )
