@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from model.errors import RedflareError
+from service.arguments import spread
 
 DONE: Final = 0
 DONE_IN_PART: Final = 1  # rows were rejected, or deals refused; the rest is done
@@ -142,7 +143,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     2
     """
     try:
-        status = cli.main(args=arguments, prog_name="redflare", standalone_mode=False)
+        given = spread(sys.argv[1:] if arguments is None else arguments)
+        status = cli.main(args=given, prog_name="redflare", standalone_mode=False)
         sys.stdout.flush()
     except RedflareError as error:
         return refuse(str(error))

@@ -1,1 +1,129 @@
-"""The commands that make up, read and learn from deals: simulate, import and train."""
+"""The commands `simulate` and `train`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from model.events import microseconds, parse_time
+
+
+@click.command()
+@click.option("--deals", type=click.IntRange(1), required=True, help="How many to open.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same company.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
+@click.option("--world", type=click.IntRange(1, 2), default=1, show_default=True, help="Its laws.")
+@click.option("--no-truth", is_flag=True, help="Leave out truth.parquet.")
+def simulate(deals: int, seed: int, out: Path, world: int, no_truth: bool) -> int:
+    """Make up a company: DIR/events.parquet, and DIR/truth.parquet with the exact probabilities."""
+    from training.simulate import simulate as make_up
+
+    with tqdm(total=deals, desc="simulating", unit=" deals", disable=None) as progress:
+
+        def done(number: int) -> None:
+            progress.update(number)
+
+        company = make_up(deals, seed, world, truth=not no_truth, progress=done)
+    for path in company.write(out):
+        click.echo(path)
+    return 0
+
+
+@click.command()
+@click.argument("events", type=click.Path(path_type=Path))
+@click.option("--known-before", required=True, help="Nothing known at or after this is used.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Artifact to write.")
+@click.option("--within", type=float, multiple=True, help="Days that will be asked for, several.")
+@click.option("--edges", type=float, multiple=True, help="Horizon edges in days, several.")
+@click.option("--spacing", type=click.FloatRange(0, min_open=True), help="Days between snapshots.")
+@click.option("--drop", multiple=True, help="A feature to leave out; may be repeated.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def train(
+    events: Path,
+    known_before: str,
+    out: Path,
+    within: tuple[float, ...],
+    edges: tuple[float, ...],
+    spacing: float | None,
+    drop: tuple[str, ...],
+    seed: int,
+    jobs: int,
+    as_json: bool,
+) -> int:
+    """Learn from the deals of EVENTS that closed, and write an artifact."""
+    from model.event_table import read_events
+    from training.fit import Options
+    from training.fit import train as learn
+
+    cutoff = microseconds(parse_time("--known-before", known_before))
+    artifact = learn(
+        read_events(events),
+        cutoff,
+        Options(
+            edges_days=edges or None,
+            within_days=within,
+            spacing_days=spacing,
+            drop=drop,
+            seed=seed,
+            jobs=jobs,
+        ),
+        progress=show_progress,
+    )
+    artifact.save(out)
+    report = {
+        "artifact": str(out),
+        "model_version": artifact.model_version,
+        "edges_days": artifact.edges.tolist(),
+        "features": len(artifact.grid),
+        **artifact.facts["training"],
+        "judged": artifact.facts["judged"],
+    }
+    if as_json:
+        json.dump(report, sys.stdout, allow_nan=False)
+        click.echo()
+    else:
+        click.echo(_report(report))
+    return 0
+
+
+def show_progress(stage: str, steps: int) -> Callable[[], None]:
+    """A bar on standard error, only on a terminal."""
+    progress = tqdm(total=steps, desc=stage, disable=None)
+
+    def step() -> None:
+        progress.update()
+        if progress.n >= steps:
+            progress.close()
+
+    return step
+
+
+def _report(report: dict[str, Any]) -> str:
+    lines = [
+        f"{report['model_version']} in {report['artifact']}",
+        (
+            f"{report['deals']} deals ({report['won']} won), {report['snapshots']} snapshots, "
+            f"{report['features']} features, edges {report['edges_days'][1:]} days"
+        ),
+        (
+            f"chosen {report['division']}: {report['settings']['interactions']}, "
+            f"trees {report['trees']}"
+        ),
+        "judged on deals it did not learn from:",
+        "    days    rows   won  log-loss    AUC  Brier    ECE",
+    ]
+    for row in report["judged"]:
+        auc = "   -  " if row["auc"] is None else f"{row['auc']:.4f}"
+        lines.append(
+            f"  {row['days']:6g} {row['rows']:7d} {row['won_share']:5.1%}    {row['log_loss']:.4f}"
+            f" {auc} {row['brier']:.4f} {row['ece']:.4f}"
+        )
+    return "\n".join(lines)

@@ -79,7 +79,7 @@ Progress = Callable[[str, int], Callable[[], None]]
 """Begins a stage of so many steps; what it returns is called after each step."""
 
 
-def no_progress(stage: str, steps: int) -> Callable[[], None]:
+def no_progress(_stage: str, _steps: int) -> Callable[[], None]:
     """Show nothing."""
     return lambda: None
 

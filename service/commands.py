@@ -1,0 +1,271 @@
+"""The commands `score` and `explain`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from model.errors import ScoreError
+from model.event_table import read_deal
+from model.events import from_microseconds, microseconds, parse_time
+from model.history import History
+from model.score import Score
+from service.batch import Question, load_scorer, read_feeds, read_points, score_file
+from service.tables import bar, points_text, text_table
+
+DEFAULT_RISKIEST: Final = 20
+
+EVENTS = click.argument("events", type=click.Path(path_type=Path))
+ARTIFACT = click.option(
+    "--artifact", required=True, type=click.Path(path_type=Path), help="What train wrote."
+)
+HINDSIGHT = click.option(
+    "--hindsight", is_flag=True, help="Allow an --as-of before the artifact's cut-off."
+)
+
+
+def parse_date(name: str, text: str) -> date:
+    """Read a calendar date.
+
+    Raises
+    ------
+    ScoreError
+        If it is no date.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ScoreError(f"{name} {text!r}", "a date", "write it as 2026-03-31") from error
+
+
+@click.command()
+@EVENTS
+@ARTIFACT
+@click.option("--as-of", help="Score what was known then: a date or time, UTC unless it says.")
+@click.option("--close-by", help="The date to be won by, inclusive: probability and drivers.")
+@click.option("--within", type=float, multiple=True, help="Days ahead, several: probabilities.")
+@click.option(
+    "--points",
+    type=click.Path(path_type=Path),
+    help="CSV or Parquet of deal_id, as_of: score these moments.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Write .csv or .parquet.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of scores.")
+@click.option("--riskiest", type=click.IntRange(1), help="Only so many, least probable first.")
+@HINDSIGHT
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
+def score(
+    events: Path,
+    artifact: Path,
+    as_of: str | None,
+    close_by: str | None,
+    within: tuple[float, ...],
+    points: Path | None,
+    out: Path | None,
+    as_json: bool,
+    riskiest: int | None,
+    hindsight: bool,
+    jobs: int,
+) -> int:
+    """Say how probably the open deals of EVENTS are won by a date, and why.
+
+    With --close-by: every open deal's probability and drivers, as a table on the terminal, or
+    into --out, or as --json. With --within 7 14 30: deal_id, as_of, days, probability.
+    """
+    _check_choices(as_of, close_by, within, points, out, as_json)
+    question = Question(
+        as_of=None if as_of is None else microseconds(parse_time("--as-of", as_of)),
+        points=None if points is None else read_points(points),
+        close_by=None if close_by is None else parse_date("--close-by", close_by),
+        within_days=within,
+        hindsight=hindsight,
+        as_scores=close_by is not None and (as_json or out is None),
+        most=None if as_json else 3,
+    )
+    scores: list[Score] = []
+    tables: list[pa.Table] = []
+    asked = answered = 0
+    with tqdm(desc="scoring", unit=" deals", disable=None) as progress:
+        for answer in score_file(events, artifact, question, jobs=jobs, step=progress.update):
+            scores.extend(answer.scores)
+            if answer.table is not None:
+                tables.append(answer.table)
+            asked += answer.asked
+            answered += answer.answered
+    wanted = asked if question.points is None else sum(map(len, question.points.values()))
+    if answered == 0:
+        raise ScoreError(
+            f"{wanted} deals asked for, none of them open as known then",
+            "an open deal",
+            "check --as-of, --points and the events",
+        )
+    if question.as_scores:
+        scores.sort(key=lambda score: score.probability)
+        shown = scores[:riskiest] if as_json else scores[: riskiest or DEFAULT_RISKIEST]
+        if as_json:
+            json.dump([score.to_json() for score in shown], sys.stdout, allow_nan=False)
+            click.echo()
+        else:
+            click.echo(_score_table(shown, len(scores)))
+    else:
+        _write(_riskiest(pa.concat_tables(tables), riskiest), out, as_json)
+    if question.points is not None and answered < wanted:
+        click.echo(
+            f"{wanted - answered} of {wanted} points are not scored: the deal is not in the "
+            "events, or was not open as known then.",
+            err=True,
+        )
+        return 1
+    return 0
+
+
+def _check_choices(
+    as_of: str | None,
+    close_by: str | None,
+    within: tuple[float, ...],
+    points: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    if (as_of is None) == (points is None):
+        raise ScoreError("--as-of and --points", "exactly one of them", "say when to score")
+    if (close_by is None) == (not within):
+        raise ScoreError(
+            "--close-by and --within", "exactly one of them", "say what date to answer for"
+        )
+    if out is not None and as_json:
+        raise ScoreError("--out and --json", "at most one of them", "choose one")
+    if out is not None and out.suffix not in (".csv", ".parquet"):
+        raise ScoreError(f"--out {out}", "a name ending in .csv or .parquet", "rename it")
+
+
+def _riskiest(table: pa.Table, riskiest: int | None) -> pa.Table:
+    if riskiest is None:
+        return table
+    return table.sort_by("probability").slice(0, riskiest)
+
+
+def _write(table: pa.Table, out: Path | None, as_json: bool) -> None:
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part = out.with_name(f".{out.name}.part")
+        if out.suffix == ".parquet":
+            pq.write_table(table, part)
+        else:
+            pa_csv.write_csv(_iso(table), part)
+        part.replace(out)
+    elif as_json:
+        rows = _iso(table).to_pylist()
+        json.dump(rows, sys.stdout, allow_nan=False)
+        click.echo()
+    else:
+        pa_csv.write_csv(_iso(table), sys.stdout.buffer)
+
+
+def _iso(table: pa.Table) -> pa.Table:
+    """Times as ISO 8601 text, which every reader of CSV and JSON understands."""
+    texts = [from_microseconds(t).isoformat() for t in table["as_of"].cast(pa.int64()).to_pylist()]
+    return table.set_column(table.column_names.index("as_of"), "as_of", pa.array(texts))
+
+
+def _score_table(shown: list[Score], of: int) -> str:
+    rows = [
+        (
+            score.deal_id,
+            f"{score.probability:.1%}",
+            "; ".join(f"{d.phrase} ({points_text(d.points)})" for d in score.drivers[:3]),
+        )
+        for score in shown
+    ]
+    first = shown[0]
+    title = (
+        f"The {len(shown)} least probable of {of} open deals as of {first.as_of[:10]}, "
+        f"to be won by {first.close_by or f'{first.days:g} days later'}. "
+        f"The average deal: {first.average_probability:.1%}. Points are percentage points.\n\n"
+    )
+    return title + text_table(("deal", "P(won)", "main drivers"), rows, right=(1,))
+
+
+@click.command()
+@EVENTS
+@click.argument("deal")
+@ARTIFACT
+@click.option("--as-of", required=True, help="Explain what was known then.")
+@click.option("--close-by", required=True, help="The date to be won by, inclusive.")
+@click.option("--drivers", "most", type=click.IntRange(1), default=12, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the score as JSON, all drivers.")
+@HINDSIGHT
+def explain(
+    events: Path,
+    deal: str,
+    artifact: Path,
+    as_of: str,
+    close_by: str,
+    most: int,
+    as_json: bool,
+    hindsight: bool,
+) -> int:
+    """Lay one DEAL of EVENTS open: the probability by date, what drives it, the facts."""
+    scorer = load_scorer(artifact)
+    now = parse_time("--as-of", as_of)
+    history = History.from_table(read_deal(events, deal))
+    result = scorer.score(
+        history,
+        now,
+        close_by=parse_date("--close-by", close_by),
+        feeds=read_feeds(events),
+        hindsight=hindsight,
+        most=None if as_json else most,
+    )
+    if as_json:
+        json.dump(result.to_json(), sys.stdout, allow_nan=False)
+        click.echo()
+    else:
+        click.echo(_explanation(result))
+    return 0
+
+
+def _explanation(score: Score) -> str:
+    lines = [
+        (
+            f"Deal {score.deal_id} as of {_day(score.as_of)}: {score.probability:.1%} to be won by "
+            f"{score.close_by} ({score.days:.0f} days)."
+        ),
+        "Hindsight: the model knows of closings after this moment.\n" if score.hindsight else "",
+        text_table(
+            ("won by", "days", "P(won)", ""),
+            [
+                (_day(p.by), f"{p.days:g}", f"{p.probability:.1%}", bar(p.probability))
+                for p in score.curve
+            ],
+            right=(1, 2),
+        ),
+        "",
+        text_table(
+            ("points", "driver"),
+            [
+                (f"{score.average_probability * 100:.1f}", "the average deal, by this date"),
+                *((points_text(d.points), d.phrase) for d in score.drivers),
+                (points_text(score.other_points), "everything else"),
+                (f"{score.probability * 100:.1f}", "this deal"),
+            ],
+            right=(0,),
+        ),
+        "",
+        f"Points are percentage points of probability and add up. Model {score.model_version}.",
+    ]
+    return "\n".join(lines)
+
+
+def _day(text: str) -> str:
+    time = datetime.fromisoformat(text).astimezone(UTC)
+    return time.date().isoformat() if time.time() == time.min.time() else f"{time:%Y-%m-%d %H:%M}"
