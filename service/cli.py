@@ -51,7 +51,7 @@ class Target(NamedTuple):
 
 COMMANDS: Final[dict[str, Target]] = {
     "simulate": Target("training.cli:simulate", "Make up a company's deals, with their truth."),
-    "import": Target("training.cli:import_files", "Turn CRM exports into an event log."),
+    "import": Target("training.import_command:import_files", "Turn CRM exports into an event log."),
     "train": Target("training.cli:train", "Learn an artifact from an event log."),
     "score": Target("service.commands:score", "Say how probably deals are won by a date, and why."),
     "explain": Target("service.commands:explain", "Lay one deal open: curve, drivers, facts."),

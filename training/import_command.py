@@ -1,0 +1,97 @@
+"""The command `import`: files and a mapping in, an event log and the rejected rows out."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+import click
+from tqdm import tqdm
+
+KEY_VARIABLE: Final = "REDFLARE_PERSON_KEY"
+KEY_BYTES: Final = 32
+DONE: Final = 0
+DONE_IN_PART: Final = 1
+
+
+@click.command("import")
+@click.argument("mapping")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Event log to add to.")
+@click.option(
+    "--rejects", type=click.Path(path_type=Path), help="Rejected rows; rejects.csv beside --out."
+)
+@click.option(
+    "--person-key-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help=f"Secret under which people are hashed; else {KEY_VARIABLE}, else a file beside --out.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def import_files(
+    mapping: str,
+    files: tuple[Path, ...],
+    out: Path,
+    rejects: Path | None,
+    person_key_file: Path | None,
+    as_json: bool,
+) -> int:
+    """Turn FILES into an event log, as MAPPING says what their columns mean.
+
+    MAPPING is a TOML file or the name of a ready mapping. The events are added to those that
+    --out holds; importing the same file again changes nothing. Rows that cannot be used are
+    listed with file, line, column, value and reason, and the rest is imported.
+
+    People are known by a keyed hash. The same key tells the same person everywhere; without
+    one, a random key is made once and kept beside --out, with the ending .person-key.
+    """
+    from training.importing import import_files as add_files
+    from training.importing import summary_lines
+    from training.mappings import load_mapping
+    from training.rejects import write_rejects
+
+    what = load_mapping(mapping)
+    size = sum(path.stat().st_size for path in files if path.is_file())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tqdm(
+        total=size, desc="importing", unit="B", unit_scale=True, disable=None, leave=False
+    ) as bar:
+        summary, rejected = add_files(
+            what,
+            files,
+            out,
+            person_key=lambda: person_key(out, person_key_file),
+            progress=bar.update,
+        )
+    place = rejects or out.with_name("rejects.csv")
+    if rejected or place.exists():
+        write_rejects(rejected, place)
+    if as_json:
+        click.echo(json.dumps(summary.as_json(), indent=2))
+    else:
+        click.echo("\n".join(summary_lines(summary, place)))
+    return DONE_IN_PART if rejected else DONE
+
+
+def person_key(out: Path, given: Path | None) -> bytes:
+    """The secret of the company: from a file, the environment, or made once beside `out`.
+
+    Parameters
+    ----------
+    out
+        The event log.
+    given
+        The file that the user names, if any.
+    """
+    if given is not None:
+        return given.read_bytes().strip()
+    if os.environ.get(KEY_VARIABLE):
+        return os.environ[KEY_VARIABLE].encode()
+    kept = out.with_suffix(".person-key")
+    if not kept.exists():
+        handle = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(KEY_BYTES) + "\n")
+    return kept.read_bytes().strip()
