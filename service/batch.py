@@ -226,7 +226,7 @@ def _driver_table(
     order = np.argsort(-np.abs(np.take_along_axis(points, strongest, axis=1)), axis=1)
     strongest = np.take_along_axis(strongest, order, axis=1)
     columns: dict[str, Any] = {
-        "deal_id": [history.deal_ids[index] for index in deal[rows].tolist()],
+        "deal_id": pa.array([history.deal_ids[i] for i in deal[rows].tolist()], pa.string()),
         "as_of": pa.array(as_of[rows]).cast(pa.timestamp("us", tz="UTC")),
         "close_by": pa.array([close_by] * len(rows), pa.date32()),
         "probability": scored.split.probability[rows],
@@ -236,12 +236,13 @@ def _driver_table(
         column = strongest[:, place]
         x = scored.x[rows, column]
         own = points[np.arange(len(rows)), column]
-        columns[f"driver_{place + 1}"] = [
+        phrases = [
             scorer.driver(j, v, p).phrase
             for j, v, p in zip(column.tolist(), x.tolist(), own.tolist(), strict=True)
         ]
+        columns[f"driver_{place + 1}"] = pa.array(phrases, pa.string())
         columns[f"points_{place + 1}"] = own
-    columns["model_version"] = [scorer.artifact.model_version] * len(rows)
+    columns["model_version"] = pa.array([scorer.artifact.model_version] * len(rows), pa.string())
     return pa.table(columns)
 
 

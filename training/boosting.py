@@ -53,10 +53,10 @@ class Settings:
     interactions: str = "pairwise"
     leaves: int = 4
     rows_a_leaf: int = 200
-    shrinkage: float = 0.05
+    shrinkage: float = 0.08
     ridge: float = 5.0
     features_a_split: float = 0.3
-    trees: int = 300
+    trees: int = 200
 
     def to_json(self) -> dict[str, Any]:
         """A form that JSON can hold."""

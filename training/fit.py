@@ -36,7 +36,7 @@ from training.compile import compile_tables
 from training.dataset import NEVER, Dataset, build_dataset, closing_lag, win_times
 from training.grid_fit import bin_weights, make_grid
 from training.horizons import choose_edges, default_spacing_days
-from training.judging import FOLDS, JUDGING_BAGS, Division, Judgement, divide, judge
+from training.judging import FOLDS, Division, Judgement, divide, judge
 from training.quality import quality_by_edge
 from training.vocabulary import learn_vocabulary
 
@@ -240,25 +240,30 @@ def candidates(rows: int) -> list[Settings]:
 def _choose(
     learning: Learning, division: Division, options: Options, progress: Progress
 ) -> Judgement:
+    """The best setting: tried on some rounds, judged on all."""
     tried = candidates(learning.data.rows // 2)
-    rounds = len(division.rounds)
-    steps = len(tried) * rounds * (len(learning.edges) - 1) * JUDGING_BAGS
-    step = progress("choosing", steps)
-    judgements = [
-        judge(
+    trial = division.trial()
+    fits = division.bags * (len(learning.edges) - 1)
+    trials = len(tried) * len(trial.rounds) if len(tried) > 1 else 0
+    step = progress("choosing", (trials + len(division.rounds)) * fits)
+
+    def judged(settings: Settings, rounds: Division) -> Judgement:
+        return judge(
             learning.data,
             learning.grid,
             learning.bins,
             learning.edges,
-            division,
+            rounds,
             settings,
             seed=options.seed,
             jobs=options.jobs,
             step=step,
         )
-        for settings in tried
-    ]
-    return min(judgements, key=lambda judgement: judgement.total)
+
+    if len(tried) == 1:
+        return judged(tried[0], division)
+    best = min((judged(settings, trial) for settings in tried), key=lambda j: j.total)
+    return judged(best.settings, division)
 
 
 def _fit_bags(learning: Learning, best: Judgement, options: Options, progress: Progress) -> Tables:

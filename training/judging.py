@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -36,7 +36,8 @@ FEWEST_FITTING_DEALS: Final = 300
 JUDGING_SHARE: Final = 0.35  # of the deals
 JUDGED_TIME: Final = 0.3  # of the time that rows at the last edge span
 FOLDS: Final = 4
-JUDGING_BAGS: Final = 4
+JUDGING_BAGS: Final = 4  # of the one round out of time; cross-fitting has rounds enough for half
+TRIAL_ROUNDS: Final = 2  # of cross-fitting, to decide among settings
 SMALLEST_LOSS_GAIN: Final = 1e-5  # a larger ensemble must win at least this much a row
 
 
@@ -55,6 +56,15 @@ class Division:
     method: str
     split: int | None
     rounds: list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]
+
+    @property
+    def bags(self) -> int:
+        """How many bags a round is judged by."""
+        return max(1, JUDGING_BAGS // min(len(self.rounds), 2))
+
+    def trial(self) -> Division:
+        """Fewer rounds, to decide among settings."""
+        return replace(self, rounds=self.rounds[:TRIAL_ROUNDS])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,12 +149,12 @@ def judge(
     eta = np.full((stages, data.rows, edge_count), np.nan, dtype=np.float32)
     calls = []
     judged_rows = []
-    members = bag_members(len(data.deal_ids), JUDGING_BAGS, seed)
+    members = bag_members(len(data.deal_ids), division.bags, seed)
     for number, (fitting, judging) in enumerate(division.rounds):
         questions = problems(data, edges, fitting)
         judged = np.flatnonzero(judging)
         for b, question in enumerate(questions):
-            for bag in range(JUDGING_BAGS):
+            for bag in range(division.bags):
                 drawn = members[bag, data.deal[question.rows]]
                 calls.append(
                     (
@@ -161,7 +171,7 @@ def judge(
                 judged_rows.append((judged, b))
     for (judged, b), staged in zip(judged_rows, in_parallel(_judge_one, calls, jobs), strict=True):
         known = np.nan_to_num(eta[:, judged, b])
-        eta[:, judged, b] = known + staged / JUDGING_BAGS
+        eta[:, judged, b] = known + staged / division.bags
         step()
     return _best(data, edges, settings, eta)
 
