@@ -7,30 +7,35 @@ own feed, which stands still once the feed has stopped for everyone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.events import DAY_US, KIND_CODES, KINDS
+from model.coverage import Coverage
+from model.events import DAY_US, KIND_CODES
 from model.feeds import Feeds
 from model.history import NONE, Floats, History, Ints
-from model.vocabulary import KIND_OF_ACTIVITY, KIND_OF_FIELD, Vocabulary
+from model.vocabulary import Vocabulary
 
 T = TypeVar("T")
 
 WINDOWS_DAYS: Final = (7, 14, 30, 60, 90)
+ALL_TIME: Final = len(WINDOWS_DAYS)  # the window after the last
 OPENED, WON, LOST, REOPENED = (
     KIND_CODES[kind] for kind in ("deal_opened", "deal_won", "deal_lost", "deal_reopened")
 )
-KIND_NAMES: Final = tuple(KINDS)
-_EDGES_US: Final = np.array([w * DAY_US for w in WINDOWS_DAYS], dtype=np.int64)
+_EDGES_US: Final = np.array([w * DAY_US for w in WINDOWS_DAYS], dtype=np.float64)
+_NO_ROWS: Final = np.empty(0, dtype=np.int64)
 
 
 class AsOf:
     """Deals as they were known at given times.
+
+    A *position* points at a visible row; -1 says that there is none. The columns of visible
+    rows end with one entry more, the missing value, so that the position -1 reads it.
 
     Parameters
     ----------
@@ -64,103 +69,150 @@ class AsOf:
         self.size = len(deal)
         self.row, self.snap = _visible_rows(history, deal, as_of)
         self.code = codes[self.row]
-        self._carries = _carries(history, vocabulary, feeds)
-        self._pause = _pauses(history, as_of, feeds)
-        age = as_of[self.snap] - history.occurred[self.row]
-        if self._pause is not None:
-            # A fact that came in while the feed was stopped has no age below zero.
-            age = np.maximum(age - self._pause[self.snap, history.source[self.row]], 0)
-        self.age = age
-        """Microseconds since each visible row happened, on its feed's clock. Shape (R,)."""
-        self.cell = self.snap * vocabulary.size + self.code
+        self.coverage: Coverage | None = None
+        if feeds is not None:
+            source = history.source[self.row]
+            self.coverage = Coverage(feeds, history.sources, source, self.snap, as_of)
         self._shared: dict[Any, Any] = {}
 
     @cached_property
+    def as_of_days(self) -> Floats:
+        """Each snapshot's time in days since 1970. Shape (S,)."""
+        return self.as_of / DAY_US
+
+    @cached_property
+    def age_us(self) -> Floats:
+        """Microseconds since each visible row happened, on its feed's clock. Shape (R + 1,)."""
+        age = np.empty(self.row.size + 1)  # whole microseconds of 200 years are exact in float64
+        np.subtract(self.as_of[self.snap], self.history.occurred[self.row], out=age[:-1])
+        age[-1] = np.nan
+        pause = None if self.coverage is None else self.coverage.row_pause
+        if pause is not None:
+            # A fact that came in while the feed was stopped has no age below zero.
+            age[:-1] = np.maximum(age[:-1] - pause, 0.0)
+        return age
+
+    @cached_property
     def last(self) -> Ints:
-        """Position of the last visible row of each code, -1 where none. Shape (S, C)."""
-        last = np.full(self.size * self.vocabulary.size, NONE, dtype=np.int64)
+        """Position of the last visible row of each code. Shape (C, S)."""
+        last = np.full(self.vocabulary.size * self.size, NONE)
         # Rows ascend in time within a snapshot, and the last assignment of an index stands.
-        last[self.cell] = np.arange(self.cell.size)
-        return last.reshape(self.size, -1)
+        last[self._cell] = np.arange(self.row.size)
+        return last.reshape(-1, self.size)
 
     @cached_property
     def since_days(self) -> Floats:
-        """Days since the last visible row of each code, NaN where none. Shape (S, C)."""
-        age = np.append(self.age / DAY_US, np.nan)
-        return age[self.last]
+        """Days since the last visible row of each code, NaN where none. Shape (C, S)."""
+        return (self.age_us / DAY_US)[self.last]
 
     @cached_property
     def recent(self) -> Floats:
-        """Rows of each code within each of `WINDOWS_DAYS`, then in all. Shape (W + 1, S, C)."""
-        bucket = np.searchsorted(_EDGES_US, self.age, side="right")
-        cells = self.size * self.vocabulary.size
-        counts = np.bincount(
-            bucket * cells + self.cell, minlength=cells * (len(WINDOWS_DAYS) + 1)
-        ).reshape(len(WINDOWS_DAYS) + 1, self.size, -1)
-        return np.cumsum(counts, axis=0, dtype=np.float64)
+        """Rows of each code within each of `WINDOWS_DAYS`, then in all. Shape (W + 1, C, S)."""
+        bucket = _EDGES_US.searchsorted(self.age_us[:-1], side="right")
+        cells = self.vocabulary.size * self.size
+        counts = np.bincount(bucket * cells + self._cell, minlength=cells * (ALL_TIME + 1))
+        shape = (ALL_TIME + 1, self.vocabulary.size, self.size)
+        return counts.reshape(shape).cumsum(axis=0, dtype=np.float64)
 
     @cached_property
-    def carried(self) -> NDArray[np.bool_] | None:
-        """Whether a source of the deal carries each code; None if all do. Shape (S, C)."""
-        if self._carries is None:
-            return None
-        carries, spans_all = self._carries
-        sources = len(self.history.sources)
-        seen = np.bincount(
-            self.snap * sources + self.history.source[self.row], minlength=self.size * sources
-        )
-        return ((seen.reshape(self.size, sources) > 0) @ carries) | spans_all
+    def _cell(self) -> Ints:
+        return self.code * self.size + self.snap
+
+    @cached_property
+    def final(self) -> Ints:
+        """Position of the last visible row of whatever code. Shape (S,)."""
+        final = np.full(self.size, NONE)
+        final[self.snap] = np.arange(self.row.size)
+        return final
+
+    @cached_property
+    def occurred(self) -> Floats:
+        """When the visible rows happened, microseconds since 1970 UTC. Shape (R + 1,)."""
+        return self.column(self.history.occurred)
+
+    @cached_property
+    def number(self) -> Floats:
+        """The visible rows' numbers. Shape (R + 1,)."""
+        return self.column(self.history.number)
+
+    @cached_property
+    def date(self) -> Floats:
+        """The visible rows' dates, days since 1970. Shape (R + 1,)."""
+        return self.column(self.history.date)
+
+    @cached_property
+    def name(self) -> Ints:
+        """The visible rows' codes of names. Shape (R + 1,)."""
+        return self.string_column(self.history.name)
+
+    def column(self, column: Floats | Ints) -> Floats:
+        """A column of the history at the visible rows, and NaN. Shape (R + 1,)."""
+        values = np.empty(self.row.size + 1)
+        values[:-1] = column[self.row]
+        values[-1] = np.nan
+        return values
+
+    def string_column(self, column: Ints) -> Ints:
+        """A column of codes at the visible rows, and `NONE`. Shape (R + 1,)."""
+        codes = np.empty(self.row.size + 1, dtype=np.int64)
+        codes[:-1] = column[self.row]
+        codes[-1] = NONE
+        return codes
+
+    @cached_property
+    def _present(self) -> frozenset[int]:
+        return frozenset(np.bincount(self.code).nonzero()[0].tolist())
 
     def rows(self, *kinds: str) -> Ints:
         """Positions of the visible rows of these kinds, ascending in snapshot and time."""
-        if len(kinds) == 1:
-            return np.flatnonzero(self.code == KIND_CODES[kinds[0]])
-        found = self.code == KIND_CODES[kinds[0]]
-        for kind in kinds[1:]:
-            found |= self.code == KIND_CODES[kind]
-        return np.flatnonzero(found)
+        codes = [code for kind in kinds if (code := KIND_CODES[kind]) in self._present]
+        if not codes:
+            return _NO_ROWS
+        found = self.code == codes[0]
+        for code in codes[1:]:
+            found |= self.code == code
+        rows: Ints = found.nonzero()[0]
+        return rows
 
     def last_of(self, *kinds: str) -> Ints:
-        """Position of the last visible row of any of these kinds, -1 where none. Shape (S,)."""
-        if len(kinds) == 1:
-            return self.last[:, KIND_CODES[kinds[0]]]
-        columns = [KIND_CODES[kind] for kind in kinds]
-        found: Ints = self.last[:, columns].max(axis=1)
+        """Position of the last visible row of any of these kinds. Shape (S,)."""
+        found: Ints = self.last[KIND_CODES[kinds[0]]]
+        for kind in kinds[1:]:
+            found = np.maximum(found, self.last[KIND_CODES[kind]])
         return found
 
-    def is_carried(self, *kinds: str) -> NDArray[np.bool_]:
-        """Whether a source of the deal carries any of these kinds. Shape (S,)."""
-        if self.carried is None:
-            return np.ones(self.size, dtype=bool)
-        columns = [KIND_CODES[kind] for kind in kinds]
-        return np.asarray(self.carried[:, columns].any(axis=1))
-
-    def value(self, column: Floats, position: Ints) -> Floats:
-        """A history column at visible positions; NaN where the position is -1. Shape (S,)."""
-        if self.row.size == 0:
-            return np.full(position.shape, np.nan)
-        return np.where(position >= 0, column[self.row[position]], np.nan)
-
-    def string_code(self, column: Ints, position: Ints) -> Ints:
-        """A history's string code at visible positions; -1 where none. Shape (S,)."""
-        if self.row.size == 0:
-            return np.full(position.shape, NONE)
-        return np.where(position >= 0, column[self.row[position]], NONE)
-
-    def count_after(self, rows: Ints, position: Ints) -> Floats:
-        """How many of `rows` stand after each snapshot's `position`. Shape (S,)."""
+    def count(self, rows: Ints, weights: Floats | None = None) -> Floats:
+        """How many of these rows each snapshot has, or their weights added up. Shape (S,)."""
         if rows.size == 0:
             return np.zeros(self.size)
-        snap = self.snap[rows]
-        later = rows > position[snap]
-        return np.bincount(snap[later], minlength=self.size).astype(np.float64)
+        return np.bincount(self.snap[rows], weights, self.size).astype(np.float64, copy=False)
+
+    def since_or_opening_days(self, kinds: tuple[str, ...]) -> Floats:
+        """Days since the last row of these kinds, or since the opening if there was none.
+
+        The opening has the clock of the feeds that carry the kinds. Shape (S,).
+        """
+        days: Floats = self.since_days[KIND_CODES[kinds[0]]]
+        for kind in kinds[1:]:
+            days = np.fmin(days, self.since_days[KIND_CODES[kind]])
+        never = np.isnan(days)
+        if never.any():
+            passed = self.as_of - self.occurred[self.last[OPENED]]
+            if self.coverage is not None:
+                passed = np.maximum(passed - self.coverage.pause(kinds), 0.0)
+            days = np.where(never, passed / DAY_US, days)
+        return days
 
     @cached_property
     def is_open(self) -> NDArray[np.bool_]:
-        """Whether the deal was opened and, as known, not closed since. Shape (S,)."""
-        closed = self.last[:, (WON, LOST)].max(axis=1)
-        opened = self.last[:, (OPENED, REOPENED)].max(axis=1)
-        found: NDArray[np.bool_] = (self.last[:, OPENED] >= 0) & (opened > closed)
+        """Whether the deal was opened and, as known, not closed since. Shape (S,).
+
+        Only a reopening opens a closed deal: one opened and closed at the same moment is closed.
+        """
+        closed = np.maximum(self.last[WON], self.last[LOST])
+        found: NDArray[np.bool_] = (self.last[OPENED] >= 0) & (
+            (closed < 0) | (self.last[REOPENED] > closed)
+        )
         return found
 
     def once(self, signal: Callable[[AsOf], T]) -> T:
@@ -169,72 +221,16 @@ class AsOf:
             self._shared[signal] = signal(self)
         return cast(T, self._shared[signal])
 
-    def pause_days(self, kind: str) -> Floats:
-        """Days that every source carrying `kind` had been stopped. Shape (S,)."""
-        if self._pause is None:
-            return np.zeros(self.size)
-        if self._carries is None:
-            return np.asarray(self._pause.min(axis=1) / DAY_US)
-        carries = self._carries[0][:, KIND_CODES[kind]]
-        if not carries.any():
-            return np.zeros(self.size)
-        return np.asarray(self._pause[:, carries].min(axis=1) / DAY_US)
-
 
 def _visible_rows(history: History, deal: Ints, as_of: Ints) -> tuple[Ints, Ints]:
     """History rows visible to each snapshot, and whose they are, in order."""
+    if len(deal) == 1:
+        first, end = history.start[deal[0]], history.start[deal[0] + 1]
+        row = (history.known[first:end] <= as_of[0]).nonzero()[0] + first
+        return row, np.zeros(row.size, dtype=np.int64)
     first = history.start[deal]
     length = history.start[deal + 1] - first
-    if len(deal) == 1:
-        row = np.arange(first[0], first[0] + length[0])
-        row = row[history.known[row] <= as_of[0]]
-        return row, np.zeros(row.size, dtype=np.int64)
     snap = np.repeat(np.arange(len(deal)), length)
     row = np.arange(snap.size) + (first - np.cumsum(length) + length)[snap]
     visible = history.known[row] <= as_of[snap]
     return row[visible], snap[visible]
-
-
-def _carries(
-    history: History, vocabulary: Vocabulary, feeds: Feeds | None
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
-    """Per source of the history the codes it carries, and the codes carried for all deals."""
-    if feeds is None:
-        return None
-    everything = frozenset(KIND_NAMES)
-    anywhere = frozenset[str]().union(*(feed.kinds for feed in feeds.values()))
-    carries = np.array(
-        [
-            # A source nobody described may carry whatever this company's sources carry.
-            _marks(feeds[source].kinds if source in feeds else anywhere or everything, vocabulary)
-            for source in history.sources
-        ]
-    )
-    spanning: frozenset[str] = frozenset[str]().union(
-        *(feed.kinds for feed in feeds.values() if "deal_opened" not in feed.kinds)
-    )
-    spans_all = _marks(spanning, vocabulary)
-    if carries.all():
-        return None
-    return carries, spans_all
-
-
-def _marks(kinds: frozenset[str], vocabulary: Vocabulary) -> NDArray[np.bool_]:
-    marks = np.zeros(vocabulary.size, dtype=bool)
-    marks[[KIND_CODES[kind] for kind in kinds]] = True
-    first = len(KIND_NAMES)
-    marks[first : first + len(vocabulary.activities)] = marks[KIND_OF_ACTIVITY]
-    marks[first + len(vocabulary.activities) :] = marks[KIND_OF_FIELD]
-    return marks
-
-
-def _pauses(history: History, as_of: Ints, feeds: Feeds | None) -> Ints | None:
-    """Microseconds that each source had been stopped; None if none was. Shape (S, sources)."""
-    if feeds is None:
-        return None
-    columns: Sequence[Ints] = [
-        feeds[source].pause(as_of) if source in feeds else np.zeros(as_of.shape, dtype=np.int64)
-        for source in history.sources
-    ]
-    pauses = np.stack(columns, axis=1)
-    return pauses if pauses.any() else None

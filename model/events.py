@@ -16,10 +16,11 @@ from model.errors import EventError
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 EPOCH_DAY: Final = date(1970, 1, 1)
-MICROSECOND: Final = timedelta(microseconds=1)
 DAY_US: Final = 86_400_000_000  # microseconds in a day
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)  # later is a typing error, not a fact
+EARLIEST_DATE: Final = EARLIEST.date()
+LATEST_DATE: Final = LATEST.date()
 
 # What each kind says, and which columns it must carry beside the common ones.
 KINDS: Final[dict[str, tuple[str, frozenset[str]]]] = {
@@ -60,6 +61,7 @@ KINDS: Final[dict[str, tuple[str, frozenset[str]]]] = {
     "competitor_named": ("name is a competitor in the deal", frozenset()),
 }
 KIND_CODES: Final[dict[str, int]] = {kind: code for code, kind in enumerate(KINDS)}
+NEEDS: Final = {kind: tuple(sorted(columns)) for kind, (_, columns) in KINDS.items()}
 
 COLUMNS: Final = (
     "deal_id",
@@ -132,42 +134,49 @@ class Event:
     def __post_init__(self) -> None:
         if not self.deal_id:
             raise EventError("deal_id ''", "the deal's id", "name the deal of every event")
-        if self.kind not in KINDS:
+        needs = NEEDS.get(self.kind)
+        if needs is None:
             raise EventError(
                 f"kind {self.kind!r}",
                 "one of " + ", ".join(KINDS),
                 "map it to one of these, or use activity_logged with a name",
             )
-        check_time("occurred_at", self.occurred_at)
+        occurred_at = self.occurred_at
+        check_time("occurred_at", occurred_at)
         if self.known_at is None:
-            object.__setattr__(self, "known_at", self.occurred_at)
-        else:
+            object.__setattr__(self, "known_at", occurred_at)
+        elif self.known_at is not occurred_at:
             check_time("known_at", self.known_at)
-            if self.known_at < self.occurred_at:
+            if self.known_at < occurred_at:
                 raise EventError(
                     f"known_at {self.known_at.isoformat()}",
-                    f"a time not before occurred_at {self.occurred_at.isoformat()}",
+                    f"a time not before occurred_at {occurred_at.isoformat()}",
                     "a fact is known when it has happened, at the earliest",
                 )
-        for column in ("number", "span"):
-            value = getattr(self, column)
-            if value is not None and not math.isfinite(value):
-                raise EventError(
-                    f"{column} {value!r}", "a finite number or nothing", "leave unknown values out"
-                )
-        for column in sorted(KINDS[self.kind][1]):
+        if self.number is not None:
+            _check_finite("number", self.number)
+        if self.span is not None:
+            _check_finite("span", self.span)
+        for column in needs:
             if getattr(self, column) is None:
                 raise EventError(
                     f"{self.kind} without {column}",
                     f"a {column}: {KINDS[self.kind][0]}",
                     f"give the {column}, or leave the event out",
                 )
-        if self.date is not None and not EARLIEST.date() <= self.date < LATEST.date():
+        if self.date is not None and not EARLIEST_DATE <= self.date < LATEST_DATE:
             raise EventError(
                 f"date {self.date.isoformat()}",
-                f"a date from {EARLIEST.date()} to {LATEST.date()}",
+                f"a date from {EARLIEST_DATE} to {LATEST_DATE - timedelta(days=1)}",
                 "correct the date",
             )
+
+
+def _check_finite(name: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise EventError(
+            f"{name} {value!r}", "a finite number or nothing", "leave unknown values out"
+        )
 
 
 def check_time(name: str, time: datetime) -> None:
@@ -185,7 +194,8 @@ def check_time(name: str, time: datetime) -> None:
     model.errors.EventError: as_of 2026-01-05T00:00:00: expected a time with its UTC offset. \
 Remedy: append Z for UTC, or the offset.
     """
-    if time.tzinfo is None or time.utcoffset() is None:
+    zone = time.tzinfo
+    if zone is not UTC and (zone is None or time.utcoffset() is None):
         raise EventError(
             f"{name} {time.isoformat()}",
             "a time with its UTC offset",
@@ -207,7 +217,8 @@ def microseconds(time: datetime) -> int:
     >>> microseconds(datetime(1970, 1, 2, tzinfo=UTC)) == DAY_US
     True
     """
-    return (time - EPOCH) // MICROSECOND
+    passed = time - EPOCH
+    return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
 
 
 def from_microseconds(value: int) -> datetime:

@@ -1,8 +1,8 @@
 """A feature: where its value comes from, how it may push, and what a driver says of it.
 
 A feature's value comes from a *term*: `Count`, `Since` and their like are looked up for all
-features at once, `Computed` is a function of the snapshots. A direction says how the
-probability may move as the value rises: +1 up, -1 down, 0 either way. Missing is NaN and
+features at once (`model.blocks`), `Computed` is a function of the snapshots. A direction says how
+the probability may move as the value rises: +1 up, -1 down, 0 either way. Missing is NaN and
 never zero.
 """
 
@@ -10,17 +10,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from model.asof import AsOf
 from model.history import Floats
 
+NOT_CARRIED: Final = "no source of the deal carries it"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """Events of any of the codes, within `days` or in all; missing if no feed carries them."""
+    """Events of any of the codes, within `days` or in all, at most `most`.
+
+    Missing if no feed of the deal carries any of them.
+    """
 
     codes: tuple[str, ...]
     days: int | None = None
+    most: float = float("inf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountAfter:
+    """Events of the code after the last one of any of `after`; missing if no feed carries it."""
+
+    code: str
+    after: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +53,10 @@ class NumberField:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Computed:
-    """A function of the snapshots."""
+class Category:
+    """The last name (or text) of a code, as a code of the vocabulary."""
 
-    compute: Callable[[AsOf], Floats]
+    code: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +67,14 @@ class Rate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Category:
-    """The last name (or text) of a code, as a code of the vocabulary."""
+class Computed:
+    """A function of the snapshots; missing if no feed carries any of `carriers`, where named."""
 
-    code: str
+    compute: Callable[[AsOf], Floats]
+    carriers: tuple[str, ...] = ()
 
 
-Term = Count | Since | NumberField | Computed | Rate | Category
+Term = Count | CountAfter | Since | NumberField | Category | Rate | Computed
 
 
 @dataclass(frozen=True, kw_only=True)

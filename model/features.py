@@ -6,19 +6,20 @@ There is no second definition anywhere: training, batch and web all call `Featur
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 
-from model.asof import WINDOWS_DAYS, AsOf
+from model.asof import AsOf
+from model.blocks import Ages, Block, Carried, Categories, Counts, Numbers, Replies
 from model.catalogue import CALENDAR, CATALOGUE
-from model.feature import Category, Computed, Count, Feature, NumberField, Rate, Since
+from model.catalogue.proof import VALIDATION_STATES
+from model.events import KIND_CODES
+from model.feature import Category, Computed, Count, CountAfter, Feature, NumberField, Rate, Since
 from model.feeds import Feeds
 from model.history import Floats, History, Ints
-from model.rates import WinRates
-from model.signals import VALIDATION_STATES, win_rate
-from model.vocabulary import Vocabulary
+from model.rates import WinRates, win_rate
+from model.vocabulary import KIND_OF_ACTIVITY, Vocabulary
 
 CELLS_AT_ONCE: Final = 200_000  # snapshots times codes held in memory at a time
 FIXED_CATEGORIES: Final = {"technical_validation": VALIDATION_STATES}
@@ -48,15 +49,28 @@ class FeatureSet:
             features = tuple(by_name[name] for name in names)
         self.features = features
         self.names = tuple(feature.name for feature in features)
-        code_of = {name: code for code, name in enumerate(vocabulary.code_names)}
-        for prefix, own in (
-            ("activity:", vocabulary.activity_codes),
-            ("field:", vocabulary.field_codes),
-        ):
-            code_of.update({prefix + name: code for name, code in own.items()})
-        self._code_of = code_of
-        self._counts = _Block(features, Count, code_of)
-        self._sinces = _Block(features, Since, code_of)
+        code_of = dict(KIND_CODES)
+        for (kind, name), code in vocabulary.own_codes.items():
+            code_of[("activity:" if kind == KIND_OF_ACTIVITY else "field:") + name] = code
+        blocks: tuple[Block[Any], ...] = (
+            Counts(features, Count, code_of),
+            Ages(features, Since, code_of),
+            Replies(features, CountAfter, code_of),
+            Numbers(features, NumberField, code_of),
+            Categories(features, Category, code_of),
+        )
+        self._blocks = [block for block in blocks if block.terms]
+        self._carried = Carried(features, code_of, vocabulary)
+        self._computed = [
+            (column, feature.term.compute)
+            for column, feature in enumerate(features)
+            if isinstance(feature.term, Computed)
+        ]
+        self._rates = [
+            (column, feature.term.who)
+            for column, feature in enumerate(features)
+            if isinstance(feature.term, Rate)
+        ]
 
     def categories(self, feature: Feature) -> tuple[str, ...]:
         """The values of a categorical feature in the order of their codes."""
@@ -115,41 +129,18 @@ class FeatureSet:
 
     def of(self, asof: AsOf, rates: WinRates | None = None) -> Floats:
         """The features of snapshots already looked up. Shape (S, F)."""
-        x = np.empty((asof.size, len(self.features)))
-        if self._counts.size:
-            x[:, self._counts.columns] = self._counts.sum(asof)
-        if self._sinces.size:
-            x[:, self._sinces.columns] = self._sinces.nearest(asof)
-        for column, feature in self._others:
-            term = feature.term
-            if isinstance(term, Computed):
-                x[:, column] = term.compute(asof)
-            elif isinstance(term, Rate):
-                x[:, column] = win_rate(asof, rates, term.who)
-            elif isinstance(term, NumberField):
-                last = asof.last[:, self._code_of[term.code]]
-                x[:, column] = asof.value(asof.history.number, last)
-            elif isinstance(term, Category):
-                x[:, column] = self._category(asof, feature, term)
-        return x
-
-    @cached_property
-    def _others(self) -> list[tuple[int, Feature]]:
-        return [
-            (column, feature)
-            for column, feature in enumerate(self.features)
-            if not isinstance(feature.term, Count | Since)
-        ]
-
-    def _category(self, asof: AsOf, feature: Feature, term: Category) -> Floats:
-        last = asof.last[:, self._code_of[term.code]]
-        history = asof.history
-        is_field = term.code.startswith("field:")
-        column, strings = (
-            (history.text, history.texts) if is_field else (history.name, history.names)
-        )
-        codes = asof.string_code(column, last)
-        return self.vocabulary.category(feature.name, codes, strings)
+        x = np.empty((len(self.features), asof.size))  # a feature's values lie side by side
+        for block in self._blocks:
+            x[block.columns] = block.values(asof)
+        for column, compute in self._computed:
+            x[column] = compute(asof)
+        for column, who in self._rates:
+            x[column] = win_rate(asof, rates, who)
+        missing = self._carried.missing(asof)
+        if missing is not None:
+            columns = self._carried.columns
+            x[columns] = np.where(missing, np.nan, x[columns])
+        return np.ascontiguousarray(x.T)
 
     def to_json(self) -> dict[str, Any]:
         """A form that JSON can hold."""
@@ -159,48 +150,6 @@ class FeatureSet:
     def from_json(cls, value: Mapping[str, Any]) -> FeatureSet:
         """The inverse of `to_json`."""
         return cls(Vocabulary.from_json(value["vocabulary"]), tuple(value["names"]))
-
-
-class _Block:
-    """All features of one kind of term, looked up together."""
-
-    def __init__(
-        self,
-        features: tuple[Feature, ...],
-        kind: type[Count] | type[Since],
-        code_of: Mapping[str, int],
-    ) -> None:
-        columns: list[int] = []
-        codes: list[int] = []
-        windows: list[int] = []
-        start: list[int] = []
-        for column, feature in enumerate(features):
-            term = feature.term
-            if isinstance(term, Count | Since) and isinstance(term, kind):
-                columns.append(column)
-                start.append(len(codes))
-                codes.extend(code_of[code] for code in term.codes)
-                days = term.days if isinstance(term, Count) else None
-                window = len(WINDOWS_DAYS) if days is None else WINDOWS_DAYS.index(days)
-                windows.extend([window] * len(term.codes))
-        self.size = len(columns)
-        self.columns = np.array(columns, dtype=np.int64)
-        self._codes = np.array(codes, dtype=np.int64)
-        self._windows = np.array(windows, dtype=np.int64)
-        self._start = np.array(start, dtype=np.int64)
-
-    def sum(self, asof: AsOf) -> Floats:
-        """Events counted over each feature's codes, NaN where none is carried. (S, n)."""
-        counts = np.add.reduceat(asof.recent[self._windows, :, self._codes], self._start, axis=0)
-        if asof.carried is not None:
-            carried = np.logical_or.reduceat(asof.carried[:, self._codes].T, self._start, axis=0)
-            counts = np.where(carried, counts, np.nan)
-        return np.asarray(counts.T)
-
-    def nearest(self, asof: AsOf) -> Floats:
-        """Days since the latest event of each feature's codes, NaN where none. (S, n)."""
-        since = asof.since_days[:, self._codes]
-        return np.asarray(np.fmin.reduceat(since, self._start, axis=1))
 
 
 def _all_features(vocabulary: Vocabulary) -> tuple[Feature, ...]:

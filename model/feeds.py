@@ -1,26 +1,29 @@
 """What each source carries, and up to when: missing is told apart from absent.
 
 A source that opens deals (a CRM) speaks for its own deals; one that opens none (a mailbox, a
-calendar) speaks for all. A kind that no source of a deal carries is missing, not absent. A
-feed that stopped for everyone keeps its clock where it stopped: the silence is the feed's,
-not the customer's.
+calendar) speaks for all, from when it was first heard. A kind that no source of a deal carries is
+missing, not absent. A feed that stopped for everyone keeps its clock where it stopped: the silence
+is the feed's, not the customer's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import HistoryError
-from model.events import DAY_US, KINDS
+from model.events import DAY_US, KIND_CODES, KINDS
 from model.history import History, Ints
 
 HOUR_US: Final = DAY_US // 24
-STOPPED_AFTER_DAYS: Final = 3.0  # a feed silent for every deal this long has stopped
+STOPPED_AFTER_DAYS: Final = 3.0  # no feed silent for less has stopped: people rest
+MISSED: Final = 10.0  # nor has one that would have spoken fewer times meanwhile
+FEWEST_HEARD: Final = 100  # hours heard before it can be said how often a feed speaks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +35,8 @@ class Feed:
     kinds
         Keys of `model.events.KINDS`.
     heard
-        When it was heard, microseconds since 1970 UTC, ascending; at most one an hour is
-        kept. The last entry is its latest `known_at`. Empty: not said, taken as running.
+        When it was heard, microseconds since 1970 UTC, ascending; the first time of each hour
+        is enough. Empty: not said, taken as running all along.
     """
 
     kinds: frozenset[str]
@@ -46,66 +49,154 @@ class Feed:
                 f"a feed of kind {unknown[0]!r}", "one of " + ", ".join(KINDS), "correct the feed"
             )
 
-    def pause(self, as_of: Ints) -> NDArray[np.int64]:
-        """Microseconds that the feed had been stopped at each `as_of`; 0 while it runs.
+    @cached_property
+    def carries(self) -> NDArray[np.bool_]:
+        """Whether it carries each of `model.events.KIND_CODES`. Shape (K,)."""
+        marks = np.zeros(len(KINDS), dtype=bool)
+        marks[[KIND_CODES[kind] for kind in self.kinds]] = True
+        return marks
 
-        Only what was heard by then counts, so later deliveries change nothing.
+    @cached_property
+    def speaks_for_all(self) -> bool:
+        """Whether it opens no deals, and so speaks for those that others open."""
+        return "deal_opened" not in self.kinds
+
+    def has_begun(self, as_of: Ints) -> NDArray[np.bool_]:
+        """Whether it had been heard at each time; one that does not say when, always had."""
+        if self.heard.size == 0:
+            return np.ones(as_of.shape, dtype=bool)
+        return np.asarray(as_of >= self.heard[0])
+
+    def pause(self, as_of: Ints) -> Ints:
+        """Microseconds that the feed had been stopped at each time; 0 while it runs.
+
+        It has stopped if it is quiet for more than `STOPPED_AFTER_DAYS`, and for so long that
+        at the rate it was heard before it would have spoken `MISSED` times. Only what was
+        heard by then counts, so later deliveries change nothing.
 
         Examples
         --------
-        >>> feed = Feed(kinds=frozenset({"customer_replied"}), heard=np.array([0, DAY_US]))
-        >>> (feed.pause(np.array([2 * DAY_US, 9 * DAY_US])) // DAY_US).tolist()
-        [0, 8]
+        >>> feed = Feed(kinds=frozenset({"customer_replied"}), heard=np.arange(200) * HOUR_US)
+        >>> (feed.pause(np.array([199, 220, 319]) * HOUR_US) // HOUR_US).tolist()
+        [0, 0, 120]
         """
-        if self.heard.size == 0:
-            return np.zeros(as_of.shape, dtype=np.int64)
-        index = np.searchsorted(self.heard, as_of, side="right") - 1
-        quiet = as_of - self.heard[np.maximum(index, 0)]
-        stopped = (index >= 0) & (quiet > STOPPED_AFTER_DAYS * DAY_US)
-        return np.where(stopped, quiet, 0)
+        none = np.zeros(as_of.shape, dtype=np.int64)
+        if self.heard.size < FEWEST_HEARD:
+            return none
+        heard = self.heard.searchsorted(as_of, side="right")
+        last = self.heard[heard - 1]
+        quiet = as_of - last
+        if quiet.max(initial=0) <= STOPPED_AFTER_DAYS * DAY_US:
+            return none
+        usual = (last - self.heard[0]) / np.maximum(heard - 1, 1)
+        stopped = (quiet > STOPPED_AFTER_DAYS * DAY_US) & (quiet > MISSED * usual)
+        return np.where(stopped & (heard >= FEWEST_HEARD), quiet, 0)
 
 
 Feeds = Mapping[str, Feed]
 
 
-def feeds_of(history: History) -> dict[str, Feed]:
-    """The feeds that a history shows: every kind each source carried, and when it spoke."""
+def feeds_of(history: History, known_before: int | None = None) -> dict[str, Feed]:
+    """The feeds that a history shows: every kind each source carried, and when it spoke.
+
+    Parameters
+    ----------
+    history
+        Of all deals, or of a shard: see `merge_feeds`.
+    known_before
+        Microseconds since 1970 UTC; events known then or later are not looked at. None looks
+        at all.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> from model.events import Event
+    >>> opened = Event(deal_id="D-1", kind="deal_opened", source="crm", source_id="1",
+    ...                occurred_at=datetime(2026, 1, 5, tzinfo=UTC))
+    >>> sorted(feeds_of(History.from_events([opened]))["crm"].kinds)
+    ['deal_opened']
+    """
+    source, kind, known = history.source, history.kind, history.known
+    if known_before is not None:
+        rows = np.flatnonzero(known < known_before)
+        source, kind, known = source[rows], kind[rows], known[rows]
+    return feeds_of_columns(source, history.sources, kind, known)
+
+
+def feeds_of_columns(
+    source: Ints, sources: Sequence[str], kind: Ints, known: Ints
+) -> dict[str, Feed]:
+    """The feeds that columns of events show, in any order.
+
+    Parameters
+    ----------
+    source, kind, known
+        Codes into `sources`, codes of `model.events.KIND_CODES`, microseconds since 1970 UTC;
+        each of shape (N,).
+
+    Examples
+    --------
+    >>> feeds = feeds_of_columns(np.array([0, 0]), ["crm"], np.array([0, 1]), np.array([5, 9]))
+    >>> (sorted(feeds["crm"].kinds), feeds["crm"].heard.tolist())
+    (['deal_opened', 'deal_won'], [5])
+    """
     kinds = list(KINDS)
-    feeds = {}
-    for code, source in enumerate(history.sources):
-        rows = history.source == code
-        feeds[source] = Feed(
-            kinds=frozenset(kinds[k] for k in np.unique(history.kind[rows])),
-            heard=_first_of_each_hour(history.known[rows]),
+    heard = _first_of_each_hour(source, known)
+    pairs = np.unique(source.astype(np.int64) * len(kinds) + kind)
+    return {
+        name: Feed(
+            kinds=frozenset(kinds[p % len(kinds)] for p in pairs[pairs // len(kinds) == code]),
+            heard=heard[code],
         )
-    return feeds
+        for code, name in enumerate(sources)
+        if code in heard
+    }
 
 
-def _first_of_each_hour(known: Ints) -> Ints:
-    ordered = np.sort(known)
-    first = np.ones(ordered.size, dtype=bool)
-    first[1:] = np.diff(ordered // HOUR_US) > 0
-    return ordered[first]
+def _first_of_each_hour(source: Ints, known: Ints) -> dict[int, Ints]:
+    """For each source the first time known in each hour, ascending."""
+    order = np.lexsort((known, source))
+    source, known = source[order], known[order]
+    first = np.ones(known.size, dtype=bool)
+    first[1:] = (np.diff(known // HOUR_US) > 0) | (source[1:] != source[:-1])
+    source, known = source[first], known[first]
+    codes, starts = np.unique(source, return_index=True)
+    return dict(zip(codes.tolist(), np.split(known, starts[1:]), strict=True))
 
 
 def merge_feeds(parts: list[dict[str, Feed]]) -> dict[str, Feed]:
-    """Feeds seen in several pieces of one history, for example shards."""
-    merged: dict[str, Feed] = {}
+    """Feeds seen in several pieces of one history, for example shards.
+
+    Examples
+    --------
+    >>> mail = Feed(kinds=frozenset({"customer_replied"}), heard=np.array([5]))
+    >>> more = Feed(kinds=frozenset({"message_sent"}), heard=np.array([3, HOUR_US]))
+    >>> merged = merge_feeds([{"mail": mail}, {"mail": more}])["mail"]
+    >>> (sorted(merged.kinds), merged.heard.tolist())
+    (['customer_replied', 'message_sent'], [3, 3600000000])
+    """
+    kinds: dict[str, frozenset[str]] = {}
+    heard: dict[str, list[Ints]] = {}
     for part in parts:
         for source, feed in part.items():
-            other = merged.get(source)
-            if other is None:
-                merged[source] = feed
-            else:
-                merged[source] = Feed(
-                    kinds=feed.kinds | other.kinds,
-                    heard=_first_of_each_hour(np.concatenate([feed.heard, other.heard])),
-                )
+            kinds[source] = kinds.get(source, frozenset()) | feed.kinds
+            heard.setdefault(source, []).append(feed.heard)
+    merged = {}
+    for source, carried in kinds.items():
+        known = np.concatenate(heard[source])
+        hours = _first_of_each_hour(np.zeros(known.size, dtype=np.int64), known)
+        merged[source] = Feed(kinds=carried, heard=hours.get(0, known))
     return merged
 
 
 def feeds_to_json(feeds: Feeds) -> dict[str, Any]:
-    """The kinds that each source carries; when it spoke belongs to a day, not to a model."""
+    """The kinds that each source carries; when it spoke belongs to a day, not to a model.
+
+    Examples
+    --------
+    >>> feeds_to_json({"mail": Feed(kinds=frozenset({"message_sent", "customer_replied"}))})
+    {'mail': ['customer_replied', 'message_sent']}
+    """
     return {source: sorted(feed.kinds) for source, feed in sorted(feeds.items())}
 
 

@@ -6,10 +6,11 @@ computed from a history has one definition.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,76 +95,64 @@ class History:
         """
         unique: dict[tuple[str, str], Event] = {}
         for event in events:
-            if unique.setdefault((event.source, event.source_id), event) != event:
-                raise HistoryError(
-                    f"event {event.source_id!r} of {event.source!r} twice with other content",
-                    "one content for each source_id",
-                    "put the record's version into its source_id",
-                )
+            first = unique.setdefault((event.source, event.source_id), event)
+            if first is not event and first != event:
+                raise _contradiction(event.source, event.source_id)
         if not unique:
             raise HistoryError("no event", "at least one event", "send the deal's events")
-        rows = [
-            (
-                e.deal_id,
-                microseconds(e.occurred_at),
-                microseconds(e.known_at or e.occurred_at),
-                k,
-                e,
-            )
-            for k, e in unique.items()
-        ]
-        rows.sort(key=_sort_key)
-        ordered = [row[4] for row in rows]
-        names: dict[str, int] = {}
-        texts: dict[str, int] = {}
-        persons: dict[str, int] = {}
+        rows = []
+        for (source, source_id), event in unique.items():
+            occurred = microseconds(event.occurred_at)
+            late = event.known_at is not None and event.known_at is not event.occurred_at
+            known = microseconds(event.known_at) if late and event.known_at else occurred
+            rows.append((event.deal_id, occurred, known, source, source_id, event))
+        rows.sort()  # events are never compared: no two have one (source, source_id)
+        # None is in each list of codes, so that a missing string needs no question of its own.
+        names: dict[str | None, int] = {None: NONE}
+        texts: dict[str | None, int] = {None: NONE}
+        persons: dict[str | None, int] = {None: NONE}
         sources: dict[str, int] = {}
         deal_ids: list[str] = []
         start: list[int] = []
-        for index, event in enumerate(ordered):
-            if not deal_ids or deal_ids[-1] != event.deal_id:
-                deal_ids.append(event.deal_id)
+        ints: list[int] = []
+        floats: list[float] = []
+        for index, (deal_id, occurred, known, source, _, event) in enumerate(rows):
+            if not deal_ids or deal_ids[-1] != deal_id:
+                deal_ids.append(deal_id)
                 start.append(index)
-        start.append(len(ordered))
-        ints = np.array(
-            [
-                (
-                    KIND_CODES[e.kind],
-                    occurred,
-                    known,
-                    _code(names, e.name),
-                    _code(texts, e.text) if e.kind == "field_changed" else NONE,
-                    _code(persons, e.person),
-                    _code(sources, e.source),
-                )
-                for _, occurred, known, _, e in rows
-            ],
-            dtype=np.int64,
-        ).T.copy()
-        floats = np.array(
-            [
-                (
-                    np.nan if e.number is None else e.number,
-                    np.nan if e.date is None else e.date.toordinal() - EPOCH_ORDINAL,
-                )
-                for e in ordered
-            ],
-            dtype=np.float64,
-        ).T.copy()
+            kind = event.kind
+            text = event.text if kind == "field_changed" else None
+            day = event.date
+            ints += (
+                KIND_CODES[kind],
+                occurred,
+                known,
+                names.setdefault(event.name, len(names) - 1),
+                texts.setdefault(text, len(texts) - 1),
+                persons.setdefault(event.person, len(persons) - 1),
+                sources.setdefault(source, len(sources)),
+            )
+            floats += (
+                math.nan if event.number is None else event.number,
+                math.nan if day is None else day.toordinal() - EPOCH_ORDINAL,
+            )
+        start.append(len(rows))
+        whole = np.array(ints, dtype=np.int64).reshape(-1, 7).T.copy()
+        real = np.array(floats, dtype=np.float64).reshape(-1, 2).T.copy()
         return cls(
             deal_ids=deal_ids,
             start=np.array(start, dtype=np.int64),
-            kind=ints[0],
-            occurred=ints[1],
-            known=ints[2],
-            name=ints[3],
-            text=ints[4],
-            person=ints[5],
-            source=ints[6],
-            number=floats[0],
-            date=floats[1],
-            names=list(names),
-            texts=list(texts),
+            kind=whole[0],
+            occurred=whole[1],
+            known=whole[2],
+            name=whole[3],
+            text=whole[4],
+            person=whole[5],
+            source=whole[6],
+            number=real[0],
+            date=real[1],
+            names=[name for name in names if name is not None],
+            texts=[text for text in texts if text is not None],
             sources=list(sources),
         )
 
@@ -179,25 +168,30 @@ class History:
         Raises
         ------
         HistoryError
-            If the table is empty.
+            If the table is empty, or one (source, source_id) comes with two contents.
+
+        Examples
+        --------
+        >>> from datetime import datetime, UTC
+        >>> from model.event_table import table_of
+        >>> opened = Event(deal_id="D-1", kind="deal_opened", source="crm", source_id="1",
+        ...                occurred_at=datetime(2026, 1, 5, tzinfo=UTC))
+        >>> History.from_table(table_of([opened, opened])).occurred.size
+        1
         """
         from model.event_table import sort_events
 
         if table.num_rows == 0:
             raise HistoryError("a table without events", "at least one event", "import some")
-        table = table.combine_chunks()
+        table = _without_repeats(table.combine_chunks())
         deal, deal_ids = _encode(table, "deal_id")
         if not _is_sorted(deal, deal_ids, table):
             table = sort_events(table).combine_chunks()
             deal, deal_ids = _encode(table, "deal_id")
-        keep = _first_of_repeats(deal, table)
-        if not keep.all():
-            table = table.filter(keep).combine_chunks()
-            deal, deal_ids = _encode(table, "deal_id")
         kind, kinds = _encode(table, "kind")
         name, names = _encode(table, "name")
         text, texts = _encode_field_texts(table)
-        person, _ = _encode(table, "person", values=False)
+        person, _ = _codes(table, "person")
         source, sources = _encode(table, "source")
         return cls(
             deal_ids=deal_ids,
@@ -217,26 +211,29 @@ class History:
         )
 
 
-def _code(codes: dict[str, int], value: str | None) -> int:
-    """The value's code in order of first appearance; None is `NONE`."""
-    return NONE if value is None else codes.setdefault(value, len(codes))
+def _contradiction(source: str, source_id: str) -> HistoryError:
+    return HistoryError(
+        f"event {source_id!r} of {source!r} twice with other content",
+        "one content for each source_id",
+        "put the record's version into its source_id",
+    )
 
 
-def _sort_key(row: tuple[str, int, int, tuple[str, str], Event]) -> tuple[Any, ...]:
-    return row[:4]
-
-
-def _encode(table: pa.Table, column: str, values: bool = True) -> tuple[Ints, list[str]]:
+def _encode(table: pa.Table, column: str) -> tuple[Ints, list[str]]:
     """Codes of a string column, -1 for missing, and the strings they stand for."""
+    codes, strings = _codes(table, column)
+    return codes, strings.to_pylist()
+
+
+def _codes(table: pa.Table, column: str) -> tuple[Ints, pa.Array]:
     import pyarrow as pa
 
     array = table[column]
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    if not pa.types.is_dictionary(array.type):
-        array = array.dictionary_encode()
+    if pa.types.is_dictionary(array.type):
+        array = array.cast(pa.string())  # its dictionary may hold what no row holds
+    array = array.combine_chunks().dictionary_encode()
     codes = array.indices.fill_null(NONE).to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes, array.dictionary.to_pylist() if values else []
+    return codes, array.dictionary
 
 
 def _encode_field_texts(table: pa.Table) -> tuple[Ints, list[str]]:
@@ -267,37 +264,51 @@ def _floats(table: pa.Table, column: str) -> Floats:
 
 def _is_sorted(deal: Ints, deal_ids: list[str], table: pa.Table) -> bool:
     """Whether rows stand in order; strings are compared only where times tie."""
+    import pyarrow.compute as pc
+
     if len(deal) < 2:
         return True
     if any(a > b for a, b in pairwise(deal_ids)):
         return False
-    later = np.zeros(len(deal) - 1, dtype=bool)
     tied = np.ones(len(deal) - 1, dtype=bool)
     for column in (deal, _times(table, "occurred_at"), _times(table, "known_at")):
         step = column[1:] - column[:-1]
         if (tied & (step < 0)).any():
             return False
-        later |= tied & (step > 0)
         tied &= step == 0
     rows = np.flatnonzero(tied)
-    before, after = _identities(table, rows), _identities(table, rows + 1)
-    return all(a <= b for a, b in zip(before, after, strict=True))
+    if rows.size == 0:
+        return True
+    identity = table.select(["source", "source_id"])
+    before, after = identity.take(rows), identity.take(rows + 1)
+    by_source = pc.less(before["source"], after["source"])
+    same_source = pc.equal(before["source"], after["source"])
+    by_id = pc.less_equal(before["source_id"], after["source_id"])
+    return bool(pc.all(pc.or_(by_source, pc.and_(same_source, by_id))).as_py())
 
 
-def _first_of_repeats(deal: Ints, table: pa.Table) -> NDArray[np.bool_]:
-    """Marks every row but the repeats of the row before it."""
-    keep = np.ones(len(deal), dtype=bool)
-    tied = deal[1:] == deal[:-1]
-    for column in ("occurred_at", "known_at"):
-        time = _times(table, column)
-        tied &= time[1:] == time[:-1]
-    rows = np.flatnonzero(tied)
-    before, after = _identities(table, rows), _identities(table, rows + 1)
-    same = [a == b for a, b in zip(before, after, strict=True)]
-    keep[rows[np.array(same, dtype=bool)] + 1] = False
-    return keep
+def _without_repeats(table: pa.Table) -> pa.Table:
+    """Each (source, source_id) once.
 
-
-def _identities(table: pa.Table, rows: Ints) -> list[tuple[str, str]]:
-    taken = table.select(["source", "source_id"]).take(rows)
-    return list(zip(taken["source"].to_pylist(), taken["source_id"].to_pylist(), strict=True))
+    Raises
+    ------
+    HistoryError
+        If one comes with two contents.
+    """
+    identity, identities = _codes(table, "source_id")
+    if len(identities) == table.num_rows:
+        return table
+    source, _ = _codes(table, "source")
+    key = source * len(identities) + identity
+    order = np.argsort(key, kind="stable")
+    again = np.flatnonzero(key[order][1:] == key[order][:-1]) + 1
+    if again.size == 0:
+        return table
+    later, earlier = table.take(order[again]), table.take(order[again - 1])
+    if not later.equals(earlier):
+        for row, other in zip(later.to_pylist(), earlier.to_pylist(), strict=True):
+            if row != other:
+                raise _contradiction(row["source"], row["source_id"])
+    keep = np.ones(table.num_rows, dtype=bool)
+    keep[order[again]] = False
+    return table.filter(keep).combine_chunks()

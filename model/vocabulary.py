@@ -16,10 +16,11 @@ from model.events import KIND_CODES, KINDS
 from model.history import NONE, Floats, History, Ints
 
 OTHER: Final = "(other)"  # stands for categories seen in training but too rare to learn from
-UNSEEN: Final = -1.0  # the matrix's code of a category that training never saw
+UNSEEN: Final = -1  # the matrix's code of a category that training never saw
 FEW: Final = 64  # below this many look-ups, looking each up beats a table of all
 KIND_OF_ACTIVITY: Final = KIND_CODES["activity_logged"]
 KIND_OF_FIELD: Final = KIND_CODES["field_changed"]
+KINDS_WITH_NAMES: Final = (KIND_OF_ACTIVITY, KIND_OF_FIELD)  # whose names are codes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ class Vocabulary:
         Names of `activity_logged` with counts of their own.
     number_fields
         Names of `field_changed` read as numbers.
+    text_fields
+        Names of `field_changed` read as categories.
     categories
         For each categorical feature its values in the order of their codes.
     rare
@@ -53,33 +56,38 @@ class Vocabulary:
         return len(KINDS) + len(self.activities) + len(self.number_fields) + len(self.text_fields)
 
     @cached_property
-    def activity_codes(self) -> dict[str, int]:
-        """The code of each activity with a name of its own."""
-        return {name: len(KINDS) + i for i, name in enumerate(self.activities)}
-
-    @cached_property
-    def field_codes(self) -> dict[str, int]:
-        """The code of each field with a feature of its own."""
-        first = len(KINDS) + len(self.activities)
-        return {name: first + i for i, name in enumerate(self.number_fields + self.text_fields)}
+    def own_codes(self) -> dict[tuple[int, str], int]:
+        """The code of each (kind, name) that has one of its own."""
+        named = [(KIND_OF_ACTIVITY, name) for name in self.activities]
+        named += [(KIND_OF_FIELD, name) for name in self.number_fields + self.text_fields]
+        return {each: len(KINDS) + i for i, each in enumerate(named)}
 
     @cached_property
     def code_names(self) -> tuple[str, ...]:
         """The name of every code: a kind, an activity's or a field's name."""
         return (*KINDS, *self.activities, *self.number_fields, *self.text_fields)
 
+    @cached_property
+    def kind_of_code(self) -> Ints:
+        """The kind that each code is of. Shape (C,)."""
+        own = [kind for kind, _ in self.own_codes]
+        return np.array([*range(len(KINDS)), *own], dtype=np.int64)
+
     def codes(self, history: History) -> Ints:
         """Every row's code: its kind, or its activity's or field's own code. Shape (N,)."""
-        code = history.kind
-        for kind, own in (
-            (KIND_OF_ACTIVITY, self.activity_codes),
-            (KIND_OF_FIELD, self.field_codes),
-        ):
-            if own:
-                rows = np.flatnonzero(history.kind == kind)
-                if rows.size:
-                    code = code.copy() if code is history.kind else code
-                    code[rows] = look_up(history.name[rows], history.names, own, kind, kind)
+        own, names = self.own_codes, history.names
+        if history.kind.size < FEW:
+            kinds, name = history.kind.tolist(), history.name.tolist()
+            found = [
+                own.get((k, names[n]), k) if k in KINDS_WITH_NAMES and n >= 0 else k
+                for k, n in zip(kinds, name, strict=True)
+            ]
+            return np.array(found, dtype=np.int64)
+        code = history.kind.copy()
+        for kind in KINDS_WITH_NAMES:
+            rows = np.flatnonzero((history.kind == kind) & (history.name >= 0))
+            of_kind = {name: c for (k, name), c in own.items() if k == kind}
+            code[rows] = look_up(history.name[rows], names, of_kind, kind)
         return code
 
     @cached_property
@@ -88,23 +96,41 @@ class Vocabulary:
         codes = {}
         for name, values in self.categories.items():
             own = {value: code for code, value in enumerate(values)}
-            own.update(dict.fromkeys(self.rare.get(name, ()), own.get(OTHER, NONE)))
+            own.update(dict.fromkeys(self.rare.get(name, ()), own.get(OTHER, UNSEEN)))
             codes[name] = own
         return codes
 
-    def category(self, feature: str, codes: Ints, strings: Sequence[str]) -> Floats:
-        """The feature's codes of strings; NaN where missing, `UNSEEN` where never seen.
+    def category_rows(self, features: Sequence[str], codes: Ints, strings: Sequence[str]) -> Floats:
+        """Each feature's codes of strings; NaN where missing, `UNSEEN` where never seen.
 
         Parameters
         ----------
-        feature
-            A key of `categories`.
+        features
+            Keys of `categories`. Length n.
         codes
-            Codes into `strings`, -1 where missing. Shape (S,).
+            Codes into `strings`, -1 where missing. Shape (n, S).
+
+        Returns
+        -------
+        ndarray
+            Of shape (n, S).
         """
-        own = self.category_codes[feature]
-        found = look_up(codes, strings, own, NONE, len(own) + 1)
-        return np.where(found > len(own), np.nan, found.astype(np.float64))
+        own = [self.category_codes[feature] for feature in features]
+        if codes.size < FEW:
+            found = [
+                [each.get(strings[c], UNSEEN) if c >= 0 else np.nan for c in row]
+                for each, row in zip(own, codes.tolist(), strict=True)
+            ]
+            return np.array(found, dtype=np.float64)
+        rows = [look_up(row, strings, each, UNSEEN) for each, row in zip(own, codes, strict=True)]
+        return np.where(codes < 0, np.nan, np.array(rows))
+
+    @cached_property
+    def event_categories(self) -> Floats:
+        """The category of ``last_event`` for each code, and NaN. Shape (C + 1,)."""
+        codes = np.append(np.arange(self.size), NONE)
+        rows = self.category_rows(["last_event"], codes[None], self.code_names)
+        return np.asarray(rows[0])
 
     def to_json(self) -> dict[str, Any]:
         """A form that JSON can hold."""
@@ -130,18 +156,21 @@ class Vocabulary:
         )
 
 
-def look_up(
-    codes: Ints, strings: Sequence[str], own: Mapping[str, int], unknown: int, missing: int
-) -> Ints:
-    """Translate codes of strings into codes of `own`.
+def look_up(codes: Ints, strings: Sequence[str], own: Mapping[str, int], unknown: int) -> Ints:
+    """Translate codes of strings into codes of `own`; a missing string is unknown, too.
 
     Examples
     --------
-    >>> look_up(np.array([1, 0, -1]), ["call", "demo"], {"demo": 7}, -1, -2).tolist()
-    [7, -1, -2]
+    >>> look_up(np.array([1, 0, -1]), ["call", "demo"], {"demo": 7}, -1).tolist()
+    [7, -1, -1]
     """
     if codes.size < FEW:
-        found = [own.get(strings[c], unknown) if c >= 0 else missing for c in codes.tolist()]
+        found = [own.get(strings[c], unknown) if c >= 0 else unknown for c in codes.tolist()]
         return np.array(found, dtype=np.int64)
-    table = np.array([own.get(s, unknown) for s in strings] + [missing], dtype=np.int64)
+    # A history may know far more strings than are asked for here: only those are looked at.
+    asked = np.zeros(len(strings) + 1, dtype=bool)
+    asked[codes] = True
+    table = np.full(len(strings) + 1, unknown, dtype=np.int64)
+    for code in asked[:-1].nonzero()[0].tolist():
+        table[code] = own.get(strings[code], unknown)
     return table[codes]

@@ -1,0 +1,71 @@
+"""The calendar: where in the week, the quarter and the year a moment lies."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+
+from model.asof import AsOf
+from model.events import DAY_US, EARLIEST, LATEST, microseconds
+from model.feature import Computed, Feature
+from model.history import Floats
+
+WEEK_DAYS: Final = 7
+MONDAY: Final = 4  # 1970-01-01 was a Thursday; day 4 was a Monday
+_YEARS: Final = np.array(
+    [microseconds(datetime(y, 1, 1, tzinfo=UTC)) for y in range(EARLIEST.year, LATEST.year + 1)]
+)
+_QUARTERS: Final = np.array(
+    [
+        microseconds(datetime(year, month, 1, tzinfo=UTC))
+        for year in range(EARLIEST.year, LATEST.year + 1)
+        for month in (1, 4, 7, 10)
+    ]
+)
+
+
+def week_day(asof: AsOf) -> Floats:
+    """Days since Monday 00:00 UTC, with the hour as a fraction."""
+    return (asof.as_of_days - MONDAY) % WEEK_DAYS
+
+
+def quarter_days_left(asof: AsOf) -> Floats:
+    """Days to the end of the calendar quarter."""
+    end = _QUARTERS[_QUARTERS.searchsorted(asof.as_of, side="right")]
+    return np.asarray((end - asof.as_of) / DAY_US)
+
+
+def year_day(asof: AsOf) -> Floats:
+    """Days since 1 January."""
+    start = _YEARS[_YEARS.searchsorted(asof.as_of, side="right") - 1]
+    return np.asarray((asof.as_of - start) / DAY_US)
+
+
+CALENDAR: Final[tuple[tuple[float, Feature], ...]] = tuple(
+    (
+        period,
+        Feature(
+            name=name,
+            unit="days",
+            question=question,
+            direction=0,
+            missing="never",
+            phrase=phrase,
+            term=Computed(compute=compute),
+        ),
+    )
+    for period, name, question, phrase, compute in (
+        (7.0, "week_day", "days into the week", "day {value} of the week", week_day),
+        (
+            91.3,
+            "quarter_days_left",
+            "days to the end of the quarter",
+            "{value} days to the end of the quarter",
+            quarter_days_left,
+        ),
+        (365.25, "year_day", "days into the year", "day {value} of the year", year_day),
+    )
+)
+"""Calendar features with their period in days: learnable only from several periods."""

@@ -1,0 +1,172 @@
+"""How the customer and we keep in touch: silence, contacts, people, answers."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from model.asof import AsOf
+from model.events import DAY_US
+from model.feature import NOT_CARRIED, Computed, Count, CountAfter, Feature, Since
+from model.history import Floats
+
+CONTACT: Final = ("customer_replied", "meeting_held")  # a human of the customer was there
+OUTREACH: Final = ("message_sent", "call_made")
+
+
+def silence_days(asof: AsOf) -> Floats:
+    """Days since the customer's last real contact, or since the opening if there was none."""
+    return asof.since_or_opening_days(CONTACT)
+
+
+def customer_people(asof: AsOf, days: int) -> Floats:
+    """How many different people of the customer were in contact within `days`."""
+    rows = asof.rows(*CONTACT)
+    if rows.size:
+        person = asof.history.person[asof.row[rows]]
+        rows = rows[(person >= 0) & (asof.age_us[rows] < days * DAY_US)]
+    if rows.size == 0:
+        return np.zeros(asof.size)
+    person = asof.history.person[asof.row[rows]]
+    people = int(person.max()) + 1
+    pairs = np.sort(asof.snap[rows] * people + person)
+    first = np.ones(pairs.size, dtype=bool)
+    np.not_equal(pairs[1:], pairs[:-1], out=first[1:])
+    return np.bincount(pairs[first] // people, minlength=asof.size).astype(np.float64)
+
+
+def onsite_meetings(asof: AsOf, days: int) -> Floats:
+    """Meetings named ``onsite`` within `days`."""
+    rows = asof.rows("meeting_held")
+    names = asof.history.names
+    if rows.size == 0 or "onsite" not in names:
+        return np.zeros(asof.size)
+    is_onsite = asof.name[rows] == names.index("onsite")
+    return asof.count(rows[is_onsite & (asof.age_us[rows] < days * DAY_US)])
+
+
+CONTACTS: Final[tuple[Feature, ...]] = (
+    Feature(
+        name="silence_days",
+        unit="days",
+        question="days since the last real customer contact",
+        direction=-1,
+        missing=NOT_CARRIED,
+        phrase="no real customer contact for {value} days",
+        zero="customer contact today",
+        term=Computed(compute=silence_days, carriers=CONTACT),
+    ),
+    *(
+        Feature(
+            name=f"customer_contacts_{days}_days",
+            unit="events",
+            question=f"real customer contacts in {days} days",
+            direction=1,
+            missing=NOT_CARRIED,
+            phrase=f"{{value}} real customer contacts in {days} days",
+            zero=f"no real customer contact in {days} days",
+            one=f"1 real customer contact in {days} days",
+            term=Count(codes=CONTACT, days=days),
+        )
+        for days in (14, 30, 90)
+    ),
+    Feature(
+        name="customer_people_90_days",
+        unit="people",
+        question="different customer people in contact in 90 days",
+        direction=1,
+        missing=NOT_CARRIED,
+        phrase="{value} customer people in contact in 90 days",
+        zero="no known customer person in contact in 90 days",
+        one="1 customer person in contact in 90 days",
+        term=Computed(compute=partial(customer_people, days=90), carriers=CONTACT),
+    ),
+    Feature(
+        name="unanswered_messages",
+        unit="events",
+        question="our messages since the last real customer contact",
+        direction=-1,
+        missing=NOT_CARRIED,
+        phrase="{value} of our messages unanswered",
+        zero="no message of ours unanswered",
+        one="1 of our messages unanswered",
+        term=CountAfter(code="message_sent", after=CONTACT),
+    ),
+    Feature(
+        name="our_silence_days",
+        unit="days",
+        question="days since our last contact",
+        direction=0,
+        missing="we never made contact, or " + NOT_CARRIED,
+        phrase="we last made contact {value} days ago",
+        term=Since(codes=(*OUTREACH, "meeting_held")),
+    ),
+    Feature(
+        name="auto_replies_since_contact",
+        unit="events",
+        question="auto-replies since the last real customer contact",
+        direction=-1,
+        missing=NOT_CARRIED,
+        phrase="{value} auto-replies since the last real customer contact",
+        zero="no auto-reply since the last real customer contact",
+        one="1 auto-reply since the last real customer contact",
+        term=CountAfter(code="auto_reply_received", after=CONTACT),
+    ),
+    Feature(
+        name="meetings_60_days",
+        unit="events",
+        question="meetings in 60 days",
+        direction=1,
+        missing=NOT_CARRIED,
+        phrase="{value} meetings in 60 days",
+        zero="no meeting in 60 days",
+        one="1 meeting in 60 days",
+        term=Count(codes=("meeting_held",), days=60),
+    ),
+    Feature(
+        name="onsite_meetings_90_days",
+        unit="events",
+        question="on-site meetings in 90 days",
+        direction=1,
+        missing=NOT_CARRIED,
+        phrase="{value} on-site meetings in 90 days",
+        zero="no on-site meeting in 90 days",
+        one="1 on-site meeting in 90 days",
+        term=Computed(compute=partial(onsite_meetings, days=90), carriers=("meeting_held",)),
+    ),
+    *(
+        Feature(
+            name=f"{kind}_count",
+            unit="events",
+            question=f"{what} in all",
+            direction=0,
+            missing=NOT_CARRIED,
+            phrase=f"{{value}} {what}",
+            zero=f"no {what}",
+            term=Count(codes=(kind,)),
+        )
+        for kind, what in (
+            ("customer_replied", "customer replies"),
+            ("message_sent", "messages sent"),
+            ("call_made", "calls made"),
+            ("meeting_held", "meetings held"),
+        )
+    ),
+    *(
+        Feature(
+            name=f"{kind}_days",
+            unit="days",
+            question=f"days since {what}",
+            direction=0,
+            missing="it never happened, or " + NOT_CARRIED,
+            phrase=f"{what} {{value}} days ago",
+            term=Since(codes=(kind,)),
+        )
+        for kind, what in (
+            ("customer_replied", "the last customer reply"),
+            ("call_made", "the last call"),
+        )
+    ),
+)
