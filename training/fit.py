@@ -243,9 +243,9 @@ def _choose(
     """The best setting: tried on some rounds, judged on all."""
     tried = candidates(learning.data.rows // 2)
     trial = division.trial()
-    fits = division.bags * (len(learning.edges) - 1)
-    trials = len(tried) * len(trial.rounds) if len(tried) > 1 else 0
-    step = progress("choosing", (trials + len(division.rounds)) * fits)
+    edges = len(learning.edges) - 1
+    trials = len(tried) * len(trial.rounds) * trial.bags if len(tried) > 1 else 0
+    step = progress("choosing", (trials + len(division.rounds) * division.bags) * edges)
 
     def judged(settings: Settings, rounds: Division) -> Judgement:
         return judge(

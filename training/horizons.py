@@ -13,7 +13,7 @@ from model.hazard import check_edges
 from model.history import Floats, History, Ints
 from training.dataset import NEVER, Dataset, open_span, win_times
 
-QUANTILES: Final = (0.1, 0.25, 0.45, 0.65, 0.85, 0.97)  # of the days from a snapshot to its win
+QUANTILES: Final = (0.1, 0.3, 0.55, 0.8, 0.97)  # of the days from a snapshot to its win
 APART: Final = 0.3  # a default edge this near an asked one, relatively, gives way to it
 FEWEST_WINS: Final = 30  # winning deals that an edge of its own needs
 SNAPSHOTS_A_DEAL: Final = 8.0  # in the median time to win

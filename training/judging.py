@@ -36,7 +36,8 @@ FEWEST_FITTING_DEALS: Final = 300
 JUDGING_SHARE: Final = 0.35  # of the deals
 JUDGED_TIME: Final = 0.3  # of the time that rows at the last edge span
 FOLDS: Final = 4
-JUDGING_BAGS: Final = 4  # of the one round out of time; cross-fitting has rounds enough for half
+JUDGING_BAGS: Final = 4  # of the one round out of time
+CROSS_FITTING_BAGS: Final = 2  # of each of the rounds
 TRIAL_ROUNDS: Final = 2  # of cross-fitting, to decide among settings
 SMALLEST_LOSS_GAIN: Final = 1e-5  # a larger ensemble must win at least this much a row
 
@@ -49,22 +50,22 @@ class Division:
     ----------
     method
         ``out of time`` or ``cross-fitting by deal``.
+    split
+        The moment between fitting and judging, microseconds since 1970 UTC; None if none.
+    bags
+        How many bags a round is judged by.
     rounds
         For each round the rows that may be fitted on at each edge, (R, B), and those judged, (R,).
     """
 
     method: str
     split: int | None
+    bags: int
     rounds: list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]
 
-    @property
-    def bags(self) -> int:
-        """How many bags a round is judged by."""
-        return max(1, JUDGING_BAGS // min(len(self.rounds), 2))
-
     def trial(self) -> Division:
-        """Fewer rounds, to decide among settings."""
-        return replace(self, rounds=self.rounds[:TRIAL_ROUNDS])
+        """A cheaper division, to decide among settings."""
+        return replace(self, rounds=self.rounds[:TRIAL_ROUNDS], bags=1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,11 +117,15 @@ def divide(data: Dataset, edges: Floats) -> Division:
     deals = len(np.unique(data.deal[fitting[:, -1]]))
     long_enough = (split - first) / DAY_US >= 3.0 * edges[-1]
     if long_enough and deals >= FEWEST_FITTING_DEALS:
-        return Division(method="out of time", split=split, rounds=[(fitting, judging)])
+        return Division(
+            method="out of time", split=split, bags=JUDGING_BAGS, rounds=[(fitting, judging)]
+        )
     fold = (share * FOLDS).astype(np.int64)
     every = np.ones((1, len(edges) - 1), dtype=bool)
     rounds = [((fold != f)[:, None] & every, fold == f) for f in range(FOLDS)]
-    return Division(method="cross-fitting by deal", split=None, rounds=rounds)
+    return Division(
+        method="cross-fitting by deal", split=None, bags=CROSS_FITTING_BAGS, rounds=rounds
+    )
 
 
 def judge(
