@@ -7,7 +7,7 @@ own feed, which stands still once the feed has stopped for everyone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, Final, TypeVar, cast
 
@@ -68,12 +68,17 @@ class AsOf:
         self.as_of = as_of
         self.size = len(deal)
         self.row, self.snap = _visible_rows(history, deal, as_of)
-        self.code = codes[self.row]
+        self.code = codes.take(self.row)
         self.coverage: Coverage | None = None
         if feeds is not None:
-            source = history.source[self.row]
+            source = history.source.take(self.row)
             self.coverage = Coverage(feeds, history.sources, source, self.snap, as_of)
         self._shared: dict[Any, Any] = {}
+
+    @cached_property
+    def lists(self) -> Lists:
+        """Columns of the visible rows as lists, for loops."""
+        return Lists(self)
 
     @cached_property
     def as_of_days(self) -> Floats:
@@ -84,7 +89,7 @@ class AsOf:
     def age_us(self) -> Floats:
         """Microseconds since each visible row happened, on its feed's clock. Shape (R + 1,)."""
         age = np.empty(self.row.size + 1)  # whole microseconds of 200 years are exact in float64
-        np.subtract(self.as_of[self.snap], self.history.occurred[self.row], out=age[:-1])
+        age[:-1] = self.as_of.take(self.snap) - self.history.occurred.take(self.row)
         age[-1] = np.nan
         pause = None if self.coverage is None else self.coverage.row_pause
         if pause is not None:
@@ -95,7 +100,8 @@ class AsOf:
     @cached_property
     def last(self) -> Ints:
         """Position of the last visible row of each code. Shape (C, S)."""
-        last = np.full(self.vocabulary.size * self.size, NONE)
+        last = np.empty(self.vocabulary.size * self.size, dtype=np.int64)
+        last.fill(NONE)
         # Rows ascend in time within a snapshot, and the last assignment of an index stands.
         last[self._cell] = np.arange(self.row.size)
         return last.reshape(-1, self.size)
@@ -103,16 +109,16 @@ class AsOf:
     @cached_property
     def since_days(self) -> Floats:
         """Days since the last visible row of each code, NaN where none. Shape (C, S)."""
-        return (self.age_us / DAY_US)[self.last]
+        return (self.age_us / DAY_US).take(self.last)
 
     @cached_property
-    def recent(self) -> Floats:
+    def recent(self) -> Ints:
         """Rows of each code within each of `WINDOWS_DAYS`, then in all. Shape (W + 1, C, S)."""
         bucket = _EDGES_US.searchsorted(self.age_us[:-1], side="right")
         cells = self.vocabulary.size * self.size
         counts = np.bincount(bucket * cells + self._cell, minlength=cells * (ALL_TIME + 1))
         shape = (ALL_TIME + 1, self.vocabulary.size, self.size)
-        return counts.reshape(shape).cumsum(axis=0, dtype=np.float64)
+        return counts.reshape(shape).cumsum(axis=0)
 
     @cached_property
     def _cell(self) -> Ints:
@@ -121,14 +127,7 @@ class AsOf:
     @cached_property
     def final(self) -> Ints:
         """Position of the last visible row of whatever code. Shape (S,)."""
-        final = np.full(self.size, NONE)
-        final[self.snap] = np.arange(self.row.size)
-        return final
-
-    @cached_property
-    def occurred(self) -> Floats:
-        """When the visible rows happened, microseconds since 1970 UTC. Shape (R + 1,)."""
-        return self.column(self.history.occurred)
+        return np.asarray(np.maximum.reduce(self.last, axis=0))
 
     @cached_property
     def number(self) -> Floats:
@@ -145,34 +144,52 @@ class AsOf:
         """The visible rows' codes of names. Shape (R + 1,)."""
         return self.string_column(self.history.name)
 
+    @cached_property
+    def text(self) -> Ints:
+        """The visible rows' codes of texts. Shape (R + 1,)."""
+        return self.string_column(self.history.text)
+
     def column(self, column: Floats | Ints) -> Floats:
         """A column of the history at the visible rows, and NaN. Shape (R + 1,)."""
         values = np.empty(self.row.size + 1)
-        values[:-1] = column[self.row]
+        values[:-1] = column.take(self.row)
         values[-1] = np.nan
         return values
 
     def string_column(self, column: Ints) -> Ints:
         """A column of codes at the visible rows, and `NONE`. Shape (R + 1,)."""
         codes = np.empty(self.row.size + 1, dtype=np.int64)
-        codes[:-1] = column[self.row]
+        codes[:-1] = column.take(self.row)
         codes[-1] = NONE
         return codes
 
     @cached_property
-    def _present(self) -> frozenset[int]:
-        return frozenset(np.bincount(self.code).nonzero()[0].tolist())
+    def _by_code(self) -> tuple[Ints, list[int]]:
+        """Positions of the visible rows by code, and where in them each code begins."""
+        order = self.code.astype(np.int16).argsort(kind="stable")  # of 16 bits: a radix sort
+        count = np.bincount(self.code, minlength=self.vocabulary.size)
+        return order, [0, *count.cumsum().tolist()]
+
+    @cached_property
+    def _listed(self) -> list[int]:
+        return _list(self._by_code[0])
+
+    def at(self, kind: str) -> list[int]:
+        """`rows` of one kind as a list, for a loop: of few rows, it is quicker than arrays."""
+        code, begins = KIND_CODES[kind], self._by_code[1]
+        return self._listed[begins[code] : begins[code + 1]]
 
     def rows(self, *kinds: str) -> Ints:
         """Positions of the visible rows of these kinds, ascending in snapshot and time."""
-        codes = [code for kind in kinds if (code := KIND_CODES[kind]) in self._present]
-        if not codes:
-            return _NO_ROWS
-        found = self.code == codes[0]
-        for code in codes[1:]:
-            found |= self.code == code
-        rows: Ints = found.nonzero()[0]
-        return rows
+        order, begins = self._by_code
+        found = []
+        for kind in kinds:
+            code = KIND_CODES[kind]
+            if begins[code] < begins[code + 1]:
+                found.append(order[begins[code] : begins[code + 1]])
+        if len(found) == 1:
+            return found[0]
+        return np.sort(np.concatenate(found)) if found else _NO_ROWS
 
     def last_of(self, *kinds: str) -> Ints:
         """Position of the last visible row of any of these kinds. Shape (S,)."""
@@ -181,11 +198,20 @@ class AsOf:
             found = np.maximum(found, self.last[KIND_CODES[kind]])
         return found
 
-    def count(self, rows: Ints, weights: Floats | None = None) -> Floats:
-        """How many of these rows each snapshot has, or their weights added up. Shape (S,)."""
-        if rows.size == 0:
+    def tally(self, snaps: Iterable[int]) -> Floats:
+        """How often each snapshot is named. Shape (S,)."""
+        count = np.zeros(self.size)
+        for snap in snaps:
+            count[snap] += 1.0
+        return count
+
+    def count_after(self, kind: str, *since: str) -> Floats:
+        """Rows of `kind` after the last of any of `since`. Shape (S,)."""
+        rows = self.at(kind)
+        if not rows:
             return np.zeros(self.size)
-        return np.bincount(self.snap[rows], weights, self.size).astype(np.float64, copy=False)
+        last, snap = self.last_of(*since).tolist(), self.lists.snap
+        return self.tally(snap[i] for i in rows if i > last[snap[i]])
 
     def since_or_opening_days(self, kinds: tuple[str, ...]) -> Floats:
         """Days since the last row of these kinds, or since the opening if there was none.
@@ -197,9 +223,10 @@ class AsOf:
             days = np.fmin(days, self.since_days[KIND_CODES[kind]])
         never = np.isnan(days)
         if never.any():
-            passed = self.as_of - self.occurred[self.last[OPENED]]
-            if self.coverage is not None:
-                passed = np.maximum(passed - self.coverage.pause(kinds), 0.0)
+            passed = self.as_of - self.column(self.history.occurred).take(self.last[OPENED])
+            pause = None if self.coverage is None else self.coverage.pause(kinds)
+            if pause is not None:
+                passed = np.maximum(passed - pause, 0.0)
             days = np.where(never, passed / DAY_US, days)
         return days
 
@@ -220,6 +247,59 @@ class AsOf:
         if signal not in self._shared:
             self._shared[signal] = signal(self)
         return cast(T, self._shared[signal])
+
+
+class Lists:
+    """Columns of the visible rows as lists, each made when first asked for.
+
+    Parameters
+    ----------
+    asof
+        Whose rows they are.
+    """
+
+    def __init__(self, asof: AsOf) -> None:
+        self._asof = asof
+
+    @cached_property
+    def snap(self) -> list[int]:
+        """The snapshot that each row is visible to."""
+        return _list(self._asof.snap)
+
+    @cached_property
+    def name(self) -> list[int]:
+        """Codes of names."""
+        return _list(self._asof.name)
+
+    @cached_property
+    def person(self) -> list[int]:
+        """Codes of persons."""
+        return _list(self._asof.history.person.take(self._asof.row))
+
+    @cached_property
+    def number(self) -> list[float]:
+        """Numbers."""
+        return _list(self._asof.number)
+
+    @cached_property
+    def date(self) -> list[float]:
+        """Dates, days since 1970."""
+        return _list(self._asof.date)
+
+    @cached_property
+    def occurred_us(self) -> list[int]:
+        """Microseconds since 1970 UTC."""
+        return _list(self._asof.history.occurred.take(self._asof.row))
+
+    @cached_property
+    def age_us(self) -> list[float]:
+        """Microseconds since each row happened, on its feed's clock."""
+        return _list(self._asof.age_us)
+
+
+def _list(column: NDArray[Any]) -> list[Any]:
+    values: list[Any] = column.tolist()
+    return values
 
 
 def _visible_rows(history: History, deal: Ints, as_of: Ints) -> tuple[Ints, Ints]:

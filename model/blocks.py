@@ -6,17 +6,27 @@ Values stand as [features, snapshots].
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.asof import ALL_TIME, WINDOWS_DAYS, AsOf
-from model.feature import Category, Computed, Count, CountAfter, Feature, NumberField, Since, Term
-from model.history import NONE, Floats, Ints
-from model.vocabulary import Vocabulary
+from model.coverage import Coverage
+from model.feature import (
+    Category,
+    Computed,
+    Count,
+    Feature,
+    FieldCategory,
+    NumberField,
+    Since,
+    Term,
+)
+from model.history import Floats, Ints
 
-T = TypeVar("T", Category, Count, CountAfter, NumberField, Since)
+T = TypeVar("T", Category, Count, FieldCategory, NumberField, Since)
+_KINDS: Final = {"activity": "activity_logged", "field": "field_changed"}
 
 
 class Block(Generic[T]):
@@ -58,17 +68,18 @@ class Counts(Block[Count]):
     """Events of some codes within a window."""
 
     def _arrange(self, code_of: Mapping[str, int]) -> None:
-        self._codes, self._start = _runs([term.codes for term in self.terms], code_of)
+        codes, self._start = _runs([term.codes for term in self.terms], code_of)
         windows = [
             ALL_TIME if term.days is None else WINDOWS_DAYS.index(term.days) for term in self.terms
         ]
-        self._windows = np.repeat(windows, [len(term.codes) for term in self.terms])
+        window = np.repeat(windows, [len(term.codes) for term in self.terms])
+        self._cells = window * len(code_of) + codes
         self._most = np.array([[term.most] for term in self.terms])
 
     def values(self, asof: AsOf) -> Floats:
         """How many, at most as many as the term asks for."""
-        counts = np.add.reduceat(asof.recent[self._windows, self._codes], self._start)
-        return np.asarray(np.minimum(counts, self._most))
+        recent = asof.recent.reshape(-1, asof.size).take(self._cells, axis=0)
+        return np.asarray(np.minimum(np.add.reduceat(recent, self._start), self._most))
 
 
 class Ages(Block[Since]):
@@ -79,27 +90,7 @@ class Ages(Block[Since]):
 
     def values(self, asof: AsOf) -> Floats:
         """NaN where there was none."""
-        return np.fmin.reduceat(asof.since_days[self._codes], self._start)
-
-
-class Replies(Block[CountAfter]):
-    """Events of one code after the last of others; each code has one such feature at most."""
-
-    def _arrange(self, code_of: Mapping[str, int]) -> None:
-        self._after, self._start = _runs([term.after for term in self.terms], code_of)
-        self._term_of_code = np.full(len(code_of), NONE)
-        self._term_of_code[[code_of[term.code] for term in self.terms]] = range(len(self.terms))
-
-    def values(self, asof: AsOf) -> Floats:
-        """How many, whether or not the others ever came."""
-        term = self._term_of_code[asof.code]
-        rows = (term >= 0).nonzero()[0]
-        if rows.size == 0:
-            return np.zeros((len(self.terms), asof.size))
-        after = np.maximum.reduceat(asof.last[self._after], self._start)
-        cell = term[rows] * asof.size + asof.snap[rows]
-        cell = cell[rows > after.reshape(-1)[cell]]
-        return np.bincount(cell, minlength=after.size).reshape(after.shape).astype(np.float64)
+        return np.fmin.reduceat(asof.since_days.take(self._codes, axis=0), self._start)
 
 
 class Numbers(Block[NumberField]):
@@ -110,31 +101,31 @@ class Numbers(Block[NumberField]):
 
     def values(self, asof: AsOf) -> Floats:
         """NaN where there is none."""
-        return asof.number[asof.last[self._codes]]
+        return asof.number.take(asof.last.take(self._codes, axis=0))
 
 
 class Categories(Block[Category]):
-    """The last names of kinds, and the last texts of fields."""
+    """The last names of kinds."""
 
     def _arrange(self, code_of: Mapping[str, int]) -> None:
         self._codes = np.array([code_of[term.code] for term in self.terms], dtype=np.int64)
-        is_field = np.array([term.code.startswith("field:") for term in self.terms], dtype=bool)
-        self._named, self._fields = np.flatnonzero(~is_field), np.flatnonzero(is_field)
 
     def values(self, asof: AsOf) -> Floats:
         """NaN where there is none."""
-        values = np.empty((len(self.terms), asof.size))
-        last = asof.last[self._codes]
-        history = asof.history
-        for which, column, strings in (
-            (self._named, history.name, history.names),
-            (self._fields, history.text, history.texts),
-        ):
-            if which.size:
-                codes = asof.string_column(column)[last[which]]
-                names = [self.names[i] for i in which.tolist()]
-                values[which] = asof.vocabulary.category_rows(names, codes, strings)
-        return values
+        codes = asof.name.take(asof.last.take(self._codes, axis=0))
+        return asof.vocabulary.category_rows(self.names, codes, asof.history.names)
+
+
+class FieldCategories(Block[FieldCategory]):
+    """The last texts of fields."""
+
+    def _arrange(self, code_of: Mapping[str, int]) -> None:
+        self._codes = np.array([code_of[term.code] for term in self.terms], dtype=np.int64)
+
+    def values(self, asof: AsOf) -> Floats:
+        """NaN where there is none."""
+        codes = asof.text.take(asof.last.take(self._codes, axis=0))
+        return asof.vocabulary.category_rows(self.names, codes, asof.history.texts)
 
 
 class Carried:
@@ -144,37 +135,32 @@ class Carried:
     ----------
     features
         A company's features in the order of the matrix.
-    code_of
-        Each code's number in the vocabulary.
-    vocabulary
-        The company's own names.
     """
 
-    def __init__(
-        self, features: Sequence[Feature], code_of: Mapping[str, int], vocabulary: Vocabulary
-    ) -> None:
-        found = [
-            (column, carriers)
-            for column, feature in enumerate(features)
-            if (carriers := _carriers(feature.term))
-        ]
-        self.columns = np.array([column for column, _ in found], dtype=np.int64)
-        codes, self._start = _runs([carriers for _, carriers in found], code_of)
-        self._kinds = vocabulary.kind_of_code[codes]
+    def __init__(self, features: Sequence[Feature]) -> None:
+        self._carriers = [frozenset(_carriers(feature.term)) for feature in features]
+        needed = [[1.0 if carriers else 0.0] for carriers in self._carriers]
+        self._needed = np.array(needed, dtype=np.float32)
+        self._carries: dict[tuple[frozenset[str], ...], NDArray[np.float32]] = {}
 
-    def missing(self, asof: AsOf) -> NDArray[np.bool_] | None:
-        """Whether each feature of `columns` is missing; None if none is. Shape (n, S)."""
-        if asof.coverage is None or self.columns.size == 0:
-            return None
-        carried = np.logical_or.reduceat(asof.coverage.carried[self._kinds], self._start)
-        return None if carried.all() else ~carried
+    def missing(self, coverage: Coverage) -> NDArray[np.bool_]:
+        """Whether each feature is missing at each snapshot. Shape (F, S)."""
+        feeds, speaks = coverage.speaking
+        kinds = tuple(feed.kinds for feed in feeds)
+        carries = self._carries.get(kinds)
+        if carries is None:
+            carries = self._carries[kinds] = self._carried_by(kinds)
+        return np.asarray(carries @ speaks < self._needed)
+
+    def _carried_by(self, feeds: Sequence[frozenset[str]]) -> NDArray[np.float32]:
+        """Whether feeds of these kinds carry what each feature looks at: 1 or 0. (F, feeds)."""
+        rows = [[not kinds.isdisjoint(each) for kinds in feeds] for each in self._carriers]
+        return np.array(rows, dtype=np.float32)
 
 
 def _carriers(term: Term) -> tuple[str, ...]:
     if isinstance(term, Count):
-        return term.codes
-    if isinstance(term, CountAfter):
-        return (term.code,)
+        return tuple(_KINDS.get(code.partition(":")[0], code) for code in term.codes)
     return term.carriers if isinstance(term, Computed) else ()
 
 

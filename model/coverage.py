@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.events import KIND_CODES, KINDS
+from model.events import KINDS
 from model.feeds import Feed, Feeds
 from model.history import Ints
 
-Bools = NDArray[np.bool_]
 ENDLESS: Final = np.iinfo(np.int64).max
 
 
@@ -46,44 +45,50 @@ class Coverage:
         self._as_of = as_of
 
     @cached_property
-    def carried(self) -> Bools:
-        """Whether a feed of each snapshot carries each kind. Shape (K, S)."""
-        carried = np.zeros((len(KINDS), self._as_of.size), dtype=bool)
-        for feed, speaks in self._speaking():
-            carried |= feed.carries[:, None] & speaks
-        return carried
+    def speaking(self) -> tuple[list[Feed], NDArray[np.float32]]:
+        """Feeds, and for which snapshots they speak: 1 or 0. The latter of shape (feeds, S)."""
+        own = [feed or self._undescribed for feed in self._own]
+        others = [feed for feed in self._feeds.values() if feed.speaks_for_all]
+        speaks = np.zeros((len(own) + len(others), self._as_of.size), dtype=np.float32)
+        speaks[self._source, self._snap] = 1.0
+        for i, feed in enumerate(others, len(own)):
+            speaks[i] = feed.has_begun(self._as_of)
+        return own + others, speaks
 
     @cached_property
     def row_pause(self) -> Ints | None:
         """Microseconds that each visible row's source had been stopped; None if none. (R,)."""
-        pauses = [feed.pause(self._as_of) if feed else None for feed in self._own]
-        if not any(pause is not None and pause.any() for pause in pauses):
+        pauses = self._pauses(self._own)
+        if all(pause is None for pause in pauses):
             return None
         none = np.zeros(self._as_of.size, dtype=np.int64)
-        table = np.stack([none if pause is None else pause for pause in pauses])
+        table = np.array([none if pause is None else pause for pause in pauses])
         return np.asarray(table[self._source, self._snap])
 
-    def pause(self, kinds: Sequence[str]) -> Ints:
-        """Microseconds that nobody could have told of one of these kinds. Shape (S,)."""
+    def pause(self, kinds: Sequence[str]) -> Ints | None:
+        """Microseconds that nobody could have told of one of these kinds; None if none. (S,)."""
+        feeds, speaks = self.speaking
+        pauses = self._pauses(feeds)
+        if all(pause is None for pause in pauses):
+            return None
         longest = np.zeros(self._as_of.size, dtype=np.int64)
         for kind in kinds:
             shortest = np.full(self._as_of.size, ENDLESS)
-            for feed, speaks in self._speaking():
-                if feed.carries[KIND_CODES[kind]]:
-                    pause = np.where(speaks, feed.pause(self._as_of), ENDLESS)
-                    shortest = np.minimum(shortest, pause)
+            for feed, pause, speaks_for in zip(feeds, pauses, speaks, strict=True):
+                if kind in feed.kinds:
+                    mine = 0 if pause is None else pause
+                    shortest = np.minimum(shortest, np.where(speaks_for > 0, mine, ENDLESS))
             longest = np.maximum(longest, np.where(shortest == ENDLESS, 0, shortest))
         return longest
 
-    def _speaking(self) -> Iterator[tuple[Feed, Bools]]:
-        """Every feed that speaks for a snapshot, and for which. The latter of shape (S,)."""
-        seen = np.zeros((len(self._own), self._as_of.size), dtype=bool)
-        seen[self._source, self._snap] = True
-        for own, speaks in zip(self._own, seen, strict=True):
-            yield own or self._undescribed, speaks
-        for feed in self._feeds.values():
-            if feed.speaks_for_all:
-                yield feed, feed.has_begun(self._as_of)
+    def _pauses(self, feeds: Sequence[Feed | None]) -> list[Ints | None]:
+        if self._as_of.size == 0:
+            return [None] * len(feeds)
+        first, last = int(self._as_of.min()), int(self._as_of.max())
+        return [
+            None if feed is None or feed.runs_between(first, last) else feed.pause(self._as_of)
+            for feed in feeds
+        ]
 
     @cached_property
     def _undescribed(self) -> Feed:

@@ -31,14 +31,6 @@ class Count:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CountAfter:
-    """Events of the code after the last one of any of `after`; missing if no feed carries it."""
-
-    code: str
-    after: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Since:
     """Days since the last event of any of the codes; missing if there was none."""
 
@@ -54,7 +46,14 @@ class NumberField:
 
 @dataclass(frozen=True, kw_only=True)
 class Category:
-    """The last name (or text) of a code, as a code of the vocabulary."""
+    """The last name of a kind, as a code of the vocabulary."""
+
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldCategory:
+    """The last text of a field, as a code of the vocabulary."""
 
     code: str
 
@@ -74,7 +73,7 @@ class Computed:
     carriers: tuple[str, ...] = ()
 
 
-Term = Count | CountAfter | Since | NumberField | Category | Rate | Computed
+Term = Count | Since | NumberField | Category | FieldCategory | Rate | Computed
 
 
 @dataclass(frozen=True, kw_only=True)

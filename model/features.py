@@ -11,14 +11,23 @@ from typing import Any, Final
 import numpy as np
 
 from model.asof import AsOf
-from model.blocks import Ages, Block, Carried, Categories, Counts, Numbers, Replies
+from model.blocks import Ages, Block, Carried, Categories, Counts, FieldCategories, Numbers
 from model.catalogue import CALENDAR, CATALOGUE
 from model.catalogue.proof import VALIDATION_STATES
 from model.events import KIND_CODES
-from model.feature import Category, Computed, Count, CountAfter, Feature, NumberField, Rate, Since
+from model.feature import (
+    Category,
+    Computed,
+    Count,
+    Feature,
+    FieldCategory,
+    NumberField,
+    Rate,
+    Since,
+)
 from model.feeds import Feeds
 from model.history import Floats, History, Ints
-from model.rates import WinRates, win_rate
+from model.rates import WHO, WinRates, win_rates
 from model.vocabulary import KIND_OF_ACTIVITY, Vocabulary
 
 CELLS_AT_ONCE: Final = 200_000  # snapshots times codes held in memory at a time
@@ -55,19 +64,19 @@ class FeatureSet:
         blocks: tuple[Block[Any], ...] = (
             Counts(features, Count, code_of),
             Ages(features, Since, code_of),
-            Replies(features, CountAfter, code_of),
             Numbers(features, NumberField, code_of),
             Categories(features, Category, code_of),
+            FieldCategories(features, FieldCategory, code_of),
         )
         self._blocks = [block for block in blocks if block.terms]
-        self._carried = Carried(features, code_of, vocabulary)
+        self._carried = Carried(features)
         self._computed = [
             (column, feature.term.compute)
             for column, feature in enumerate(features)
             if isinstance(feature.term, Computed)
         ]
         self._rates = [
-            (column, feature.term.who)
+            (column, WHO.index(feature.term.who))
             for column, feature in enumerate(features)
             if isinstance(feature.term, Rate)
         ]
@@ -134,12 +143,12 @@ class FeatureSet:
             x[block.columns] = block.values(asof)
         for column, compute in self._computed:
             x[column] = compute(asof)
-        for column, who in self._rates:
-            x[column] = win_rate(asof, rates, who)
-        missing = self._carried.missing(asof)
-        if missing is not None:
-            columns = self._carried.columns
-            x[columns] = np.where(missing, np.nan, x[columns])
+        if self._rates:
+            owner_and_account = win_rates(asof, rates)
+            for column, who in self._rates:
+                x[column] = owner_and_account[who]
+        if asof.coverage is not None:
+            np.putmask(x, self._carried.missing(asof.coverage), np.nan)
         return np.ascontiguousarray(x.T)
 
     def to_json(self) -> dict[str, Any]:
@@ -201,7 +210,7 @@ def _all_features(vocabulary: Vocabulary) -> tuple[Feature, ...]:
                 direction=0,
                 missing="not filled in",
                 phrase=f"{_escaped(name)} is {{value}}",
-                term=Category(code=f"field:{name}"),
+                term=FieldCategory(code=f"field:{name}"),
             )
         )
     return tuple(features)

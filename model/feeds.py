@@ -8,6 +8,7 @@ is the feed's, not the customer's.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import HistoryError
-from model.events import DAY_US, KIND_CODES, KINDS
+from model.events import DAY_US, KINDS
 from model.history import History, Ints
 
 HOUR_US: Final = DAY_US // 24
@@ -50,22 +51,17 @@ class Feed:
             )
 
     @cached_property
-    def carries(self) -> NDArray[np.bool_]:
-        """Whether it carries each of `model.events.KIND_CODES`. Shape (K,)."""
-        marks = np.zeros(len(KINDS), dtype=bool)
-        marks[[KIND_CODES[kind] for kind in self.kinds]] = True
-        return marks
-
-    @cached_property
     def speaks_for_all(self) -> bool:
         """Whether it opens no deals, and so speaks for those that others open."""
         return "deal_opened" not in self.kinds
 
     def has_begun(self, as_of: Ints) -> NDArray[np.bool_]:
         """Whether it had been heard at each time; one that does not say when, always had."""
-        if self.heard.size == 0:
-            return np.ones(as_of.shape, dtype=bool)
-        return np.asarray(as_of >= self.heard[0])
+        return np.asarray(as_of >= self._begins)
+
+    @cached_property
+    def _begins(self) -> int:
+        return int(self.heard[0]) if self.heard.size else 0
 
     def pause(self, as_of: Ints) -> Ints:
         """Microseconds that the feed had been stopped at each time; 0 while it runs.
@@ -80,17 +76,33 @@ class Feed:
         >>> (feed.pause(np.array([199, 220, 319]) * HOUR_US) // HOUR_US).tolist()
         [0, 0, 120]
         """
-        none = np.zeros(as_of.shape, dtype=np.int64)
-        if self.heard.size < FEWEST_HEARD:
-            return none
-        heard = self.heard.searchsorted(as_of, side="right")
-        last = self.heard[heard - 1]
-        quiet = as_of - last
-        if quiet.max(initial=0) <= STOPPED_AFTER_DAYS * DAY_US:
-            return none
-        usual = (last - self.heard[0]) / np.maximum(heard - 1, 1)
-        stopped = (quiet > STOPPED_AFTER_DAYS * DAY_US) & (quiet > MISSED * usual)
-        return np.where(stopped & (heard >= FEWEST_HEARD), quiet, 0)
+        last, stopped_from, until = self._stops
+        if last.size == 0:
+            return np.zeros(as_of.shape, dtype=np.int64)
+        stop = stopped_from.searchsorted(as_of) - 1
+        return np.where((stop >= 0) & (as_of < until[stop]), as_of - last[stop], 0)
+
+    def runs_between(self, first: int, last: int) -> bool:
+        """Whether `pause` is 0 at every time from `first` to `last`, told quickly."""
+        _, stopped_from, until = self._listed_stops
+        stop = bisect_left(stopped_from, last) - 1
+        return stop < 0 or until[stop] <= first
+
+    @cached_property
+    def _listed_stops(self) -> tuple[list[int], ...]:
+        return tuple(column.tolist() for column in self._stops)
+
+    @cached_property
+    def _stops(self) -> tuple[Ints, Ints, Ints]:
+        """Each stop: when last heard, after when it counts as one, when heard again."""
+        last = self.heard[FEWEST_HEARD - 1 :]
+        heard_before = np.arange(FEWEST_HEARD - 1, self.heard.size)
+        usual = (last - self.heard[:1]) / heard_before
+        patience = np.maximum(STOPPED_AFTER_DAYS * DAY_US, MISSED * usual).astype(np.int64)
+        stopped_from = last + patience
+        until = np.append(last, np.iinfo(np.int64).max)[1:]
+        stops = stopped_from < until
+        return last[stops], stopped_from[stops], until[stops]
 
 
 Feeds = Mapping[str, Feed]

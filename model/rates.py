@@ -29,6 +29,7 @@ from model.vocabulary import look_up
 PRIOR: Final = 20.0  # closings that the base rate counts for
 WHO: Final = ("owner", "account")
 KIND_OF: Final = {who: KIND_CODES[f"{who}_changed"] for who in WHO}
+_KINDS: Final = np.array(list(KIND_OF.values()))
 
 Counts = tuple[Floats, Floats, Floats, Floats]
 
@@ -36,8 +37,21 @@ Counts = tuple[Floats, Floats, Floats, Floats]
 class WinRates(Protocol):
     """Counts of closed deals by owner and by account, as of a time."""
 
-    def counts(self, who: str, codes: Ints, names: Sequence[str], as_of: Ints) -> Counts:
-        """Won and closed of each code's name, and of all. Each of shape (S,)."""
+    def counts(self, codes: Ints, names: Sequence[str], as_of: Ints) -> Counts:
+        """Won and closed of owner and account, and of all, as of each snapshot.
+
+        Parameters
+        ----------
+        codes
+            Codes into `names`, a row for each of `WHO`; -1 where none. Shape (2, S).
+        as_of
+            Microseconds since 1970 UTC. Shape (S,).
+
+        Returns
+        -------
+        won, closed, all_won, all_closed
+            The first two of shape (2, S), the others of shape (S,).
+        """
         ...
 
     def counted(self, known: Ints, as_of: Ints) -> NDArray[np.bool_]:
@@ -53,51 +67,41 @@ def smoothed(won: Floats, closed: Floats, all_won: Floats, all_closed: Floats) -
     >>> smoothed(np.array([3.0]), np.array([4.0]), np.array([30.0]), np.array([100.0])).tolist()
     [0.375]
     """
-    base = np.full(won.shape, np.nan)
-    np.divide(all_won, all_closed, out=base, where=all_closed > 0)
-    return (won + PRIOR * base) / (closed + PRIOR)
+    if not all_closed.all():
+        all_won = np.where(all_closed > 0, all_won, np.nan)
+        all_closed = np.maximum(all_closed, 1.0)
+    return (won + PRIOR * (all_won / all_closed)) / (closed + PRIOR)
 
 
-def win_rate(asof: AsOf, rates: WinRates | None, who: str) -> Floats:
-    """Smoothed win rate of the deal's owner or account, without the deal itself.
+def win_rates(asof: AsOf, rates: WinRates | None) -> Floats:
+    """Smoothed win rates of the deal's owner and account, without the deal itself.
 
     Parameters
     ----------
     asof
         The snapshots.
     rates
-        What closed; None leaves the rate missing.
-    who
-        "owner" or "account".
+        What closed; None leaves the rates missing.
 
     Returns
     -------
     ndarray
-        NaN where no owner or account is known. Shape (S,).
+        One row for each of `WHO`; NaN where no owner or account is known. Shape (2, S).
     """
     if rates is None:
-        return np.full(asof.size, np.nan)
-    codes = asof.name[asof.last[KIND_OF[who]]]
-    won, closed, all_won, all_closed = rates.counts(who, codes, asof.history.names, asof.as_of)
-    own = _own_closings(asof, rates, who)
-    if own is not None:
-        snap, name, is_won = own
-        all_won[snap] -= is_won
-        all_closed[snap] -= 1.0
-        same = name == codes[snap]
-        won[snap[same]] -= is_won[same]
-        closed[snap[same]] -= 1.0
-    rate = smoothed(won, closed, all_won, all_closed)
+        return np.full((len(WHO), asof.size), np.nan)
+    codes = asof.name.take(asof.last.take(_KINDS, axis=0))
+    counts = rates.counts(codes, asof.history.names, asof.as_of)
+    if asof.at("deal_won") or asof.at("deal_lost"):
+        _leave_out_own(counts, codes, asof, rates)
+    rate = smoothed(*counts)
     rate[codes < 0] = np.nan
     return rate
 
 
-def _own_closings(
-    asof: AsOf, rates: WinRates, who: str
-) -> tuple[Ints, Ints, NDArray[np.bool_]] | None:
-    """Snapshots whose own deal is in the counts: which, for whose name, and whether as won."""
-    if asof.rows("deal_won", "deal_lost").size == 0:
-        return None
+def _leave_out_own(counts: Counts, codes: Ints, asof: AsOf, rates: WinRates) -> None:
+    """Take each snapshot's own deal out of the counts, where it had closed."""
+    won, closed, all_won, all_closed = counts
     rows = asof.rows("deal_won", "deal_lost", "deal_reopened")
     snap = asof.snap[rows]
     known = asof.history.known[asof.row]
@@ -105,11 +109,15 @@ def _own_closings(
     rows, snap = rows[counted], snap[counted]
     is_last = np.ones(rows.size, dtype=bool)
     is_last[:-1] = snap[1:] != snap[:-1]
-    rows = rows[is_last & (asof.history.kind[asof.row[rows]] != REOPENED)]
-    changes = asof.rows(f"{who}_changed")
-    at = _in_force(asof.snap, known, changes, rows)
-    won = asof.history.kind[asof.row[rows]] == WON
-    return asof.snap[rows], asof.name[at], won
+    rows = rows[is_last & (asof.code[rows] != REOPENED)]
+    snap, is_won = asof.snap[rows], asof.code[rows] == WON
+    all_won[snap] -= is_won
+    all_closed[snap] -= 1.0
+    for i, kind in enumerate(KIND_OF):
+        at = _in_force(asof.snap, known, asof.rows(f"{kind}_changed"), rows)
+        same = asof.name[at] == codes[i, snap]
+        won[i, snap[same]] -= is_won[same]
+        closed[i, snap[same]] -= 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,23 +135,26 @@ class ClosingTable:
     known_before: int
     table: Mapping[str, Mapping[str, tuple[int, int]]]
 
-    def counts(self, who: str, codes: Ints, names: Sequence[str], as_of: Ints) -> Counts:
+    def counts(self, codes: Ints, names: Sequence[str], as_of: Ints) -> Counts:
         """See `WinRates`; `as_of` changes nothing."""
-        index, values, (won, closed) = self._arrays[who]
-        found = values[:, look_up(codes, names, index, -1)]
-        return found[0], found[1], np.full(codes.shape, won), np.full(codes.shape, closed)
+        index, won, closed = self._arrays
+        found = look_up(codes, names, index, NONE, NONE).astype(np.int64)
+        all_won, all_closed = np.empty(as_of.shape), np.empty(as_of.shape)
+        all_won.fill(self.table["owner"][""][0])
+        all_closed.fill(self.table["owner"][""][1])
+        return won.take(found), closed.take(found), all_won, all_closed
 
     @cached_property
-    def _arrays(self) -> dict[str, tuple[dict[str, int], Floats, tuple[float, float]]]:
-        """By who: where each name's counts stand, the counts and zeros, and those of all."""
-        return {
-            who: (
-                {name: i for i, name in enumerate(entries) if name},
-                np.array([*entries.values(), (0, 0)], dtype=np.float64).T.copy(),
-                (float(entries[""][0]), float(entries[""][1])),
-            )
-            for who, entries in self.table.items()
-        }
+    def _arrays(self) -> tuple[list[dict[str, int]], Floats, Floats]:
+        """Where the counts of each owner and of each account stand, the counts, and zeros."""
+        index: list[dict[str, int]] = []
+        counts: list[tuple[int, int]] = []
+        for who in WHO:
+            names = [name for name in self.table[who] if name]
+            index.append({name: len(counts) + i for i, name in enumerate(names)})
+            counts.extend(self.table[who][name] for name in names)
+        won, closed = np.array([*counts, (0, 0)], dtype=np.float64).T.copy()
+        return index, won, closed
 
     def counted(self, known: Ints, as_of: Ints) -> NDArray[np.bool_]:
         """See `WinRates`."""
@@ -184,9 +195,14 @@ class ClosingLog:
         self._names = history.names
         self._log = {who: _Changes(history, KIND_OF[who]) for who in WHO}
 
-    def counts(self, who: str, codes: Ints, names: Sequence[str], as_of: Ints) -> Counts:
+    def counts(self, codes: Ints, names: Sequence[str], as_of: Ints) -> Counts:
         """See `WinRates`; `names` must be those of this log's history."""
-        return self._log[who].counts(codes, as_of)
+        rows = [
+            log.of_names(row, as_of) for row, log in zip(codes, self._log.values(), strict=True)
+        ]
+        all_won, all_closed = self._log["owner"].of_all(as_of)
+        won, closed = np.array(rows).transpose(1, 0, 2)
+        return won, closed, all_won, all_closed
 
     def counted(self, known: Ints, as_of: Ints) -> NDArray[np.bool_]:
         """See `WinRates`."""
@@ -235,29 +251,31 @@ class _Changes:
         self._key = self._name[by_name] * (row.size + 1) + by_name
         self._by_name = _Sums(won[by_name], sign[by_name])
 
-    def counts(self, codes: Ints, as_of: Ints) -> Counts:
-        """Won and closed of each name, and of all, as of each time. Each of shape (S,)."""
+    def of_names(self, codes: Ints, as_of: Ints) -> tuple[Floats, Floats]:
+        """Won and closed of each code's name as of each time. Each of shape (S,)."""
         known = self._time.searchsorted(as_of, side="right")
-        base = codes * (self._time.size + 1)
-        first, last = self._key.searchsorted(base), self._key.searchsorted(base + known)
-        won, closed = self._by_name.between(first, last)
-        all_won, all_closed = self._all.between(np.zeros_like(known), known)
-        return won, closed, all_won, all_closed
+        first = codes * (self._time.size + 1)
+        return self._by_name.between(
+            self._key.searchsorted(first), self._key.searchsorted(first + known)
+        )
+
+    def of_all(self, as_of: Ints) -> tuple[Floats, Floats]:
+        """Won and closed of all deals as of each time. Each of shape (S,)."""
+        known = self._time.searchsorted(as_of, side="right")
+        return self._all.between(np.zeros_like(known), known)
 
     def totals(self, known_before: int, names: Sequence[str]) -> dict[str, tuple[int, int]]:
         """Won and closed of each name by then; "" holds those of all."""
-        until = int(self._time.searchsorted(known_before, side="left"))
-        codes = np.unique(self._name[:until])
-        codes = codes[codes >= 0]
-        won, closed, all_won, all_closed = self.counts(
-            np.append(codes, NONE), np.full(codes.size + 1, known_before - 1)
-        )
+        codes = np.unique(self._name[self._name >= 0])
+        as_of = np.array([known_before - 1])
+        won, closed = self.of_names(codes, np.repeat(as_of, codes.size))
+        all_won, all_closed = self.of_all(as_of)
         totals = {
             names[code]: (int(w), int(c))
-            for code, w, c in zip(codes.tolist(), won[:-1], closed[:-1], strict=True)
+            for code, w, c in zip(codes.tolist(), won, closed, strict=True)
             if c > 0
         }
-        return {**totals, "": (int(all_won[-1]), int(all_closed[-1]))}
+        return {**totals, "": (int(all_won[0]), int(all_closed[0]))}
 
 
 class _Sums:

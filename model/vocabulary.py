@@ -87,7 +87,7 @@ class Vocabulary:
         for kind in KINDS_WITH_NAMES:
             rows = np.flatnonzero((history.kind == kind) & (history.name >= 0))
             of_kind = {name: c for (k, name), c in own.items() if k == kind}
-            code[rows] = look_up(history.name[rows], names, of_kind, kind)
+            code[rows] = look_up(history.name[rows][None], names, [of_kind], kind, kind)[0]
         return code
 
     @cached_property
@@ -116,14 +116,7 @@ class Vocabulary:
             Of shape (n, S).
         """
         own = [self.category_codes[feature] for feature in features]
-        if codes.size < FEW:
-            found = [
-                [each.get(strings[c], UNSEEN) if c >= 0 else np.nan for c in row]
-                for each, row in zip(own, codes.tolist(), strict=True)
-            ]
-            return np.array(found, dtype=np.float64)
-        rows = [look_up(row, strings, each, UNSEEN) for each, row in zip(own, codes, strict=True)]
-        return np.where(codes < 0, np.nan, np.array(rows))
+        return look_up(codes, strings, own, UNSEEN, np.nan)
 
     @cached_property
     def event_categories(self) -> Floats:
@@ -156,21 +149,40 @@ class Vocabulary:
         )
 
 
-def look_up(codes: Ints, strings: Sequence[str], own: Mapping[str, int], unknown: int) -> Ints:
-    """Translate codes of strings into codes of `own`; a missing string is unknown, too.
+def look_up(
+    codes: Ints,
+    strings: Sequence[str],
+    own: Sequence[Mapping[str, int]],
+    unknown: float,
+    missing: float,
+) -> Floats:
+    """Translate codes of strings into codes of one's own.
+
+    Parameters
+    ----------
+    codes
+        Codes into `strings`, -1 where missing. Shape (n, S).
+    own
+        For each row the codes to translate to. Length n.
 
     Examples
     --------
-    >>> look_up(np.array([1, 0, -1]), ["call", "demo"], {"demo": 7}, -1).tolist()
-    [7, -1, -1]
+    >>> look_up(np.array([[1, 0, -1]]), ["call", "demo"], [{"demo": 7}], -1, -2).tolist()
+    [[7.0, -1.0, -2.0]]
     """
     if codes.size < FEW:
-        found = [own.get(strings[c], unknown) if c >= 0 else unknown for c in codes.tolist()]
-        return np.array(found, dtype=np.int64)
+        found = [
+            [mine.get(strings[c], unknown) if c >= 0 else missing for c in row]
+            for mine, row in zip(own, codes.tolist(), strict=True)
+        ]
+        return np.array(found, dtype=np.float64)
     # A history may know far more strings than are asked for here: only those are looked at.
-    asked = np.zeros(len(strings) + 1, dtype=bool)
-    asked[codes] = True
-    table = np.full(len(strings) + 1, unknown, dtype=np.int64)
-    for code in asked[:-1].nonzero()[0].tolist():
-        table[code] = own.get(strings[code], unknown)
-    return table[codes]
+    translated = np.empty(codes.shape)
+    for to, mine, row in zip(translated, own, codes, strict=True):
+        asked = np.zeros(len(strings) + 1, dtype=bool)
+        asked[row] = True
+        table = np.full(len(strings) + 1, missing)
+        for code in asked[:-1].nonzero()[0].tolist():
+            table[code] = mine.get(strings[code], unknown)
+        to[:] = table[row]
+    return translated

@@ -10,23 +10,30 @@ import numpy as np
 from model.asof import WINDOWS_DAYS, AsOf
 from model.events import DAY_US
 from model.feature import Computed, Feature
-from model.history import Floats
+from model.history import NONE, Floats
 
 
 def last_event(asof: AsOf) -> Floats:
     """Code of the last thing that happened, of whatever kind."""
-    codes = np.append(asof.code, -1)[asof.final]
-    return np.asarray(asof.vocabulary.event_categories[codes])
+    codes = asof.last.argmax(axis=0)
+    codes[asof.final < 0] = NONE
+    return np.asarray(asof.vocabulary.event_categories.take(codes))
 
 
 def quiet_days(asof: AsOf) -> Floats:
     """Days since the last thing happened."""
-    return asof.age_us[asof.final] / DAY_US
+    return asof.age_us.take(asof.final) / DAY_US
+
+
+def events(asof: AsOf) -> Floats:
+    """Events of any kind within each of `model.asof.WINDOWS_DAYS`, then in all. (W + 1, S)."""
+    return np.asarray(np.add.reduce(asof.recent, axis=1))
 
 
 def events_within(asof: AsOf, window: int) -> Floats:
     """Events of any kind within the n-th of `model.asof.WINDOWS_DAYS`."""
-    return np.asarray(asof.recent[window].sum(axis=0))
+    within: Floats = asof.once(events)[window]
+    return within
 
 
 ACTIVITY: Final[tuple[Feature, ...]] = (
@@ -58,8 +65,9 @@ ACTIVITY: Final[tuple[Feature, ...]] = (
             phrase=f"{{value}} events in {days} days",
             zero=f"nothing happened in {days} days",
             one=f"1 event in {days} days",
-            term=Computed(compute=partial(events_within, window=WINDOWS_DAYS.index(days))),
+            term=Computed(compute=partial(events_within, window=window)),
         )
-        for days in (7, 30)
+        for window, days in enumerate(WINDOWS_DAYS)
+        if days in (7, 30)
     ),
 )

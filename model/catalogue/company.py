@@ -5,15 +5,21 @@ from __future__ import annotations
 from typing import Final
 
 from model.asof import AsOf
-from model.feature import NOT_CARRIED, Computed, Count, CountAfter, Feature, Rate
+from model.feature import NOT_CARRIED, Computed, Count, Feature, Rate
 from model.history import Floats
 
 UPDATED: Final = "internal_update_posted"
+REQUESTED: Final = "internal_update_requested"
 
 
 def internal_update_days(asof: AsOf) -> Floats:
     """Days since the owner's last internal update, or since the opening if there was none."""
     return asof.since_or_opening_days((UPDATED,))
+
+
+def requests_unanswered(asof: AsOf) -> Floats:
+    """Internal requests for an update since the owner's last update."""
+    return asof.count_after(REQUESTED, UPDATED)
 
 
 COMPANY: Final[tuple[Feature, ...]] = (
@@ -35,7 +41,7 @@ COMPANY: Final[tuple[Feature, ...]] = (
         phrase="{value} internal requests for an update unanswered",
         zero="no internal request unanswered",
         one="1 internal request for an update unanswered",
-        term=CountAfter(code="internal_update_requested", after=(UPDATED,)),
+        term=Computed(compute=requests_unanswered, carriers=(REQUESTED,)),
     ),
     Feature(
         name="escalations_30_days",

@@ -5,11 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-import numpy as np
-
 from model.asof import AsOf
 from model.events import DAY_US
-from model.feature import NOT_CARRIED, Computed, Count, CountAfter, Feature, Since
+from model.feature import NOT_CARRIED, Computed, Count, Feature, Since
 from model.history import Floats
 
 CONTACT: Final = ("customer_replied", "meeting_held")  # a human of the customer was there
@@ -23,28 +21,30 @@ def silence_days(asof: AsOf) -> Floats:
 
 def customer_people(asof: AsOf, days: int) -> Floats:
     """How many different people of the customer were in contact within `days`."""
-    rows = asof.rows(*CONTACT)
-    if rows.size:
-        person = asof.history.person[asof.row[rows]]
-        rows = rows[(person >= 0) & (asof.age_us[rows] < days * DAY_US)]
-    if rows.size == 0:
-        return np.zeros(asof.size)
-    person = asof.history.person[asof.row[rows]]
-    people = int(person.max()) + 1
-    pairs = np.sort(asof.snap[rows] * people + person)
-    first = np.ones(pairs.size, dtype=bool)
-    np.not_equal(pairs[1:], pairs[:-1], out=first[1:])
-    return np.bincount(pairs[first] // people, minlength=asof.size).astype(np.float64)
+    snap, person, age_us = asof.lists.snap, asof.lists.person, asof.lists.age_us
+    people = {
+        (snap[i], person[i])
+        for kind in CONTACT
+        for i in asof.at(kind)
+        if person[i] >= 0 and age_us[i] < days * DAY_US
+    }
+    return asof.tally(snap for snap, _ in people)
 
 
 def onsite_meetings(asof: AsOf, days: int) -> Floats:
     """Meetings named ``onsite`` within `days`."""
-    rows = asof.rows("meeting_held")
+    snap, name, age_us = asof.lists.snap, asof.lists.name, asof.lists.age_us
     names = asof.history.names
-    if rows.size == 0 or "onsite" not in names:
-        return np.zeros(asof.size)
-    is_onsite = asof.name[rows] == names.index("onsite")
-    return asof.count(rows[is_onsite & (asof.age_us[rows] < days * DAY_US)])
+    return asof.tally(
+        snap[i]
+        for i in asof.at("meeting_held")
+        if name[i] >= 0 and names[name[i]] == "onsite" and age_us[i] < days * DAY_US
+    )
+
+
+def since_contact(asof: AsOf, kind: str) -> Floats:
+    """Events of `kind` since the customer's last real contact."""
+    return asof.count_after(kind, *CONTACT)
 
 
 CONTACTS: Final[tuple[Feature, ...]] = (
@@ -92,7 +92,9 @@ CONTACTS: Final[tuple[Feature, ...]] = (
         phrase="{value} of our messages unanswered",
         zero="no message of ours unanswered",
         one="1 of our messages unanswered",
-        term=CountAfter(code="message_sent", after=CONTACT),
+        term=Computed(
+            compute=partial(since_contact, kind="message_sent"), carriers=("message_sent",)
+        ),
     ),
     Feature(
         name="our_silence_days",
@@ -112,7 +114,10 @@ CONTACTS: Final[tuple[Feature, ...]] = (
         phrase="{value} auto-replies since the last real customer contact",
         zero="no auto-reply since the last real customer contact",
         one="1 auto-reply since the last real customer contact",
-        term=CountAfter(code="auto_reply_received", after=CONTACT),
+        term=Computed(
+            compute=partial(since_contact, kind="auto_reply_received"),
+            carriers=("auto_reply_received",),
+        ),
     ),
     Feature(
         name="meetings_60_days",

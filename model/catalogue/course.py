@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from typing import Final
 
 import numpy as np
@@ -14,54 +16,60 @@ from model.history import Floats
 
 def close_date_days(asof: AsOf) -> Floats:
     """Days to the end of the planned close date; negative when overdue."""
-    return asof.date[asof.last_of("close_date_changed")] + 1.0 - asof.as_of_days
+    return asof.date.take(asof.last_of("close_date_changed")) + 1.0 - asof.as_of_days
 
 
 def close_date_pushes(asof: AsOf) -> tuple[Floats, Floats]:
     """How often the close date was moved later, and by how many days in all."""
-    count, pushed = _rises(asof, "close_date_changed", asof.date)
-    never = asof.last_of("close_date_changed") < 0
-    count[never] = pushed[never] = np.nan
+    count, pushed = np.full((2, asof.size), np.nan)
+    snap, date = asof.lists.snap, asof.lists.date
+    before = -1
+    for i in asof.at("close_date_changed"):
+        deal = snap[i]
+        if before < 0 or snap[before] != deal:
+            count[deal] = pushed[deal] = 0.0
+        elif date[i] > date[before]:
+            count[deal] += 1.0
+            pushed[deal] += date[i] - date[before]
+        before = i
     return count, pushed
 
 
 def stage_steps_back(asof: AsOf) -> Floats:
     """How often the deal went back to an earlier stage; NaN where stages have no order."""
-    count, _ = _rises(asof, "stage_changed", -asof.number)
-    count[np.isnan(asof.number[asof.last_of("stage_changed")])] = np.nan
-    return count
+    back = np.full(asof.size, np.nan)
+    snap, order = asof.lists.snap, asof.lists.number
+    before, steps = -1, 0.0
+    for i in asof.at("stage_changed"):
+        if before < 0 or snap[before] != snap[i]:
+            steps = 0.0
+        elif order[i] < order[before]:
+            steps += 1.0
+        back[snap[i]] = math.nan if math.isnan(order[i]) else steps
+        before = i
+    return back
 
 
 def amount_change(asof: AsOf) -> Floats:
     """Amount now over the first one, minus 1; NaN where the first was 0 or none is known."""
-    rows = asof.rows("amount_changed")
-    first = np.full(asof.size, -1)
-    first[asof.snap[rows[::-1]]] = rows[::-1]
-    before, now = asof.number[first], asof.number[asof.last_of("amount_changed")]
-    changed = np.full(asof.size, np.nan)
-    np.divide(now, before, out=changed, where=before > 0)
-    return changed - 1.0
-
-
-def _rises(asof: AsOf, kind: str, value: Floats) -> tuple[Floats, Floats]:
-    """How often a value rose from one event of `kind` to the next, and by how much in all."""
-    rows = asof.rows(kind)
-    if rows.size < 2:
-        return np.zeros(asof.size), np.zeros(asof.size)
-    snap = asof.snap[rows]
-    of_row = value[rows]
-    rise = of_row[1:] - of_row[:-1]
-    up = ((rise > 0) & (snap[1:] == snap[:-1])).nonzero()[0]
-    later = rows[up + 1]
-    return asof.count(later), asof.count(later, rise[up])
+    change = np.full(asof.size, np.nan)
+    snap, amount = asof.lists.snap, asof.lists.number
+    deal, first = -1, 0.0
+    for i in asof.at("amount_changed"):
+        if snap[i] != deal:
+            deal, first = snap[i], amount[i]
+        change[deal] = amount[i] / first - 1.0 if first > 0 else math.nan
+    return change
 
 
 def before_opening_days(asof: AsOf) -> Floats:
     """Days from the first event to the opening, on the calendar."""
-    first = np.full(asof.size, -1)
-    first[asof.snap[::-1]] = np.arange(asof.row.size)[::-1]
-    before = asof.occurred[asof.last_of("deal_opened")] - asof.occurred[first]
-    return np.asarray(before / DAY_US)
+    before = np.full(asof.size, np.nan)
+    snap, occurred_us = asof.lists.snap, asof.lists.occurred_us
+    for i in asof.at("deal_opened"):
+        first = bisect_left(snap, snap[i])  # snapshots ascend
+        before[snap[i]] = (occurred_us[i] - occurred_us[first]) / DAY_US
+    return before
 
 
 COURSE: Final[tuple[Feature, ...]] = (

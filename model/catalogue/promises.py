@@ -2,110 +2,101 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from model.asof import AsOf
-from model.events import DAY_US, KIND_CODES
+from model.events import DAY_US
 from model.feature import Computed, Feature
-from model.history import NONE, Floats, Ints
+from model.history import Floats
 
-SET, MOVED, REACHED, DROPPED = MILESTONE = (
-    "milestone_set",
-    "milestone_moved",
-    "milestone_reached",
-    "milestone_dropped",
-)
-_CODES: Final = {kind: KIND_CODES[kind] for kind in MILESTONE}
+MILESTONE: Final = ("milestone_set", "milestone_moved", "milestone_reached", "milestone_dropped")
+SET, _, REACHED, DROPPED = MILESTONE
+ROWS: Final = ("overdue", "overdue_days", "slippage_days", "reached_share", "open", "next_days")
+_UNTOLD: Final = (SET, math.nan, math.nan, math.nan)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Milestones:
-    """The milestones of each snapshot, added up; NaN where none is set. Each of shape (S,)."""
-
-    open: Floats
-    overdue: Floats
-    overdue_days: Floats
-    slippage_days: Floats
-    reached_share: Floats
-    next_days: Floats
-
-
-def milestones(asof: AsOf) -> Milestones:
+def milestones(asof: AsOf) -> Floats:
     """Follow every milestone of every deal: due dates as set and moved, reached, dropped.
 
     A milestone is overdue after the end of its due date. Slippage is what its due date moved
     later since it was first set, and what it was reached late.
+
+    Returns
+    -------
+    ndarray
+        A row for each of `ROWS`; NaN where no milestone is set. Shape (6, S).
     """
-    rows = asof.rows(*MILESTONE)
-    if rows.size == 0:
-        none = np.full(asof.size, np.nan)
-        return Milestones(
-            open=none,
-            overdue=none,
-            overdue_days=none,
-            slippage_days=none,
-            reached_share=none,
-            next_days=none,
-        )
-    # Rows side by side for each milestone of each snapshot, still in the order of time.
-    key = asof.snap[rows] * len(asof.history.names) + asof.name[rows]
-    order = key.argsort(kind="stable")
-    rows, key = rows[order], key[order]
-    start = _beginnings(key)
-    snap = asof.snap[rows[start]]
-    code = asof.code[rows]
-    nth = np.arange(rows.size)
-    is_moved = code == _CODES[MOVED]
-    is_dated = is_moved | (code == _CODES[SET])
-
-    # How each milestone stands: by its last row that is no move, and by its due dates.
-    stands = np.maximum.reduceat(np.where(is_moved, NONE, nth), start)
-    state = np.where(stands >= 0, code[stands], _CODES[SET])
-    dropped, reached = state == _CODES[DROPPED], state == _CODES[REACHED]
-    first = np.minimum.reduceat(np.where(is_dated, nth, rows.size), start)
-    last = np.maximum.reduceat(np.where(is_dated, nth, NONE), start)
-    ends = np.full(rows.size + 1, np.nan)  # of the days due; whole microseconds, and NaN
-    ends[:-1] = (asof.date[rows] + 1.0) * DAY_US
-    due = ends[last]
-    left = due - asof.as_of[snap]
-    is_open = (state == _CODES[SET]) & (last >= 0)
-    overdue = is_open & (left < 0)
-    late = np.where(reached, asof.occurred[rows[stands]] - due, 0.0)
-    slipped = np.fmax(due - ends[first], 0.0) + np.fmax(late, 0.0)
-    slipped[dropped] = 0.0
-
-    each = _beginnings(snap)
-    at = snap[each]
-    totals = np.full((5, asof.size), np.nan)
-    totals[:, at] = np.add.reduceat(
-        np.array([~dropped, is_open, overdue, reached, slipped]), each, axis=1
-    )
-    most = np.full(asof.size, np.nan)
-    most[at] = np.maximum.reduceat(np.where(overdue, -left, 0.0), each)
-    ahead = np.full(asof.size, np.inf)
-    ahead[at] = np.minimum.reduceat(np.where(is_open & ~overdue, left, np.inf), each)
-    ahead[np.isinf(ahead)] = np.nan
-    none = totals[0] == 0.0
-    totals[:, none] = most[none] = np.nan
-    counted, still_open, are_overdue, were_reached, slippage = totals
-    return Milestones(
-        open=still_open,
-        overdue=are_overdue,
-        overdue_days=most / DAY_US,
-        slippage_days=slippage / DAY_US,
-        reached_share=were_reached / counted,
-        next_days=ahead / DAY_US,
-    )
+    totals: dict[int, list[float]] = {}
+    as_of = asof.as_of
+    for (snap, _), (state, first_due, due, reached) in _stories(asof).items():
+        if state == DROPPED:
+            continue
+        total = totals.get(snap)
+        if total is None:
+            total = totals[snap] = [0.0, 0.0, 0.0, 0.0, 0.0, math.inf, 0.0]
+        total[6] += 1.0
+        total[3] += state == REACHED
+        if math.isnan(due):
+            continue
+        total[2] += max(due - first_due, 0.0)
+        if state == REACHED:
+            total[2] += max(reached - due, 0.0)
+            continue
+        total[4] += 1.0
+        left = due - int(as_of[snap])
+        if left < 0:
+            total[0] += 1.0
+            total[1] = max(total[1], -left)
+        else:
+            total[5] = min(total[5], left)
+    table = np.full((6, asof.size), np.nan)
+    if totals:
+        told = [
+            (
+                overdue,
+                late / DAY_US,
+                slipped / DAY_US,
+                reached / milestones,
+                still_open,
+                ahead / DAY_US if ahead < math.inf else math.nan,
+            )
+            for overdue, late, slipped, reached, still_open, ahead, milestones in totals.values()
+        ]
+        table[:, list(totals)] = np.array(told).T
+    return table
 
 
-def _beginnings(sorted_values: Ints) -> Ints:
-    """Where each run of equal values begins."""
-    begins = np.ones(sorted_values.size, dtype=bool)
-    np.not_equal(sorted_values[1:], sorted_values[:-1], out=begins[1:])
-    return begins.nonzero()[0]
+def milestone_row(asof: AsOf, row: str) -> Floats:
+    """One row of `milestones`."""
+    values: Floats = asof.once(milestones)[ROWS.index(row)]
+    return values
+
+
+def _stories(asof: AsOf) -> dict[tuple[int, int], tuple[str, float, float, float]]:
+    """How each milestone of each snapshot stands: state, first due, due, reached.
+
+    The times are whole microseconds since 1970 UTC, so that their sums are exact in any order;
+    a due date is the end of its day. NaN where there is none.
+    """
+    stories: dict[tuple[int, int], tuple[str, float, float, float]] = {}
+    snap, name, date = asof.lists.snap, asof.lists.name, asof.lists.date
+    for i, kind in sorted((i, told) for told in MILESTONE for i in asof.at(told)):
+        key = (snap[i], name[i])
+        state, first_due, due, reached = stories.get(key, _UNTOLD)
+        if kind == REACHED:
+            state, reached = REACHED, asof.lists.occurred_us[i]
+        elif kind == DROPPED:
+            state = DROPPED
+        else:
+            due = (date[i] + 1.0) * DAY_US
+            first_due = due if math.isnan(first_due) else first_due
+            state = SET if kind == SET else state
+        stories[key] = (state, first_due, due, reached)
+    return stories
 
 
 PROMISES: Final[tuple[Feature, ...]] = (
@@ -118,7 +109,7 @@ PROMISES: Final[tuple[Feature, ...]] = (
         phrase="{value} milestones overdue",
         zero="no milestone overdue",
         one="1 milestone overdue",
-        term=Computed(compute=lambda asof: asof.once(milestones).overdue),
+        term=Computed(compute=partial(milestone_row, row="overdue")),
     ),
     Feature(
         name="milestone_overdue_days",
@@ -128,7 +119,7 @@ PROMISES: Final[tuple[Feature, ...]] = (
         missing="no milestone is set",
         phrase="a milestone is {value} days overdue",
         zero="no milestone overdue",
-        term=Computed(compute=lambda asof: asof.once(milestones).overdue_days),
+        term=Computed(compute=partial(milestone_row, row="overdue_days")),
     ),
     Feature(
         name="milestone_slippage_days",
@@ -138,7 +129,7 @@ PROMISES: Final[tuple[Feature, ...]] = (
         missing="no milestone is set",
         phrase="milestones slipped by {value} days in all",
         zero="no milestone slipped",
-        term=Computed(compute=lambda asof: asof.once(milestones).slippage_days),
+        term=Computed(compute=partial(milestone_row, row="slippage_days")),
     ),
     Feature(
         name="milestones_reached_share",
@@ -149,7 +140,7 @@ PROMISES: Final[tuple[Feature, ...]] = (
         phrase="{value} of milestones reached",
         zero="no milestone reached",
         one="all milestones reached",
-        term=Computed(compute=lambda asof: asof.once(milestones).reached_share),
+        term=Computed(compute=partial(milestone_row, row="reached_share")),
     ),
     Feature(
         name="milestones_open",
@@ -160,7 +151,7 @@ PROMISES: Final[tuple[Feature, ...]] = (
         phrase="{value} milestones still open",
         zero="no milestone open",
         one="1 milestone still open",
-        term=Computed(compute=lambda asof: asof.once(milestones).open),
+        term=Computed(compute=partial(milestone_row, row="open")),
     ),
     Feature(
         name="next_milestone_days",
@@ -169,6 +160,6 @@ PROMISES: Final[tuple[Feature, ...]] = (
         direction=0,
         missing="no milestone lies ahead",
         phrase="the next milestone is due in {value} days",
-        term=Computed(compute=lambda asof: asof.once(milestones).next_days),
+        term=Computed(compute=partial(milestone_row, row="next_days")),
     ),
 )

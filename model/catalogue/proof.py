@@ -8,7 +8,6 @@ import numpy as np
 
 from model.asof import AsOf
 from model.catalogue.course import close_date_days
-from model.events import KIND_CODES
 from model.feature import NOT_CARRIED, Computed, Count, Feature, Since
 from model.history import Floats
 
@@ -20,23 +19,31 @@ VALIDATION: Final = (
     "technical_validation_failed",
 )
 VALIDATION_STATES: Final = ("not started", "started", "passed", "failed")
-_VALIDATION_CODES: Final = [KIND_CODES[kind] for kind in VALIDATION]
+_CODED: Final = tuple(enumerate(VALIDATION, 1))
 
 
 def talks_started(asof: AsOf) -> Floats:
     """1 if commercial talks started, 0 if not."""
-    return (asof.last_of(STARTED) >= 0).astype(np.float64)
+    started = np.zeros(asof.size)
+    for i in asof.at(STARTED):
+        started[asof.lists.snap[i]] = 1.0
+    return started
 
 
 def no_talks_days_left(asof: AsOf) -> Floats:
     """Days left to the close date while no commercial talks have started; NaN once they have."""
-    return np.where(asof.last_of(STARTED) >= 0, np.nan, asof.once(close_date_days))
+    left = asof.once(close_date_days).copy()
+    for i in asof.at(STARTED):
+        left[asof.lists.snap[i]] = np.nan
+    return left
 
 
 def validation_state(asof: AsOf) -> Floats:
     """Codes of `VALIDATION_STATES`."""
-    last = asof.last[_VALIDATION_CODES]
-    return np.where(last.max(axis=0) >= 0, last.argmax(axis=0) + 1.0, 0.0)
+    state = np.zeros(asof.size)
+    for i, code in sorted((i, code) for code, kind in _CODED for i in asof.at(kind)):
+        state[asof.lists.snap[i]] = code
+    return state
 
 
 PROOF: Final[tuple[Feature, ...]] = (
