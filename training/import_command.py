@@ -48,9 +48,9 @@ def import_files(
     one, a random key is made once and kept beside --out, with the ending .person-key.
     """
     from training.importing import import_files as add_files
-    from training.importing import summary_lines
     from training.mappings import load_mapping
     from training.rejects import write_rejects
+    from training.summary import summary_lines
 
     what = load_mapping(mapping)
     size = sum(path.stat().st_size for path in files if path.is_file())

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from model.errors import MappingError
-from model.sources.mapping import Mapping, parse_mapping
+from model.sources.mapping import Mapping
+from model.sources.parse import parse_mapping
 
 READY: Final = files("model.sources") / "mappings"
 

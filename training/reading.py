@@ -26,7 +26,7 @@ CSV_SUFFIXES: Final = (".csv", ".tsv", ".txt")
 PARQUET_SUFFIXES: Final = (".parquet", ".pq")
 JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 FIRST_RECORD: Final = 2  # the header is record 1
-Progress = Callable[[int], None]  # bytes read since the last call
+Progress = Callable[[int], object]  # bytes read since the last call
 
 
 class InputError(RedflareError):

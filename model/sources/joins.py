@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from model.sources.mapping import Column, Join
 from model.sources.rows import Header, Rows
-from model.sources.times import Longs
+from model.sources.values import Longs
 
 
 def join(rows: Rows, how: Join, other: Rows, key: Column) -> tuple[Rows, Longs]:

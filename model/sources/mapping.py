@@ -1,22 +1,28 @@
-"""A mapping: what the columns of somebody's files mean, read from TOML and checked key by key."""
+"""A mapping: what the columns of somebody's files mean."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Table
-from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Final
 
-from model.errors import MappingError
-from model.events import KINDS
-from model.sources.times import EPOCHS, Reading, pattern_of
+from model.sources.values import Reading
 
 SHAPES: Final = ("deal", "event", "field", "state", "stage")
 OTHERS: Final = ("activity_logged", "field_changed", "drop", "reject")
 VALUES: Final = ("name", "text", "number", "date", "person", "thread", "span")
 SPAN_UNITS_DAYS: Final = {"days": 1.0, "hours": 1 / 24, "minutes": 1 / 1440, "seconds": 1 / 86400}
+# Kinds of which one row may tell several: the name belongs to the id.
+NAMED: Final = (
+    "field_changed",
+    "activity_logged",
+    "milestone_set",
+    "milestone_moved",
+    "milestone_reached",
+    "milestone_dropped",
+    "must_hit_declared",
+    "must_hit_withdrawn",
+    "competitor_named",
+)
 # Where the value of a changed field goes; field_changed says which field, so it has its own rule.
 CARRIERS: Final = {
     "pipeline_changed": "name",
@@ -89,7 +95,7 @@ class Join:
 class Lookup:
     """A file whose rows other records are joined to."""
 
-    name: str
+    title: str
     files: tuple[str, ...]
     columns: tuple[str, ...]
     without: tuple[str, ...]
@@ -104,7 +110,7 @@ class Record:
 
     Parameters
     ----------
-    name
+    title
         What the record is called in messages.
     rows
         One of `SHAPES`.
@@ -140,7 +146,7 @@ class Record:
         ``stage`` rows: the stage's name and its place in the pipeline.
     """
 
-    name: str
+    title: str
     rows: str
     files: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
@@ -204,7 +210,7 @@ class Mapping:
 
     given: str
     source: str
-    reading: Reading = Reading()
+    reading: Reading
     delimiter: str = ""
     encoding: str = "utf-8"
     nulls: tuple[str, ...] = ("",)
@@ -215,334 +221,3 @@ class Mapping:
     lost_stages: tuple[str, ...] = ()
     records: tuple[Record, ...]
     lookups: tuple[Lookup, ...] = ()
-
-
-class Keys:
-    """A table of a mapping, whose every key must be asked for by `close`.
-
-    Each answer is checked for its type, so that an error names the file, the key and what was
-    expected there.
-    """
-
-    def __init__(self, table: Table[str, Any], given: str, place: str = "") -> None:
-        self.table = table
-        self.given = given
-        self.place = place
-        self.asked: set[str] = set()
-
-    def error(self, key: str, expected: str, remedy: str) -> MappingError:
-        """The error of a key of this table."""
-        where = f"{self.place}.{key}" if self.place else key
-        value = f" = {self.table[key]!r}" if key in self.table else ""
-        return MappingError(f"{self.given}, key {where}{value}", expected, remedy)
-
-    def take(self, key: str) -> Any:
-        """The value of a key, None where it is absent."""
-        self.asked.add(key)
-        return self.table.get(key)
-
-    def text(self, key: str, default: str = "", choices: Sequence[str] = ()) -> str:
-        """One text, of the choices if there are any."""
-        value = self.take(key)
-        if value is None:
-            return default
-        if not isinstance(value, str) or (choices and value not in choices):
-            expected = "one of " + ", ".join(choices) if choices else "a text"
-            raise self.error(key, expected, "correct the entry")
-        return value
-
-    def texts(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """One text or a list of them."""
-        value = self.take(key)
-        if value is None:
-            return default
-        value = [value] if isinstance(value, str) else value
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.error(key, "a text or a list of texts", "correct the entry")
-        return tuple(value)
-
-    def column(self, key: str, *, needed: bool = False) -> Column | None:
-        """A column, or several of which the first with a value counts."""
-        names = self.texts(key)
-        if not names:
-            if needed:
-                raise self.error(key, "a column", f"name the column that holds the {key}")
-            return None
-        return column_of(names)
-
-    def tables(self, key: str) -> list[Keys]:
-        """A list of tables."""
-        value = self.take(key)
-        if value is None:
-            return []
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self.error(key, f"tables written [[{key}]]", "correct the entry")
-        place = f"{self.place}.{key}" if self.place else key
-        return [
-            Keys(item, self.given, f"{place}[{number}]") for number, item in enumerate(value, 1)
-        ]
-
-    def inner(self, key: str) -> Keys:
-        """A table of this one, empty where it is absent."""
-        value = self.take(key)
-        if value is not None and not isinstance(value, dict):
-            raise self.error(key, "a table", "write it as { name = value }")
-        return Keys(value or {}, self.given, f"{self.place}.{key}" if self.place else key)
-
-    def filter(self, key: str) -> Filter:
-        """Columns with the patterns they may match."""
-        keys = self.inner(key)
-        return tuple((column, keys.texts(column)) for column in keys.table)
-
-    def close(self) -> None:
-        """Refuse keys that nobody asked for."""
-        for key in self.table:
-            if key not in self.asked:
-                near = get_close_matches(key, self.asked, 1)
-                meant = f"did you mean {near[0]}?" if near else "remove it"
-                raise self.error(key, "one of " + ", ".join(sorted(self.asked)), meant)
-
-
-def column_of(names: Sequence[str]) -> Column:
-    """Columns as a mapping writes them; a question mark says that the file may lack it.
-
-    Examples
-    --------
-    >>> column_of(["Id", "CaseId?"])
-    Column(names=('Id', 'CaseId'), optional=True)
-    """
-    optional = any(name.endswith("?") for name in names)
-    return Column(names=tuple(name.removesuffix("?") for name in names), optional=optional)
-
-
-def parse_mapping(table: Table[str, Any], given: str) -> Mapping:
-    """Check a mapping that `tomllib` has read.
-
-    Parameters
-    ----------
-    table
-        The whole TOML document.
-    given
-        Its file or name, for messages.
-
-    Returns
-    -------
-    Mapping
-        The same, checked.
-
-    Raises
-    ------
-    MappingError
-        If an entry is missing, unknown or of the wrong form: file, key, what is expected.
-
-    Examples
-    --------
-    >>> mapping = parse_mapping({"source": "crm", "record": [
-    ...     {"rows": "event", "deal_id": "deal", "occurred_at": "at", "activity": "what",
-    ...      "activities": {"mail in": "customer_replied"}}]}, "own.toml")
-    >>> mapping.records[0].activities[0][1][0].kind
-    'customer_replied'
-    """
-    keys = Keys(table, given)
-    source = keys.text("source")
-    if not source:
-        raise keys.error("source", "the CRM's or mailbox's name", 'add source = "crm"')
-    stages = keys.inner("stages")
-    opens = keys.inner("opens")
-    lookups = tuple(_lookup(item) for item in keys.tables("lookup"))
-    records = tuple(
-        _record(item, number, {lookup.name for lookup in lookups})
-        for number, item in enumerate(keys.tables("record"), 1)
-    )
-    if not records:
-        raise keys.error("record", "at least one [[record]]", "say what the rows of a file are")
-    mapping = Mapping(
-        given=given,
-        source=source,
-        reading=_reading(keys),
-        delimiter=keys.text("delimiter"),
-        encoding=keys.text("encoding", "utf-8"),
-        nulls=tuple(dict.fromkeys(("", *keys.texts("nulls")))),
-        prefixes=keys.texts("prefixes"),
-        ignore=keys.texts("ignore"),
-        opens=opens.text("first", "deal_opened", ("any", *KINDS)),
-        won_stages=stages.texts("won"),
-        lost_stages=stages.texts("lost"),
-        records=records,
-        lookups=lookups,
-    )
-    for part in (stages, opens, keys):
-        part.close()
-    return mapping
-
-
-def _reading(keys: Keys) -> Reading:
-    zone = keys.text("time_zone") or None
-    if zone is not None:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise keys.error(
-                "time_zone", "a time zone such as Europe/Berlin or UTC", "correct the entry"
-            ) from error
-    formats = keys.texts("formats")
-    for form in formats:
-        try:
-            pattern_of(form if form not in EPOCHS else "")
-        except ValueError as error:
-            raise keys.error(
-                "formats",
-                f"formats of %Y %m %d %H %I %p %M %S %f %z %b %y, or {', '.join(EPOCHS)}",
-                f"{error} is none of these",
-            ) from error
-    return Reading(
-        zone=zone,
-        formats=formats,
-        decimal=keys.text("decimal", ".", (".", ",")),
-        thousands=keys.text("thousands"),
-    )
-
-
-def _lookup(keys: Keys) -> Lookup:
-    name = keys.text("name")
-    if not name:
-        raise keys.error("name", "the lookup's name", "name it, so that joins can refer to it")
-    key = keys.column("key", needed=True)
-    assert key is not None
-    lookup = Lookup(
-        name=name,
-        files=keys.texts("files"),
-        columns=keys.texts("columns"),
-        without=keys.texts("without"),
-        key=key,
-        where=keys.filter("where"),
-        unless=keys.filter("unless"),
-    )
-    keys.close()
-    return lookup
-
-
-def _record(keys: Keys, number: int, lookups: set[str]) -> Record:
-    if "rows" not in keys.table:
-        raise keys.error("rows", "one of " + ", ".join(SHAPES), "say what one row is")
-    rows = keys.text("rows", choices=SHAPES)
-    other = keys.text("other", "field_changed" if rows == "field" else "reject", OTHERS)
-    record = Record(
-        name=keys.text("title", f"record {number}"),
-        rows=rows,
-        files=keys.texts("files"),
-        columns=keys.texts("columns"),
-        without=keys.texts("without"),
-        where=keys.filter("where"),
-        unless=keys.filter("unless"),
-        joins=tuple(_join(item, lookups) for item in keys.tables("join")),
-        deal_id=keys.column("deal_id", needed=rows != "stage"),
-        occurred_at=keys.column("occurred_at", needed=rows in ("event", "field", "state")),
-        known_at=keys.column("known_at"),
-        source_id=keys.text("source_id"),
-        values=_values(keys),
-        span_unit=keys.text("span_unit", "days", tuple(SPAN_UNITS_DAYS)),
-        activity=keys.texts("activity"),
-        activities=_activities(keys.inner("activities")),
-        rules=tuple(_rule(item) for item in keys.tables("rule")),
-        other=other,
-        field=keys.column("field", needed=rows == "field"),
-        old=keys.column("old"),
-        new=keys.column("new", needed=rows == "field"),
-        fields=_fields(keys.inner("fields")),
-        opened_at=keys.column("opened_at", needed=rows == "deal"),
-        closed_at=keys.column("closed_at"),
-        won=keys.filter("won"),
-        lost=keys.filter("lost"),
-        fixed=_carried(keys.inner("fixed")),
-        current=_carried(keys.inner("current")),
-        state=_carried(keys.inner("state")),
-        point_in_time=keys.texts("point_in_time"),
-        subject=keys.column("subject"),
-        headers=keys.column("headers"),
-        stage=keys.column("stage", needed=rows == "stage"),
-        order=keys.column("order"),
-    )
-    if rows == "event" and not (record.activity or record.rules):
-        raise keys.error(
-            "activity", "the column that says what happened", "name it, or write [[record.rule]]"
-        )
-    if rows == "deal" and (record.won or record.lost) and record.closed_at is None:
-        raise keys.error("closed_at", "the column of the closing time", "name it")
-    keys.close()
-    return record
-
-
-def _join(keys: Keys, lookups: set[str]) -> Join:
-    lookup = keys.text("lookup", choices=sorted(lookups))
-    on = keys.column("on", needed=True)
-    assert on is not None
-    needed = keys.take("needed")
-    keys.close()
-    return Join(lookup=lookup, on=on, needed=needed is not False)
-
-
-def _values(keys: Keys) -> tuple[tuple[str, Value], ...]:
-    found: list[tuple[str, Value]] = []
-    for name in VALUES:
-        given = keys.take(name)
-        if given is None:
-            continue
-        if isinstance(given, dict):
-            if set(given) != {"value"} or not isinstance(given["value"], str | int | float):
-                raise keys.error(name, 'a column, or { value = "..." }', "correct the entry")
-            found.append((name, Constant(value=str(given["value"]))))
-        else:
-            found.append((name, column_of(keys.texts(name))))
-    return tuple(found)
-
-
-def _emits(keys: Keys, key: str) -> tuple[Emit, ...]:
-    """``"kind"``, ``["kind", ...]`` or ``{kind = "kind", name = {value = "onsite"}}``, or drop."""
-    given = keys.take(key)
-    emits = []
-    for item in given if isinstance(given, list) else [given]:
-        if isinstance(item, dict):
-            inner = Keys(item, keys.given, f"{keys.place}.{key}" if keys.place else key)
-            kind = inner.text("kind")
-            values = _values(inner)
-            inner.close()
-        else:
-            kind, values = item, ()
-        if kind == "drop":
-            continue
-        if kind not in KINDS:
-            near = get_close_matches(str(kind), KINDS, 1)
-            meant = f"did you mean {near[0]}?" if near else "use activity_logged for any other"
-            raise keys.error(key, "drop, or kinds among " + ", ".join(KINDS), meant)
-        emits.append(Emit(kind=kind, values=values))
-    return tuple(emits)
-
-
-def _activities(keys: Keys) -> tuple[tuple[str, tuple[Emit, ...]], ...]:
-    return tuple((activity, _emits(keys, activity)) for activity in keys.table)
-
-
-def _rule(keys: Keys) -> Rule:
-    rule = Rule(when=keys.filter("when"), emits=_emits(keys, "kinds"))
-    keys.close()
-    return rule
-
-
-def _fields(keys: Keys) -> tuple[tuple[str, str], ...]:
-    choices = (*CARRIERS, "deal_opened", "drop")
-    return tuple((name, keys.text(name, choices=choices)) for name in keys.table)
-
-
-def _carried(keys: Keys) -> tuple[tuple[str, str, Column], ...]:
-    """``kind = column`` or ``field_changed = [columns]``: kind, the field's name, its column."""
-    found: list[tuple[str, str, Column]] = []
-    for kind in keys.table:
-        if kind not in CARRIERS:
-            raise keys.error(kind, "kinds among " + ", ".join(CARRIERS), "correct the entry")
-        names = keys.texts(kind)
-        if kind == "field_changed":
-            found += [(kind, name.removesuffix("?"), column_of([name])) for name in names]
-        else:
-            found.append((kind, "", column_of(names)))
-    return tuple(found)

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 PERSON_BYTES: Final = 12  # of the hash: 96 bits never collide in practice
 LONGEST_KEY_BYTES: Final = blake2b.MAX_KEY_SIZE
+REMEMBERED: Final = 1_000_000  # people whose hashes are kept at hand
 
 
 def person_of(identity: str, key: bytes) -> str:
@@ -37,14 +38,31 @@ def person_of(identity: str, key: bytes) -> str:
     return blake2b(folded, key=key[:LONGEST_KEY_BYTES], digest_size=PERSON_BYTES).hexdigest()
 
 
-def persons_of(identities: pa.Array, key: bytes) -> pa.Array:
-    """`person_of` for a column; missing stays missing.
+class Persons:
+    """Hashes whole columns under one key, and remembers whom it has met.
+
+    Parameters
+    ----------
+    key
+        As in `person_of`.
 
     Examples
     --------
-    >>> persons_of(pa.array(["ada@example.com", None]), b"key").null_count
+    >>> Persons(b"key").column(pa.array(["ada@example.com", None])).null_count
     1
     """
-    coded = identities.dictionary_encode()
-    hashed = [person_of(identity, key) for identity in coded.dictionary.to_pylist()]
-    return pa.array(hashed, pa.string()).take(coded.indices)
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.known: dict[str, str] = {}
+
+    def column(self, identities: pa.Array) -> pa.Array:
+        """`person_of` for each value; missing stays missing."""
+        if len(self.known) > REMEMBERED:
+            self.known.clear()
+        coded = identities.dictionary_encode()
+        hashed = [self.known.get(who) or self._meet(who) for who in coded.dictionary.to_pylist()]
+        return pa.array(hashed, pa.string()).take(coded.indices)
+
+    def _meet(self, identity: str) -> str:
+        return self.known.setdefault(identity, person_of(identity, self.key))

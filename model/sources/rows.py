@@ -17,9 +17,8 @@ import pyarrow.compute as pc
 
 from model.errors import MappingError
 from model.sources.mapping import Column, Filter
-from model.sources.times import Longs
+from model.sources.values import Flags, Longs
 
-Flags = npt.NDArray[np.bool_]
 CONTENT_BYTES: Final = 12  # of a row's hash: 96 bits never collide in practice
 BETWEEN: Final = "\x1f"  # ASCII unit separator: no export holds it inside a value
 
@@ -178,19 +177,29 @@ class Rows:
             flags &= np.array(fits, np.bool_)[index]
         return flags
 
-    def content_ids(self) -> pa.Array:
-        """An id of each row made of its content: BLAKE2b, 24 hexadecimal digits."""
+    def digests(self) -> npt.NDArray[np.uint8]:
+        """BLAKE2b of each row's content, whatever the order of the columns. Shape (N, 12)."""
         texts = [
             pc.coalesce(self.columns[name].cast(pa.string()), "") for name in sorted(self.columns)
         ]
         whole = pc.binary_join_element_wise(*texts, BETWEEN).cast(pa.binary())
-        size = CONTENT_BYTES
-        digests = b"".join([blake2b(row, digest_size=size).digest() for row in whole.to_pylist()])
-        letters = np.frombuffer(digests.hex().encode(), np.uint8)
-        offsets = np.arange(0, letters.size + 1, 2 * size, dtype=np.int32)
-        return pa.Array.from_buffers(
-            pa.string(), len(self), [None, pa.py_buffer(offsets), pa.py_buffer(letters)]
-        )
+        digests = [blake2b(row, digest_size=CONTENT_BYTES).digest() for row in whole.to_pylist()]
+        return np.frombuffer(b"".join(digests), np.uint8).reshape(len(self), CONTENT_BYTES)
+
+
+def hexadecimal(digests: npt.NDArray[np.uint8]) -> pa.Array:
+    """Digests as text, two digits a byte.
+
+    Examples
+    --------
+    >>> hexadecimal(np.array([[0, 255]], np.uint8)).to_pylist()
+    ['00ff']
+    """
+    count, size = digests.shape
+    digits = np.frombuffer(digests.tobytes().hex().encode(), np.uint8)
+    offsets = np.arange(count + 1, dtype=np.int32) * (2 * size)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(digits)]
+    return pa.Array.from_buffers(pa.string(), count, buffers)
 
 
 def matches(value: str, patterns: Sequence[str]) -> bool:

@@ -1,0 +1,72 @@
+"""Which columns of a file a record of a mapping needs, and which it looks at."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from model.sources.mapping import Column, Filter, Record, Value
+
+PLACES: Final = re.compile(r"{([^}]*)}")  # columns in the template of a source_id
+
+
+def needed_columns(record: Record) -> list[Column]:
+    """The columns without which a file cannot be this record's.
+
+    Examples
+    --------
+    >>> needed_columns(Record(title="log", rows="event", deal_id=Column(names=("case",))))
+    [Column(names=('case',), optional=False)]
+    """
+    named = [
+        *(Column(names=(name,)) for name in record.columns),
+        *own_columns(record),
+        *(Column(names=(name,)) for name in _filtered(record) if not name.endswith("?")),
+        *(Column(names=(name,)) for name in PLACES.findall(record.source_id)),
+    ]
+    lookups = tuple(f"{join.lookup}." for join in record.joins)
+    own = [
+        column
+        for column in named
+        if not lookups or not any(name.startswith(lookups) for name in column.names)
+    ]
+    return list(dict.fromkeys(own))
+
+
+def used_columns(record: Record) -> list[str]:
+    """The names of all columns that a record may look at."""
+    names = [name for column in needed_columns(record) for name in column.names]
+    return list(dict.fromkeys([*names, *(name.removesuffix("?") for name in _filtered(record))]))
+
+
+def all_values(record: Record) -> list[tuple[str, Value]]:
+    """The event columns that a record fills beside the common ones, and from where."""
+    emits = [emit for _, several in record.activities for emit in several]
+    emits += [emit for rule in record.rules for emit in rule.emits]
+    return [*record.values, *(value for emit in emits for value in emit.values)]
+
+
+def own_columns(record: Record) -> list[Column]:
+    """The columns that a record names as columns."""
+    single = (
+        *(record.deal_id, record.occurred_at, record.known_at, record.field, record.old),
+        *(record.new, record.opened_at, record.closed_at, record.stage, record.order),
+        *(record.subject, record.headers),
+    )
+    activity = [
+        Column(names=(name.removesuffix("?"),), optional=name.endswith("?"))
+        for name in record.activity
+    ]
+    return [
+        *(column for column in single if column is not None),
+        *activity,
+        *(value for _, value in all_values(record) if isinstance(value, Column)),
+        *(column for _, _, column in record.fixed + record.current + record.state),
+        *(join.on for join in record.joins),
+    ]
+
+
+def _filtered(record: Record) -> list[str]:
+    filters: list[Filter] = [record.where, record.unless, record.won, record.lost]
+    filters += [rule.when for rule in record.rules]
+    return [name for entries in filters for name, _ in entries]

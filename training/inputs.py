@@ -1,0 +1,122 @@
+"""Which of the given files is what, by their names and columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from model.sources.mapping import Column, Lookup, Mapping, Record
+from model.sources.needs import needed_columns
+from model.sources.rows import Header
+from training.reading import InputError, Source, open_source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """One file and what the mapping makes of it.
+
+    Parameters
+    ----------
+    number
+        Its place among the files.
+    source, header
+        The file and its columns.
+    records, lookups
+        What it is; one file may be several, and one that is nothing is left alone.
+    """
+
+    number: int
+    source: Source
+    header: Header
+    records: list[Record]
+    lookups: list[Lookup]
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.source.path
+
+    @property
+    def ignored(self) -> bool:
+        """Whether the mapping leaves the file alone."""
+        return not self.records and not self.lookups
+
+
+def open_inputs(mapping: Mapping, paths: Sequence[Path]) -> list[Input]:
+    """Look into all files and say what each is.
+
+    Parameters
+    ----------
+    mapping
+        Its records and lookups say which files they read.
+    paths
+        The files.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read or is nothing that the mapping knows, or none has records.
+    """
+    inputs = [_open(mapping, number, path) for number, path in enumerate(paths)]
+    if not any(given.records for given in inputs):
+        names = ", ".join(str(path) for path in paths)
+        raise InputError(
+            f"{names} with mapping {mapping.given}",
+            "at least one file with events",
+            "check the files' names and columns",
+        )
+    return inputs
+
+
+def _open(mapping: Mapping, number: int, path: Path) -> Input:
+    source = open_source(path, delimiter=mapping.delimiter, encoding=mapping.encoding)
+    header = Header(source.names, mapping.prefixes)
+    given = Input(
+        number=number,
+        source=source,
+        header=header,
+        records=[record for record in mapping.records if _fits(mapping, record, source, header)],
+        lookups=[lookup for lookup in mapping.lookups if _fits(mapping, lookup, source, header)],
+    )
+    if given.ignored and not _named(path, mapping.ignore):
+        raise _unknown(mapping, mapping.records + mapping.lookups, source, header)
+    return given
+
+
+def _fits(mapping: Mapping, part: Record | Lookup, source: Source, header: Header) -> bool:
+    if part.files and not _named(source.path, part.files):
+        return False
+    if any(header.find(column) for column in part.without):
+        return False
+    lacking = header.lacking(_needed(part))
+    if lacking and part.files:
+        raise _unknown(mapping, [part], source, header)
+    return not lacking
+
+
+def _named(path: Path, globs: Sequence[str]) -> bool:
+    return any(fnmatch(path.name.lower(), glob.lower()) for glob in globs)
+
+
+def _needed(part: Record | Lookup) -> list[Column]:
+    if isinstance(part, Record):
+        return needed_columns(part)
+    names = [*part.columns, *(name for name, _ in part.where if not name.endswith("?"))]
+    return [*(Column(names=(name,)) for name in names), part.key]
+
+
+def _unknown(
+    mapping: Mapping, parts: Sequence[Record | Lookup], source: Source, header: Header
+) -> InputError:
+    """The error of a file without the columns that the nearest of some parts needs."""
+    nearest = min(parts, key=lambda part: len(header.lacking(_needed(part))))
+    lacking = header.lacking(_needed(nearest))
+    missing = "the column " if len(lacking) == 1 else "the columns "
+    expected = missing + ", ".join(lacking) if lacking else "a file name of its records"
+    return InputError(
+        f"{source.path} with the columns {', '.join(header.names)}",
+        f"{expected} for {nearest.title!r} of mapping {mapping.given}",
+        "name the file's own columns in the mapping, or leave the file out",
+    )

@@ -1,0 +1,107 @@
+"""What became of the rows of an import, for people and for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(kw_only=True)
+class Summary:
+    """What became of the rows.
+
+    Parameters
+    ----------
+    rows_read
+        Rows of all files.
+    events_written, events_there, events_superseded
+        New events, events that were there already, and those that a better source replaced.
+    rejected
+        Rows rejected, by reason.
+    left_out
+        Rows that the mapping leaves out: other lifecycles, deleted records, dropped activities.
+    never_opened
+        Rows of deals that were never opened.
+    closings_repeated
+        Closings after the one that stands.
+    values_emptied
+        Changes to nothing, which no event can say.
+    known_defaulted
+        Rows without a known_at of their own: occurred_at stands for it.
+    known_raised
+        Events whose known_at lay before occurred_at and was raised to it.
+    export_only
+        Columns that say only how things stood when exported: left out.
+    files_ignored
+        Files that the mapping leaves alone.
+    """
+
+    rows_read: int = 0
+    events_written: int = 0
+    events_there: int = 0
+    events_superseded: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    left_out: int = 0
+    never_opened: int = 0
+    closings_repeated: int = 0
+    values_emptied: int = 0
+    known_defaulted: int = 0
+    known_raised: int = 0
+    export_only: list[str] = field(default_factory=list)
+    files_ignored: list[str] = field(default_factory=list)
+
+    @property
+    def rows_rejected(self) -> int:
+        """Rows rejected for any reason."""
+        return sum(self.rejected.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """All counts, for programs."""
+        return {**asdict(self), "rows_rejected": self.rows_rejected}
+
+
+def summary_lines(summary: Summary, rejects: Path) -> list[str]:
+    """The summary for people: what was read, what was written, and what was not, by reason.
+
+    Examples
+    --------
+    >>> print(summary_lines(Summary(rows_read=3, events_written=3), Path("rejects.csv"))[0])
+    3 rows read, 3 events written
+    """
+    lines = [
+        ", ".join(
+            (
+                f"{_count(summary.rows_read, 'row')} read",
+                f"{_count(summary.events_written, 'event')} written",
+            )
+        )
+    ]
+    told = (
+        (summary.events_there, "event", "already there"),
+        (summary.events_superseded, "event", "replaced by what a history knows better"),
+        (summary.left_out, "row", "left out as the mapping says"),
+        (summary.never_opened, "row", "skipped: the deal was never opened"),
+        (summary.closings_repeated, "closing", "after the one that stands left out"),
+        (summary.values_emptied, "change", "to nothing left out"),
+        (summary.known_defaulted, "row", "without a known_at: occurred_at stands for it"),
+        (summary.known_raised, "event", "known before it occurred: known_at raised to occurred_at"),
+    )
+    lines += [f"{_count(number, what)} {text}" for number, what, text in told if number]
+    if summary.export_only:
+        lines.append(
+            "point-in-time training is not possible on "
+            + ", ".join(summary.export_only)
+            + ": known only as exported, with no history of them, and left out"
+        )
+    if summary.files_ignored:
+        lines.append("left alone: " + ", ".join(summary.files_ignored))
+    if summary.rejected:
+        lines.append(f"{_count(summary.rows_rejected, 'row')} rejected, listed in {rejects}:")
+        ordered = sorted(summary.rejected.items(), key=lambda item: (-item[1], item[0]))
+        lines += [f"  {number:,} {reason}" for reason, number in ordered]
+    return lines
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
