@@ -8,6 +8,7 @@ own feed, which stands still once the feed has stopped for everyone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, TypeVar, cast
 
@@ -18,7 +19,7 @@ from model.coverage import Coverage
 from model.events import DAY_US, KIND_CODES
 from model.feeds import Feeds
 from model.history import NONE, Floats, History, Ints
-from model.vocabulary import Vocabulary
+from model.vocabulary import FOLLOWED, KIND_NAMES, Vocabulary
 
 T = TypeVar("T")
 
@@ -76,11 +77,6 @@ class AsOf:
         self._shared: dict[Any, Any] = {}
 
     @cached_property
-    def lists(self) -> Lists:
-        """Columns of the visible rows as lists, for loops."""
-        return Lists(self)
-
-    @cached_property
     def as_of_days(self) -> Floats:
         """Each snapshot's time in days since 1970. Shape (S,)."""
         return self.as_of / DAY_US
@@ -130,6 +126,11 @@ class AsOf:
         return np.asarray(np.maximum.reduce(self.last, axis=0))
 
     @cached_property
+    def occurred_us(self) -> Floats:
+        """When the visible rows happened, microseconds since 1970 UTC. Shape (R + 1,)."""
+        return self.column(self.history.occurred)
+
+    @cached_property
     def number(self) -> Floats:
         """The visible rows' numbers. Shape (R + 1,)."""
         return self.column(self.history.number)
@@ -164,32 +165,35 @@ class AsOf:
         return codes
 
     @cached_property
-    def _by_code(self) -> tuple[Ints, list[int]]:
-        """Positions of the visible rows by code, and where in them each code begins."""
-        order = self.code.astype(np.int16).argsort(kind="stable")  # of 16 bits: a radix sort
-        count = np.bincount(self.code, minlength=self.vocabulary.size)
-        return order, [0, *count.cumsum().tolist()]
-
-    @cached_property
-    def _listed(self) -> list[int]:
-        return _list(self._by_code[0])
-
-    def at(self, kind: str) -> list[int]:
-        """`rows` of one kind as a list, for a loop: of few rows, it is quicker than arrays."""
-        code, begins = KIND_CODES[kind], self._by_code[1]
-        return self._listed[begins[code] : begins[code + 1]]
+    def _present(self) -> frozenset[int]:
+        return frozenset(np.bincount(self.code).nonzero()[0].tolist())
 
     def rows(self, *kinds: str) -> Ints:
         """Positions of the visible rows of these kinds, ascending in snapshot and time."""
-        order, begins = self._by_code
-        found = []
-        for kind in kinds:
-            code = KIND_CODES[kind]
-            if begins[code] < begins[code + 1]:
-                found.append(order[begins[code] : begins[code + 1]])
-        if len(found) == 1:
-            return found[0]
-        return np.sort(np.concatenate(found)) if found else _NO_ROWS
+        codes = [code for kind in kinds if (code := KIND_CODES[kind]) in self._present]
+        if not codes:
+            return _NO_ROWS
+        found = self.code == codes[0]
+        for code in codes[1:]:
+            found |= self.code == code
+        return np.asarray(found.nonzero()[0])
+
+    @cached_property
+    def followed(self) -> Followed:
+        """The visible rows of the kinds that features follow from one event to the next."""
+        rows = self.vocabulary.is_followed.take(self.code).nonzero()[0]
+        by_kind: dict[str, list[int]] = {kind: [] for kind in FOLLOWED}
+        names = KIND_NAMES
+        for i, code in enumerate(self.code.take(rows).tolist()):
+            by_kind[names[code]].append(i)
+        return Followed(
+            by_kind=by_kind,
+            snap=self.snap.take(rows).tolist(),
+            name=self.name.take(rows).tolist(),
+            number=self.number.take(rows).tolist(),
+            date=self.date.take(rows).tolist(),
+            occurred_us=self.history.occurred.take(self.row.take(rows)).tolist(),
+        )
 
     def last_of(self, *kinds: str) -> Ints:
         """Position of the last visible row of any of these kinds. Shape (S,)."""
@@ -207,11 +211,12 @@ class AsOf:
 
     def count_after(self, kind: str, *since: str) -> Floats:
         """Rows of `kind` after the last of any of `since`. Shape (S,)."""
-        rows = self.at(kind)
-        if not rows:
+        rows = self.rows(kind)
+        if rows.size == 0:
             return np.zeros(self.size)
-        last, snap = self.last_of(*since).tolist(), self.lists.snap
-        return self.tally(snap[i] for i in rows if i > last[snap[i]])
+        snap = self.snap.take(rows)
+        after = rows > self.last_of(*since).take(snap)
+        return np.bincount(snap[after], minlength=self.size).astype(np.float64)
 
     def since_or_opening_days(self, kinds: tuple[str, ...]) -> Floats:
         """Days since the last row of these kinds, or since the opening if there was none.
@@ -223,7 +228,7 @@ class AsOf:
             days = np.fmin(days, self.since_days[KIND_CODES[kind]])
         never = np.isnan(days)
         if never.any():
-            passed = self.as_of - self.column(self.history.occurred).take(self.last[OPENED])
+            passed = self.as_of - self.occurred_us.take(self.last[OPENED])
             pause = None if self.coverage is None else self.coverage.pause(kinds)
             if pause is not None:
                 passed = np.maximum(passed - pause, 0.0)
@@ -249,57 +254,30 @@ class AsOf:
         return cast(T, self._shared[signal])
 
 
-class Lists:
-    """Columns of the visible rows as lists, each made when first asked for.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Followed:
+    """Rows as lists, for loops: few as they are, that is quicker than arrays, and plainer.
 
     Parameters
     ----------
-    asof
-        Whose rows they are.
+    by_kind
+        For each of `FOLLOWED` the indices of its rows in the lists, ascending in time.
+    snap
+        The snapshot that each row is visible to, ascending.
+    name
+        Codes of names, -1 where missing.
+    number, date
+        Numbers and days since 1970, NaN where missing.
+    occurred_us
+        Microseconds since 1970 UTC.
     """
 
-    def __init__(self, asof: AsOf) -> None:
-        self._asof = asof
-
-    @cached_property
-    def snap(self) -> list[int]:
-        """The snapshot that each row is visible to."""
-        return _list(self._asof.snap)
-
-    @cached_property
-    def name(self) -> list[int]:
-        """Codes of names."""
-        return _list(self._asof.name)
-
-    @cached_property
-    def person(self) -> list[int]:
-        """Codes of persons."""
-        return _list(self._asof.history.person.take(self._asof.row))
-
-    @cached_property
-    def number(self) -> list[float]:
-        """Numbers."""
-        return _list(self._asof.number)
-
-    @cached_property
-    def date(self) -> list[float]:
-        """Dates, days since 1970."""
-        return _list(self._asof.date)
-
-    @cached_property
-    def occurred_us(self) -> list[int]:
-        """Microseconds since 1970 UTC."""
-        return _list(self._asof.history.occurred.take(self._asof.row))
-
-    @cached_property
-    def age_us(self) -> list[float]:
-        """Microseconds since each row happened, on its feed's clock."""
-        return _list(self._asof.age_us)
-
-
-def _list(column: NDArray[Any]) -> list[Any]:
-    values: list[Any] = column.tolist()
-    return values
+    by_kind: dict[str, list[int]]
+    snap: list[int]
+    name: list[int]
+    number: list[float]
+    date: list[float]
+    occurred_us: list[int]
 
 
 def _visible_rows(history: History, deal: Ints, as_of: Ints) -> tuple[Ints, Ints]:

@@ -92,7 +92,7 @@ def win_rates(asof: AsOf, rates: WinRates | None) -> Floats:
         return np.full((len(WHO), asof.size), np.nan)
     codes = asof.name.take(asof.last.take(_KINDS, axis=0))
     counts = rates.counts(codes, asof.history.names, asof.as_of)
-    if asof.at("deal_won") or asof.at("deal_lost"):
+    if asof.rows("deal_won", "deal_lost").size:
         _leave_out_own(counts, codes, asof, rates)
     rate = smoothed(*counts)
     rate[codes < 0] = np.nan

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.events import KIND_CODES, KINDS
 from model.history import NONE, Floats, History, Ints
@@ -20,6 +21,20 @@ UNSEEN: Final = -1  # the matrix's code of a category that training never saw
 FEW: Final = 64  # below this many look-ups, looking each up beats a table of all
 KIND_OF_ACTIVITY: Final = KIND_CODES["activity_logged"]
 KIND_OF_FIELD: Final = KIND_CODES["field_changed"]
+KIND_NAMES: Final = tuple(KINDS)
+FOLLOWED: Final = (  # kinds that features follow from one event to the next
+    "amount_changed",
+    "close_date_changed",
+    "commercial_talks_started",
+    "milestone_dropped",
+    "milestone_moved",
+    "milestone_reached",
+    "milestone_set",
+    "stage_changed",
+    "technical_validation_failed",
+    "technical_validation_passed",
+    "technical_validation_started",
+)
 KINDS_WITH_NAMES: Final = (KIND_OF_ACTIVITY, KIND_OF_FIELD)  # whose names are codes
 
 
@@ -72,6 +87,11 @@ class Vocabulary:
         """The kind that each code is of. Shape (C,)."""
         own = [kind for kind, _ in self.own_codes]
         return np.array([*range(len(KINDS)), *own], dtype=np.int64)
+
+    @cached_property
+    def is_followed(self) -> NDArray[np.bool_]:
+        """Whether each code is one of `FOLLOWED`. Shape (C,)."""
+        return np.isin(self.kind_of_code, [KIND_CODES[kind] for kind in FOLLOWED])
 
     def codes(self, history: History) -> Ints:
         """Every row's code: its kind, or its activity's or field's own code. Shape (N,)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from typing import Final
 
 import numpy as np
@@ -22,9 +21,9 @@ def close_date_days(asof: AsOf) -> Floats:
 def close_date_pushes(asof: AsOf) -> tuple[Floats, Floats]:
     """How often the close date was moved later, and by how many days in all."""
     count, pushed = np.full((2, asof.size), np.nan)
-    snap, date = asof.lists.snap, asof.lists.date
+    snap, date = asof.followed.snap, asof.followed.date
     before = -1
-    for i in asof.at("close_date_changed"):
+    for i in asof.followed.by_kind["close_date_changed"]:
         deal = snap[i]
         if before < 0 or snap[before] != deal:
             count[deal] = pushed[deal] = 0.0
@@ -38,9 +37,9 @@ def close_date_pushes(asof: AsOf) -> tuple[Floats, Floats]:
 def stage_steps_back(asof: AsOf) -> Floats:
     """How often the deal went back to an earlier stage; NaN where stages have no order."""
     back = np.full(asof.size, np.nan)
-    snap, order = asof.lists.snap, asof.lists.number
+    snap, order = asof.followed.snap, asof.followed.number
     before, steps = -1, 0.0
-    for i in asof.at("stage_changed"):
+    for i in asof.followed.by_kind["stage_changed"]:
         if before < 0 or snap[before] != snap[i]:
             steps = 0.0
         elif order[i] < order[before]:
@@ -53,9 +52,9 @@ def stage_steps_back(asof: AsOf) -> Floats:
 def amount_change(asof: AsOf) -> Floats:
     """Amount now over the first one, minus 1; NaN where the first was 0 or none is known."""
     change = np.full(asof.size, np.nan)
-    snap, amount = asof.lists.snap, asof.lists.number
+    snap, amount = asof.followed.snap, asof.followed.number
     deal, first = -1, 0.0
-    for i in asof.at("amount_changed"):
+    for i in asof.followed.by_kind["amount_changed"]:
         if snap[i] != deal:
             deal, first = snap[i], amount[i]
         change[deal] = amount[i] / first - 1.0 if first > 0 else math.nan
@@ -64,12 +63,9 @@ def amount_change(asof: AsOf) -> Floats:
 
 def before_opening_days(asof: AsOf) -> Floats:
     """Days from the first event to the opening, on the calendar."""
-    before = np.full(asof.size, np.nan)
-    snap, occurred_us = asof.lists.snap, asof.lists.occurred_us
-    for i in asof.at("deal_opened"):
-        first = bisect_left(snap, snap[i])  # snapshots ascend
-        before[snap[i]] = (occurred_us[i] - occurred_us[first]) / DAY_US
-    return before
+    first = asof.snap.searchsorted(np.arange(asof.size))
+    opened = asof.occurred_us.take(asof.last_of("deal_opened"))
+    return (opened - asof.occurred_us.take(first)) / DAY_US
 
 
 COURSE: Final[tuple[Feature, ...]] = (

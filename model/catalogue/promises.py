@@ -83,12 +83,13 @@ def _stories(asof: AsOf) -> dict[tuple[int, int], tuple[str, float, float, float
     a due date is the end of its day. NaN where there is none.
     """
     stories: dict[tuple[int, int], tuple[str, float, float, float]] = {}
-    snap, name, date = asof.lists.snap, asof.lists.name, asof.lists.date
-    for i, kind in sorted((i, told) for told in MILESTONE for i in asof.at(told)):
+    by_kind, snap = asof.followed.by_kind, asof.followed.snap
+    name, date = asof.followed.name, asof.followed.date
+    for i, kind in sorted((i, told) for told in MILESTONE for i in by_kind[told]):
         key = (snap[i], name[i])
         state, first_due, due, reached = stories.get(key, _UNTOLD)
         if kind == REACHED:
-            state, reached = REACHED, asof.lists.occurred_us[i]
+            state, reached = REACHED, asof.followed.occurred_us[i]
         elif kind == DROPPED:
             state = DROPPED
         else:

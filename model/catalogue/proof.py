@@ -25,24 +25,24 @@ _CODED: Final = tuple(enumerate(VALIDATION, 1))
 def talks_started(asof: AsOf) -> Floats:
     """1 if commercial talks started, 0 if not."""
     started = np.zeros(asof.size)
-    for i in asof.at(STARTED):
-        started[asof.lists.snap[i]] = 1.0
+    for i in asof.followed.by_kind[STARTED]:
+        started[asof.followed.snap[i]] = 1.0
     return started
 
 
 def no_talks_days_left(asof: AsOf) -> Floats:
     """Days left to the close date while no commercial talks have started; NaN once they have."""
     left = asof.once(close_date_days).copy()
-    for i in asof.at(STARTED):
-        left[asof.lists.snap[i]] = np.nan
+    for i in asof.followed.by_kind[STARTED]:
+        left[asof.followed.snap[i]] = np.nan
     return left
 
 
 def validation_state(asof: AsOf) -> Floats:
     """Codes of `VALIDATION_STATES`."""
     state = np.zeros(asof.size)
-    for i, code in sorted((i, code) for code, kind in _CODED for i in asof.at(kind)):
-        state[asof.lists.snap[i]] = code
+    for i, code in sorted((i, code) for code, kind in _CODED for i in asof.followed.by_kind[kind]):
+        state[asof.followed.snap[i]] = code
     return state
 
 
