@@ -24,12 +24,11 @@ from model.vocabulary import FOLLOWED, KIND_NAMES, Vocabulary
 T = TypeVar("T")
 
 WINDOWS_DAYS: Final = (7, 14, 30, 60, 90)
-ALL_TIME: Final = len(WINDOWS_DAYS)  # the window after the last
+AGES: Final = len(WINDOWS_DAYS) + 1  # what is older than all windows is an age, too
 OPENED, WON, LOST, REOPENED = (
     KIND_CODES[kind] for kind in ("deal_opened", "deal_won", "deal_lost", "deal_reopened")
 )
 _EDGES_US: Final = np.array([w * DAY_US for w in WINDOWS_DAYS], dtype=np.float64)
-_NO_ROWS: Final = np.empty(0, dtype=np.int64)
 
 
 class AsOf:
@@ -52,6 +51,23 @@ class AsOf:
         Time of each snapshot, microseconds since 1970 UTC. Shape (S,).
     feeds
         What each source carries; None takes every kind as carried and running.
+
+    Attributes
+    ----------
+    row, snap, code
+        Of each visible row: where it stands in the history, its snapshot, its code. They ascend
+        in snapshot, then in time. Shape (R,).
+    number, date, occurred_us, age_us
+        Of each visible row, then NaN: its number, its date in days since 1970, when it happened
+        in microseconds since 1970, and how long ago on its feed's clock. Shape (R + 1,).
+    name, text
+        Codes of each visible row, then -1. Shape (R + 1,).
+    last
+        Position of the last visible row of each code. Shape (C, S).
+    since_days
+        Days since the last visible row of each code, NaN where none. Shape (C, S).
+    coverage
+        What the feeds say; None without feeds.
     """
 
     def __init__(
@@ -68,13 +84,40 @@ class AsOf:
         self.deal = deal
         self.as_of = as_of
         self.size = len(deal)
+        self._shared: dict[Any, Any] = {}
+
         self.row, self.snap = _visible_rows(history, deal, as_of)
         self.code = codes.take(self.row)
+        rows = self.row.size
+        strings = np.empty((2, rows + 1), dtype=np.int64)
+        strings[:, -1] = NONE
+        self.name, self.text = strings
+        self.name[:-1] = history.name.take(self.row)
+        self.text[:-1] = history.text.take(self.row)
+        floats = np.empty((4, rows + 1))  # whole microseconds of 200 years are exact in float64
+        floats[:, -1] = np.nan
+        self.number, self.date, self.occurred_us, self.age_us = floats
+        self.number[:-1] = history.number.take(self.row)
+        self.date[:-1] = history.date.take(self.row)
+        self.occurred_us[:-1] = history.occurred.take(self.row)
+        np.subtract(as_of.take(self.snap), self.occurred_us[:-1], out=self.age_us[:-1])
+
         self.coverage: Coverage | None = None
         if feeds is not None:
             source = history.source.take(self.row)
             self.coverage = Coverage(feeds, history.sources, source, self.snap, as_of)
-        self._shared: dict[Any, Any] = {}
+            pause = self.coverage.row_pause()
+            if pause is not None:
+                # A fact that came in while the feed was stopped has no age below zero.
+                self.age_us[:-1] = np.maximum(self.age_us[:-1] - pause, 0.0)
+
+        self._cell = self.code * self.size + self.snap
+        last = np.empty(vocabulary.size * self.size, dtype=np.int64)
+        last.fill(NONE)
+        # Rows ascend in time within a snapshot, and the last assignment of an index stands.
+        last[self._cell] = np.arange(rows)
+        self.last = last.reshape(-1, self.size)
+        self.since_days = (self.age_us / DAY_US).take(self.last)
 
     @cached_property
     def as_of_days(self) -> Floats:
@@ -82,100 +125,21 @@ class AsOf:
         return self.as_of / DAY_US
 
     @cached_property
-    def age_us(self) -> Floats:
-        """Microseconds since each visible row happened, on its feed's clock. Shape (R + 1,)."""
-        age = np.empty(self.row.size + 1)  # whole microseconds of 200 years are exact in float64
-        age[:-1] = self.as_of.take(self.snap) - self.history.occurred.take(self.row)
-        age[-1] = np.nan
-        pause = None if self.coverage is None else self.coverage.row_pause
-        if pause is not None:
-            # A fact that came in while the feed was stopped has no age below zero.
-            age[:-1] = np.maximum(age[:-1] - pause, 0.0)
-        return age
-
-    @cached_property
-    def last(self) -> Ints:
-        """Position of the last visible row of each code. Shape (C, S)."""
-        last = np.empty(self.vocabulary.size * self.size, dtype=np.int64)
-        last.fill(NONE)
-        # Rows ascend in time within a snapshot, and the last assignment of an index stands.
-        last[self._cell] = np.arange(self.row.size)
-        return last.reshape(-1, self.size)
-
-    @cached_property
-    def since_days(self) -> Floats:
-        """Days since the last visible row of each code, NaN where none. Shape (C, S)."""
-        return (self.age_us / DAY_US).take(self.last)
-
-    @cached_property
-    def recent(self) -> Ints:
-        """Rows of each code within each of `WINDOWS_DAYS`, then in all. Shape (W + 1, C, S)."""
+    def aged(self) -> Ints:
+        """Rows of each code by age: up to each of `WINDOWS_DAYS`, older. Shape (W + 1, C, S)."""
         bucket = _EDGES_US.searchsorted(self.age_us[:-1], side="right")
         cells = self.vocabulary.size * self.size
-        counts = np.bincount(bucket * cells + self._cell, minlength=cells * (ALL_TIME + 1))
-        shape = (ALL_TIME + 1, self.vocabulary.size, self.size)
-        return counts.reshape(shape).cumsum(axis=0)
-
-    @cached_property
-    def _cell(self) -> Ints:
-        return self.code * self.size + self.snap
+        counts = np.bincount(bucket * cells + self._cell, minlength=cells * AGES)
+        return counts.reshape(AGES, -1, self.size)
 
     @cached_property
     def final(self) -> Ints:
         """Position of the last visible row of whatever code. Shape (S,)."""
         return np.asarray(np.maximum.reduce(self.last, axis=0))
 
-    @cached_property
-    def occurred_us(self) -> Floats:
-        """When the visible rows happened, microseconds since 1970 UTC. Shape (R + 1,)."""
-        return self.column(self.history.occurred)
-
-    @cached_property
-    def number(self) -> Floats:
-        """The visible rows' numbers. Shape (R + 1,)."""
-        return self.column(self.history.number)
-
-    @cached_property
-    def date(self) -> Floats:
-        """The visible rows' dates, days since 1970. Shape (R + 1,)."""
-        return self.column(self.history.date)
-
-    @cached_property
-    def name(self) -> Ints:
-        """The visible rows' codes of names. Shape (R + 1,)."""
-        return self.string_column(self.history.name)
-
-    @cached_property
-    def text(self) -> Ints:
-        """The visible rows' codes of texts. Shape (R + 1,)."""
-        return self.string_column(self.history.text)
-
-    def column(self, column: Floats | Ints) -> Floats:
-        """A column of the history at the visible rows, and NaN. Shape (R + 1,)."""
-        values = np.empty(self.row.size + 1)
-        values[:-1] = column.take(self.row)
-        values[-1] = np.nan
-        return values
-
-    def string_column(self, column: Ints) -> Ints:
-        """A column of codes at the visible rows, and `NONE`. Shape (R + 1,)."""
-        codes = np.empty(self.row.size + 1, dtype=np.int64)
-        codes[:-1] = column.take(self.row)
-        codes[-1] = NONE
-        return codes
-
-    @cached_property
-    def _present(self) -> frozenset[int]:
-        return frozenset(np.bincount(self.code).nonzero()[0].tolist())
-
     def rows(self, *kinds: str) -> Ints:
         """Positions of the visible rows of these kinds, ascending in snapshot and time."""
-        codes = [code for kind in kinds if (code := KIND_CODES[kind]) in self._present]
-        if not codes:
-            return _NO_ROWS
-        found = self.code == codes[0]
-        for code in codes[1:]:
-            found |= self.code == code
+        found = np.isin(self.code, [KIND_CODES[kind] for kind in kinds])
         return np.asarray(found.nonzero()[0])
 
     @cached_property
@@ -192,7 +156,9 @@ class AsOf:
             name=self.name.take(rows).tolist(),
             number=self.number.take(rows).tolist(),
             date=self.date.take(rows).tolist(),
-            occurred_us=self.history.occurred.take(self.row.take(rows)).tolist(),
+            person=self.history.person.take(self.row.take(rows)).tolist(),
+            occurred_us=self.occurred_us.take(rows).tolist(),
+            age_us=self.age_us.take(rows).tolist(),
         )
 
     def last_of(self, *kinds: str) -> Ints:
@@ -210,13 +176,17 @@ class AsOf:
         return count
 
     def count_after(self, kind: str, *since: str) -> Floats:
-        """Rows of `kind` after the last of any of `since`. Shape (S,)."""
-        rows = self.rows(kind)
-        if rows.size == 0:
+        """Rows of `kind` after the last of any of `since`, all of `FOLLOWED`. Shape (S,)."""
+        by_kind, snap = self.followed.by_kind, self.followed.snap
+        rows = by_kind[kind]
+        if not rows:
             return np.zeros(self.size)
-        snap = self.snap.take(rows)
-        after = rows > self.last_of(*since).take(snap)
-        return np.bincount(snap[after], minlength=self.size).astype(np.float64)
+        last: dict[int, int] = {}
+        for each in since:
+            for i in by_kind[each]:
+                if i > last.get(snap[i], NONE):
+                    last[snap[i]] = i
+        return self.tally(snap[i] for i in rows if i > last.get(snap[i], NONE))
 
     def since_or_opening_days(self, kinds: tuple[str, ...]) -> Floats:
         """Days since the last row of these kinds, or since the opening if there was none.
@@ -264,12 +234,12 @@ class Followed:
         For each of `FOLLOWED` the indices of its rows in the lists, ascending in time.
     snap
         The snapshot that each row is visible to, ascending.
-    name
-        Codes of names, -1 where missing.
+    name, person
+        Codes, -1 where missing.
     number, date
         Numbers and days since 1970, NaN where missing.
-    occurred_us
-        Microseconds since 1970 UTC.
+    occurred_us, age_us
+        Microseconds since 1970 UTC, and until the snapshot on the row's feed's clock.
     """
 
     by_kind: dict[str, list[int]]
@@ -277,7 +247,9 @@ class Followed:
     name: list[int]
     number: list[float]
     date: list[float]
-    occurred_us: list[int]
+    person: list[int]
+    occurred_us: list[float]
+    age_us: list[float]
 
 
 def _visible_rows(history: History, deal: Ints, as_of: Ints) -> tuple[Ints, Ints]:

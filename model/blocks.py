@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from model.asof import ALL_TIME, WINDOWS_DAYS, AsOf
+from model.asof import AGES, WINDOWS_DAYS, AsOf
 from model.coverage import Coverage
 from model.feature import (
     Category,
@@ -68,25 +68,29 @@ class Counts(Block[Count]):
     """Events of some codes within a window."""
 
     def _arrange(self, code_of: Mapping[str, int]) -> None:
-        codes, self._start = _runs([term.codes for term in self.terms], code_of)
-        windows = [
-            ALL_TIME if term.days is None else WINDOWS_DAYS.index(term.days) for term in self.terms
+        cells = [
+            [
+                age * len(code_of) + code_of[code]
+                for age in range(AGES if term.days is None else WINDOWS_DAYS.index(term.days) + 1)
+                for code in term.codes or code_of
+            ]
+            for term in self.terms
         ]
-        window = np.repeat(windows, [len(term.codes) for term in self.terms])
-        self._cells = window * len(code_of) + codes
+        self._cells, self._start = _end_to_end(cells)
         self._most = np.array([[term.most] for term in self.terms])
 
     def values(self, asof: AsOf) -> Floats:
         """How many, at most as many as the term asks for."""
-        recent = asof.recent.reshape(-1, asof.size).take(self._cells, axis=0)
-        return np.asarray(np.minimum(np.add.reduceat(recent, self._start), self._most))
+        aged = asof.aged.reshape(-1, asof.size).take(self._cells, axis=0)
+        return np.asarray(np.minimum(np.add.reduceat(aged, self._start), self._most))
 
 
 class Ages(Block[Since]):
     """Days since the last event of some codes."""
 
     def _arrange(self, code_of: Mapping[str, int]) -> None:
-        self._codes, self._start = _runs([term.codes for term in self.terms], code_of)
+        codes = [[code_of[code] for code in term.codes] for term in self.terms]
+        self._codes, self._start = _end_to_end(codes)
 
     def values(self, asof: AsOf) -> Floats:
         """NaN where there was none."""
@@ -164,8 +168,7 @@ def _carriers(term: Term) -> tuple[str, ...]:
     return term.carriers if isinstance(term, Computed) else ()
 
 
-def _runs(lists: Sequence[Sequence[str]], code_of: Mapping[str, int]) -> tuple[Ints, Ints]:
-    """Lists of codes end to end, and where each begins, for ``reduceat``."""
-    codes = np.array([code_of[code] for each in lists for code in each], dtype=np.int64)
+def _end_to_end(lists: Sequence[Sequence[int]]) -> tuple[Ints, Ints]:
+    """The lists as one, and where each begins, for ``reduceat``."""
     start = np.cumsum([0, *(len(each) for each in lists)])[:-1]
-    return codes, start.astype(np.int64)
+    return np.array([code for each in lists for code in each], dtype=np.int64), start

@@ -43,6 +43,8 @@ class Coverage:
         self._source = source
         self._snap = snap
         self._as_of = as_of
+        times = as_of.tolist()
+        self._first, self._last = min(times, default=0), max(times, default=0)
 
     @cached_property
     def speaking(self) -> tuple[list[Feed], NDArray[np.float32]]:
@@ -52,10 +54,9 @@ class Coverage:
         speaks = np.zeros((len(own) + len(others), self._as_of.size), dtype=np.float32)
         speaks[self._source, self._snap] = 1.0
         for i, feed in enumerate(others, len(own)):
-            speaks[i] = feed.has_begun(self._as_of)
+            speaks[i] = 1.0 if feed.begins <= self._first else self._as_of >= feed.begins
         return own + others, speaks
 
-    @cached_property
     def row_pause(self) -> Ints | None:
         """Microseconds that each visible row's source had been stopped; None if none. (R,)."""
         pauses = self._pauses(self._own)
@@ -82,9 +83,7 @@ class Coverage:
         return longest
 
     def _pauses(self, feeds: Sequence[Feed | None]) -> list[Ints | None]:
-        if self._as_of.size == 0:
-            return [None] * len(feeds)
-        first, last = int(self._as_of.min()), int(self._as_of.max())
+        first, last = self._first, self._last
         return [
             None if feed is None or feed.runs_between(first, last) else feed.pause(self._as_of)
             for feed in feeds

@@ -20,9 +20,9 @@ NOT_CARRIED: Final = "no source of the deal carries it"
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """Events of any of the codes, within `days` or in all, at most `most`.
+    """Events of any of the codes, or of all if none is named, within `days` or in all.
 
-    Missing if no feed of the deal carries any of them.
+    At most `most`. Missing if no feed of the deal carries any of the codes.
     """
 
     codes: tuple[str, ...]

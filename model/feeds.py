@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model.errors import HistoryError
 from model.events import DAY_US, KINDS
@@ -55,12 +54,9 @@ class Feed:
         """Whether it opens no deals, and so speaks for those that others open."""
         return "deal_opened" not in self.kinds
 
-    def has_begun(self, as_of: Ints) -> NDArray[np.bool_]:
-        """Whether it had been heard at each time; one that does not say when, always had."""
-        return np.asarray(as_of >= self._begins)
-
     @cached_property
-    def _begins(self) -> int:
+    def begins(self) -> int:
+        """When it was first heard, microseconds since 1970 UTC; 0 if it does not say."""
         return int(self.heard[0]) if self.heard.size else 0
 
     def pause(self, as_of: Ints) -> Ints:

@@ -102,15 +102,14 @@ class History:
             raise HistoryError("no event", "at least one event", "send the deal's events")
         rows = []
         for (source, source_id), event in unique.items():
-            occurred = microseconds(event.occurred_at)
-            late = event.known_at is not None and event.known_at is not event.occurred_at
-            known = microseconds(event.known_at) if late and event.known_at else occurred
+            occurred = known = microseconds(event.occurred_at)
+            if event.known_at is not None and event.known_at is not event.occurred_at:
+                known = microseconds(event.known_at)
             rows.append((event.deal_id, occurred, known, source, source_id, event))
         rows.sort()  # events are never compared: no two have one (source, source_id)
-        # None is in each list of codes, so that a missing string needs no question of its own.
-        names: dict[str | None, int] = {None: NONE}
-        texts: dict[str | None, int] = {None: NONE}
-        persons: dict[str | None, int] = {None: NONE}
+        names: dict[str, int] = {}
+        texts: dict[str, int] = {}
+        persons: dict[str, int] = {}
         sources: dict[str, int] = {}
         deal_ids: list[str] = []
         start: list[int] = []
@@ -120,21 +119,21 @@ class History:
             if not deal_ids or deal_ids[-1] != deal_id:
                 deal_ids.append(deal_id)
                 start.append(index)
-            kind = event.kind
+            kind, name, person = event.kind, event.name, event.person
             text = event.text if kind == "field_changed" else None
-            day = event.date
+            number, date = event.number, event.date
             ints += (
                 KIND_CODES[kind],
                 occurred,
                 known,
-                names.setdefault(event.name, len(names) - 1),
-                texts.setdefault(text, len(texts) - 1),
-                persons.setdefault(event.person, len(persons) - 1),
+                NONE if name is None else names.setdefault(name, len(names)),
+                NONE if text is None else texts.setdefault(text, len(texts)),
+                NONE if person is None else persons.setdefault(person, len(persons)),
                 sources.setdefault(source, len(sources)),
             )
             floats += (
-                math.nan if event.number is None else event.number,
-                math.nan if day is None else day.toordinal() - EPOCH_ORDINAL,
+                math.nan if number is None else number,
+                math.nan if date is None else date.toordinal() - EPOCH_ORDINAL,
             )
         start.append(len(rows))
         whole = np.array(ints, dtype=np.int64).reshape(-1, 7).T.copy()
@@ -151,8 +150,8 @@ class History:
             source=whole[6],
             number=real[0],
             date=real[1],
-            names=[name for name in names if name is not None],
-            texts=[text for text in texts if text is not None],
+            names=list(names),
+            texts=list(texts),
             sources=list(sources),
         )
 

@@ -50,7 +50,7 @@ class WinRates(Protocol):
         Returns
         -------
         won, closed, all_won, all_closed
-            The first two of shape (2, S), the others of shape (S,).
+            The first two NaN where the code is -1. Of shape (2, S), the others of shape (S,).
         """
         ...
 
@@ -92,11 +92,9 @@ def win_rates(asof: AsOf, rates: WinRates | None) -> Floats:
         return np.full((len(WHO), asof.size), np.nan)
     codes = asof.name.take(asof.last.take(_KINDS, axis=0))
     counts = rates.counts(codes, asof.history.names, asof.as_of)
-    if asof.rows("deal_won", "deal_lost").size:
+    if asof.followed.by_kind["deal_won"] or asof.followed.by_kind["deal_lost"]:
         _leave_out_own(counts, codes, asof, rates)
-    rate = smoothed(*counts)
-    rate[codes < 0] = np.nan
-    return rate
+    return smoothed(*counts)
 
 
 def _leave_out_own(counts: Counts, codes: Ints, asof: AsOf, rates: WinRates) -> None:
@@ -138,22 +136,26 @@ class ClosingTable:
     def counts(self, codes: Ints, names: Sequence[str], as_of: Ints) -> Counts:
         """See `WinRates`; `as_of` changes nothing."""
         index, won, closed = self._arrays
-        found = look_up(codes, names, index, NONE, NONE).astype(np.int64)
+        found = look_up(codes, names, index, -1, -2).astype(np.int64)
         all_won, all_closed = np.empty(as_of.shape), np.empty(as_of.shape)
-        all_won.fill(self.table["owner"][""][0])
-        all_closed.fill(self.table["owner"][""][1])
+        all_won.fill(self._all[0])
+        all_closed.fill(self._all[1])
         return won.take(found), closed.take(found), all_won, all_closed
 
     @cached_property
+    def _all(self) -> tuple[int, int]:
+        return self.table[WHO[0]][""]
+
+    @cached_property
     def _arrays(self) -> tuple[list[dict[str, int]], Floats, Floats]:
-        """Where the counts of each owner and of each account stand, the counts, and zeros."""
+        """Where the counts of each owner and account stand; the counts, NaN, zero."""
         index: list[dict[str, int]] = []
         counts: list[tuple[int, int]] = []
         for who in WHO:
             names = [name for name in self.table[who] if name]
             index.append({name: len(counts) + i for i, name in enumerate(names)})
             counts.extend(self.table[who][name] for name in names)
-        won, closed = np.array([*counts, (0, 0)], dtype=np.float64).T.copy()
+        won, closed = np.array([*counts, (np.nan, np.nan), (0, 0)], dtype=np.float64).T.copy()
         return index, won, closed
 
     def counted(self, known: Ints, as_of: Ints) -> NDArray[np.bool_]:
@@ -252,12 +254,14 @@ class _Changes:
         self._by_name = _Sums(won[by_name], sign[by_name])
 
     def of_names(self, codes: Ints, as_of: Ints) -> tuple[Floats, Floats]:
-        """Won and closed of each code's name as of each time. Each of shape (S,)."""
+        """Won and closed of each code's name as of each time; NaN for -1. Each of shape (S,)."""
         known = self._time.searchsorted(as_of, side="right")
         first = codes * (self._time.size + 1)
-        return self._by_name.between(
+        won, closed = self._by_name.between(
             self._key.searchsorted(first), self._key.searchsorted(first + known)
         )
+        won[codes < 0] = closed[codes < 0] = np.nan
+        return won, closed
 
     def of_all(self, as_of: Ints) -> tuple[Floats, Floats]:
         """Won and closed of all deals as of each time. Each of shape (S,)."""

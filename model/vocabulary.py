@@ -23,17 +23,25 @@ KIND_OF_ACTIVITY: Final = KIND_CODES["activity_logged"]
 KIND_OF_FIELD: Final = KIND_CODES["field_changed"]
 KIND_NAMES: Final = tuple(KINDS)
 FOLLOWED: Final = (  # kinds that features follow from one event to the next
+    "deal_won",
+    "deal_lost",
+    "stage_changed",
     "amount_changed",
     "close_date_changed",
-    "commercial_talks_started",
-    "milestone_dropped",
+    "customer_replied",
+    "auto_reply_received",
+    "message_sent",
+    "meeting_held",
+    "internal_update_posted",
+    "internal_update_requested",
+    "milestone_set",
     "milestone_moved",
     "milestone_reached",
-    "milestone_set",
-    "stage_changed",
-    "technical_validation_failed",
-    "technical_validation_passed",
+    "milestone_dropped",
+    "commercial_talks_started",
     "technical_validation_started",
+    "technical_validation_passed",
+    "technical_validation_failed",
 )
 KINDS_WITH_NAMES: Final = (KIND_OF_ACTIVITY, KIND_OF_FIELD)  # whose names are codes
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 import numpy as np
 
-from model.asof import WINDOWS_DAYS, AsOf
+from model.asof import AsOf
 from model.events import DAY_US
-from model.feature import Computed, Feature
+from model.feature import Computed, Count, Feature
 from model.history import NONE, Floats
 
 
@@ -23,17 +22,6 @@ def last_event(asof: AsOf) -> Floats:
 def quiet_days(asof: AsOf) -> Floats:
     """Days since the last thing happened."""
     return asof.age_us.take(asof.final) / DAY_US
-
-
-def events(asof: AsOf) -> Floats:
-    """Events of any kind within each of `model.asof.WINDOWS_DAYS`, then in all. (W + 1, S)."""
-    return np.asarray(np.add.reduce(asof.recent, axis=1))
-
-
-def events_within(asof: AsOf, window: int) -> Floats:
-    """Events of any kind within the n-th of `model.asof.WINDOWS_DAYS`."""
-    within: Floats = asof.once(events)[window]
-    return within
 
 
 ACTIVITY: Final[tuple[Feature, ...]] = (
@@ -65,9 +53,8 @@ ACTIVITY: Final[tuple[Feature, ...]] = (
             phrase=f"{{value}} events in {days} days",
             zero=f"nothing happened in {days} days",
             one=f"1 event in {days} days",
-            term=Computed(compute=partial(events_within, window=window)),
+            term=Count(codes=(), days=days),
         )
-        for window, days in enumerate(WINDOWS_DAYS)
-        if days in (7, 30)
+        for days in (7, 30)
     ),
 )

@@ -21,21 +21,26 @@ def silence_days(asof: AsOf) -> Floats:
 
 def customer_people(asof: AsOf, days: int) -> Floats:
     """How many different people of the customer were in contact within `days`."""
-    rows = asof.rows(*CONTACT)
-    rows = rows[asof.age_us.take(rows) < days * DAY_US]
-    person = asof.history.person.take(asof.row.take(rows)).tolist()
-    people = set(zip(asof.snap.take(rows).tolist(), person, strict=True))
-    return asof.tally(snap for snap, person in people if person >= 0)
+    followed = asof.followed
+    snap, person, age_us = followed.snap, followed.person, followed.age_us
+    people = {
+        (snap[i], person[i])
+        for kind in CONTACT
+        for i in followed.by_kind[kind]
+        if person[i] >= 0 and age_us[i] < days * DAY_US
+    }
+    return asof.tally(snap for snap, _ in people)
 
 
 def onsite_meetings(asof: AsOf, days: int) -> Floats:
     """Meetings named ``onsite`` within `days`."""
-    rows = asof.rows("meeting_held")
-    rows = rows[asof.age_us.take(rows) < days * DAY_US]
-    name, snap = asof.name.take(rows).tolist(), asof.snap.take(rows).tolist()
-    names = asof.history.names
+    followed, names = asof.followed, asof.history.names
     return asof.tally(
-        s for s, code in zip(snap, name, strict=True) if code >= 0 and names[code] == "onsite"
+        followed.snap[i]
+        for i in followed.by_kind["meeting_held"]
+        if (name := followed.name[i]) >= 0
+        and names[name] == "onsite"
+        and followed.age_us[i] < days * DAY_US
     )
 
 

@@ -54,19 +54,15 @@ def milestones(asof: AsOf) -> Floats:
         else:
             total[5] = min(total[5], left)
     table = np.full((6, asof.size), np.nan)
-    if totals:
-        told = [
-            (
-                overdue,
-                late / DAY_US,
-                slipped / DAY_US,
-                reached / milestones,
-                still_open,
-                ahead / DAY_US if ahead < math.inf else math.nan,
-            )
-            for overdue, late, slipped, reached, still_open, ahead, milestones in totals.values()
-        ]
-        table[:, list(totals)] = np.array(told).T
+    for snap, (overdue, late, slipped, reached, still_open, ahead, every) in totals.items():
+        table[:, snap] = (
+            overdue,
+            late / DAY_US,
+            slipped / DAY_US,
+            reached / every,
+            still_open,
+            ahead / DAY_US if ahead < math.inf else math.nan,
+        )
     return table
 
 
