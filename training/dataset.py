@@ -10,6 +10,8 @@ so an open deal is neither dropped nor called lost, and nothing is biased toward
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -99,18 +101,18 @@ class Dataset:
 def win_times(history: History, known_before: int) -> Ints:
     """When each deal's first win that stands happened; `NEVER` if none. Shape (D,).
 
-    A win that a reopening follows does not stand.
+    A win that a loss or a reopening follows does not stand.
     """
     kind = history.kind
-    rows = np.flatnonzero(
-        ((kind == WON) | (kind == LOST) | (kind == REOPENED)) & (history.known < known_before)
-    )
-    deal = np.searchsorted(history.start, rows, side="right") - 1
-    taken_back = np.zeros(rows.size, dtype=bool)
-    taken_back[:-1] = (deal[1:] == deal[:-1]) & (kind[rows[1:]] == REOPENED)
-    stands = (kind[rows] == WON) & ~taken_back
+    seen = history.known < known_before
+    deal = _deal_of_rows(history)
+    last_undone = np.full(history.deals, -1)
+    undone = np.flatnonzero(seen & ((kind == LOST) | (kind == REOPENED)))
+    last_undone[deal[undone]] = undone  # rows ascend, and the last assignment stands
+    won = np.flatnonzero(seen & (kind == WON))
+    won = won[won > last_undone[deal[won]]]
     win = np.full(history.deals, NEVER)
-    np.minimum.at(win, deal[stands], history.occurred[rows[stands]])
+    np.minimum.at(win, deal[won], history.occurred[won])
     return win
 
 
@@ -123,24 +125,26 @@ def closing_lag(history: History, known_before: int) -> int:
 
 def open_span(history: History, known_before: int) -> tuple[Ints, Ints]:
     """From when each deal was known as open, to its last known closing or the cut-off."""
-    rows = np.arange(history.kind.size)
-    deal = np.searchsorted(history.start, rows, side="right") - 1
+    kind = history.kind
     seen = history.known < known_before
+    deal = _deal_of_rows(history)
     opened = np.full(history.deals, NEVER)
-    at = seen & (history.kind == OPENED)
+    at = np.flatnonzero(seen & (kind == OPENED))
     np.minimum.at(opened, deal[at], history.known[at])
-    last_closing = np.full(history.deals, -1)
-    at = seen & ((history.kind == WON) | (history.kind == LOST) | (history.kind == REOPENED))
-    last_closing[deal[at]] = rows[at]
-    closed = (last_closing >= 0) & (history.kind[last_closing] != REOPENED)
-    until = np.where(closed, history.known[last_closing], known_before)
-    return opened, np.maximum(until, 0)
+    last_end = np.full(history.deals, -1)
+    at = np.flatnonzero(seen & ((kind == WON) | (kind == LOST) | (kind == REOPENED)))
+    last_end[deal[at]] = at  # rows ascend, and the last assignment stands
+    closed = (last_end >= 0) & (kind[last_end] != REOPENED)
+    return opened, np.where(closed, history.known[last_end], known_before)
 
 
 def sample_moments(
-    history: History, known_before: int, spacing_days: float, rng: np.random.Generator
+    history: History, known_before: int, spacing_days: float, seed: int
 ) -> tuple[Ints, Ints, NDArray[np.bool_]]:
     """Moments to learn from: regular ones with a random phase, and some just after events.
+
+    Chance is a hash of the deal, the moment and the seed, so that what becomes known of other
+    deals, or later, changes nothing.
 
     Returns
     -------
@@ -148,25 +152,48 @@ def sample_moments(
         Each of shape (R,), sorted by deal and time.
     """
     opened, until = open_span(history, known_before)
+    deal_key = _deal_keys(history.deal_ids, seed)
     spacing = int(spacing_days * DAY_US)
-    phase = (rng.random(history.deals) * spacing).astype(np.int64)
+    first = opened + (_uniform(deal_key) * spacing).astype(np.int64)
     has = (opened != NEVER) & (until > opened)
-    count = np.where(has, (until - opened - phase) // spacing + 1, 0)
-    count = np.maximum(count, 0)
+    count = np.where(has & (first < until), (until - 1 - first) // spacing + 1, 0)
     deal = np.repeat(np.arange(history.deals), count)
     nth = np.arange(deal.size) - np.repeat(np.cumsum(count) - count, count)
-    regular = opened[deal] + phase[deal] + nth * spacing
-    rows = np.flatnonzero(
-        (rng.random(history.kind.size) < EVENT_SAMPLE) & (history.known < known_before)
-    )
-    event_deal = np.searchsorted(history.start, rows, side="right") - 1
-    moment = history.known[rows]
-    inside = has[event_deal] & (moment >= opened[event_deal]) & (moment < until[event_deal])
-    every_deal = np.concatenate([deal, event_deal[inside]])
-    as_of = np.concatenate([regular, moment[inside]])
-    after = np.repeat([False, True], [deal.size, int(inside.sum())])
+    regular = first[deal] + nth * spacing
+
+    event_deal = _deal_of_rows(history)
+    inside = has[event_deal] & (history.known >= opened[event_deal])
+    inside &= history.known < until[event_deal]
+    moments = np.unique(np.stack([event_deal[inside], history.known[inside]]), axis=1)
+    drawn = _uniform(_mixed(deal_key[moments[0]] ^ moments[1].astype(np.uint64))) < EVENT_SAMPLE
+    event_deal, moment = moments[:, drawn]
+
+    every_deal = np.concatenate([deal, event_deal])
+    as_of = np.concatenate([regular, moment])
+    after = np.arange(every_deal.size) >= deal.size
     order = np.lexsort((after, as_of, every_deal))
     return every_deal[order], as_of[order], after[order]
+
+
+def _deal_of_rows(history: History) -> Ints:
+    return np.repeat(np.arange(history.deals), np.diff(history.start))
+
+
+def _deal_keys(deal_ids: Sequence[str], seed: int) -> NDArray[np.uint64]:
+    codes = np.array([zlib.crc32(deal_id.encode()) for deal_id in deal_ids], dtype=np.uint64)
+    return _mixed(codes | np.uint64(seed % 2**32 << 32))
+
+
+def _mixed(key: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Scatter keys over all 64 bits (Steele et al. 2014, the finalizer of SplitMix64)."""
+    key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return key ^ (key >> np.uint64(31))
+
+
+def _uniform(key: NDArray[np.uint64]) -> Floats:
+    """Scattered keys as numbers from 0 to below 1."""
+    return (key >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def build_dataset(
@@ -195,8 +222,7 @@ def build_dataset(
     feeds
         What each source carries.
     """
-    rng = np.random.default_rng(seed)
-    deal, as_of, after_event = sample_moments(history, known_before, spacing_days, rng)
+    deal, as_of, after_event = sample_moments(history, known_before, spacing_days, seed)
     rates = ClosingLog(history)
     codes = features.vocabulary.codes(history)
     x = np.empty((len(deal), len(features.features)))

@@ -7,13 +7,14 @@ from typing import Final
 import numpy as np
 
 from model.catalogue import CALENDAR
-from model.events import DAY_US, KIND_CODES, KINDS
+from model.events import DAY_US, KIND_CODES
 from model.history import History, Ints
 from model.vocabulary import KIND_OF_ACTIVITY, KIND_OF_FIELD, OTHER, Vocabulary
 
 MOST_ACTIVITIES: Final = 60
 MOST_FIELDS: Final = 100
 MOST_CATEGORIES: Final = 30
+MOST_EVENTS: Final = 60  # told apart as the last event
 MOST_RARE: Final = 500  # rare values remembered as known
 FEWEST_DEALS: Final = 5
 SMALLEST_SHARE: Final = 0.005  # of the deals
@@ -42,11 +43,11 @@ def learn_vocabulary(history: History, known_before: int) -> Vocabulary:
     fewest = max(FEWEST_DEALS, round(SMALLEST_SHARE * len(np.unique(deal[seen]))))
 
     def frequent(rows: Ints, codes: Ints, strings: list[str], most: int) -> list[str]:
-        """The strings in the most deals, most frequent first."""
+        """The strings in the most deals, most frequent first, then by the alphabet."""
         pairs = np.unique(codes[rows] * history.deals + deal[rows])
         count = np.bincount(pairs // history.deals, minlength=len(strings))
-        order = np.lexsort((np.arange(len(strings)), -count))
-        return [strings[c] for c in order[:most] if count[c] >= fewest]
+        enough = np.flatnonzero(count >= fewest).tolist()
+        return [strings[c] for c in sorted(enough, key=lambda c: (-count[c], strings[c]))[:most]]
 
     def rows_of(kind: int) -> Ints:
         return np.flatnonzero((history.kind == kind) & seen & (history.name >= 0))
@@ -62,7 +63,8 @@ def learn_vocabulary(history: History, known_before: int) -> Vocabulary:
         others = sorted({strings[c] for c in np.unique(codes[rows])} - set(kept))
         if not kept:
             return False
-        categories[feature] = tuple(sorted(kept)) + ((OTHER,) if others else ())
+        with_other = others and OTHER not in kept
+        categories[feature] = tuple(sorted(kept)) + ((OTHER,) if with_other else ())
         rare[feature] = tuple(others[:MOST_RARE])
         return True
 
@@ -79,7 +81,9 @@ def learn_vocabulary(history: History, known_before: int) -> Vocabulary:
     fields = rows_of(KIND_OF_FIELD)
     for name in frequent(fields, history.name, names, MOST_FIELDS):
         rows = fields[history.name[fields] == names.index(name)]
-        if np.isfinite(history.number[rows]).mean() >= NUMBER_SHARE:
+        is_number = np.isfinite(history.number[rows])
+        filled = is_number | (history.text[rows] >= 0)
+        if is_number.any() and is_number[filled].mean() >= NUMBER_SHARE:
             number_fields.append(name)
         elif learn(f"field:{name}", rows, history.text, list(history.texts)):
             text_fields.append(name)
@@ -91,10 +95,10 @@ def learn_vocabulary(history: History, known_before: int) -> Vocabulary:
     )
     codes = vocabulary.codes(history)[seen]
     count = np.bincount(codes, minlength=vocabulary.size)
-    happened = [vocabulary.code_names[c] for c in np.flatnonzero(count >= fewest)]
-    unlearnt = [k for k in KINDS if k not in happened]
-    categories["last_event"] = (*dict.fromkeys(happened), OTHER)
-    rare["last_event"] = tuple(unlearnt)
+    often = sorted(np.flatnonzero(count >= fewest).tolist(), key=lambda c: -count[c])[:MOST_EVENTS]
+    happened = tuple(dict.fromkeys(vocabulary.code_names[c] for c in sorted(often)))
+    categories["last_event"] = (*happened, OTHER)
+    rare["last_event"] = tuple(sorted(set(vocabulary.code_names) - set(happened)))
     known = history.known[seen]
     span_days = (known.max() - known.min()) / DAY_US if known.size else 0.0
     return Vocabulary(
