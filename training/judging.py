@@ -3,7 +3,7 @@
 Deals are divided by hash into fitting and judging. Judging rows have ``t >= split``, fitting rows
 ``t + e_b <= split``; deals older than the split occur in both groups, so that late ages are judged
 too. Where the record is too short for that (fewer than `FEWEST_FITTING_DEALS` deals before the
-split, or less than twice the furthest edge), cross-fitting grouped by deal replaces it.
+split, or less than `FITTING_SPAN` furthest edges of time), cross-fitting grouped by deal replaces it.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from training.dataset import Dataset
 
 FEWEST_FITTING_DEALS: Final = 300
 JUDGING_SHARE: Final = 0.35  # of the deals
+FITTING_SPAN: Final = 2.0  # furthest edges that the time before the split must hold
 JUDGED_TIME: Final = 0.3  # of the time that rows at the last edge span
 FOLDS: Final = 4
 JUDGING_BAGS: Final = 4  # of the one round out of time
@@ -115,7 +116,7 @@ def divide(data: Dataset, edges: Floats) -> Division:
     fitting = (share >= JUDGING_SHARE)[:, None] & (ends <= split)
     judging = (share < JUDGING_SHARE) & (data.as_of >= split)
     deals = len(np.unique(data.deal[fitting[:, -1]]))
-    long_enough = (split - first) / DAY_US >= 3.0 * edges[-1]
+    long_enough = (split - first) / DAY_US >= FITTING_SPAN * edges[-1]
     if long_enough and deals >= FEWEST_FITTING_DEALS:
         return Division(
             method="out of time", split=split, bags=JUDGING_BAGS, rounds=[(fitting, judging)]
