@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,16 +21,17 @@ from model.sources.joins import join
 from model.sources.mapping import Lookup, Mapping, Record
 from model.sources.needs import all_values, used_columns
 from model.sources.persons import Persons
-from model.sources.rows import Header, Rows, hexadecimal
+from model.sources.rows import Header, Rows, hexadecimal, matches, plain
 from model.sources.translate import Translator
 from training.inputs import Input, open_inputs
-from training.reading import CSV_SUFFIXES
-from training.rejects import Reject, lines_of
+from training.mailbox import MailSource, settle_places
+from training.rejects import Reject
 from training.summary import Summary
 
 Longs = npt.NDArray[np.int64]
 Progress = Callable[[int], object]
 PersonKey = Callable[[], bytes]
+ADDRESS_BOOK: Final = "deals"  # the lookup that says whose address is which deal's
 Bad = tuple[int, int, str, str | None, str]  # file, row, column, value, reason
 
 
@@ -102,15 +104,31 @@ def _summary(reader: _Reader, found: Assembly) -> Summary:
         values_emptied=reader.emptied,
         known_defaulted=found.known_defaulted,
         known_raised=found.known_raised,
-        export_only=found.export_only,
+        export_only=_export_only(reader.inputs, found.export_only),
         files_ignored=[given.path.name for given in reader.inputs if given.ignored],
     )
+
+
+def _export_only(inputs: Sequence[Input], unknown: Sequence[str]) -> list[str]:
+    """The files' own names of the columns that only say how things stand when exported."""
+    columns: dict[str, None] = {}
+    for given in inputs:
+        for record in given.records:
+            for kind, field, column in record.current:
+                if (field or kind) in unknown and given.header.has(column):
+                    columns |= {name: None for name in map(given.header.find, column.names) if name}
+            columns |= {
+                name: None
+                for name in given.header.names
+                if any(matches(plain(name), [pattern]) for pattern in record.export_only)
+            }
+    return list(columns)
 
 
 def _rejects(inputs: Sequence[Input], bad: Sequence[Bad]) -> list[Reject]:
     """What was refused, with the line on which each row begins."""
     lines = {
-        given.number: _lines(given, {row for file, row, *_ in bad if file == given.number})
+        given.number: given.source.lines({row for file, row, *_ in bad if file == given.number})
         for given in inputs
         if any(file == given.number for file, *_ in bad)
     }
@@ -124,13 +142,6 @@ def _rejects(inputs: Sequence[Input], bad: Sequence[Bad]) -> list[Reject]:
         )
         for file, row, column, value, reason in sorted(bad, key=lambda item: item[:2])
     ]
-
-
-def _lines(given: Input, rows: set[int]) -> dict[int, int]:
-    source = given.source
-    if given.path.suffix.lower() in CSV_SUFFIXES:
-        return lines_of(given.path, rows, delimiter=source.delimiter, encoding=source.encoding)
-    return {row: row + 1 for row in rows}
 
 
 class _Reader:
@@ -169,6 +180,8 @@ class _Reader:
         for given in self.inputs:
             for lookup in given.lookups:
                 self._read_lookup(given, lookup)
+        mails = [given.source for given in self.inputs if isinstance(given.source, MailSource)]
+        settle_places(mails, self.lookups.get(ADDRESS_BOOK), self.mapping.mail)
         for given in self.inputs:
             for record in given.records:
                 if record.rows == "stage":
@@ -252,17 +265,19 @@ class _Reader:
     def _translate(
         self, given: Input, translators: list[Translator], rows: Rows, ids: pa.Array | None
     ) -> None:
-        left = rows.row
+        left = np.ones(len(rows), np.bool_)
         for translator in translators:
             joined, own_ids, unjoined = self._join(translator.record, rows, ids)
             found = translator(joined, None if translator.record.source_id else own_ids)
             self.drafts.append(found.drafts)
-            left = np.intersect1d(left, np.concatenate([unjoined, found.left_out]))
+            out = np.zeros(len(rows), np.bool_)
+            out[np.searchsorted(rows.row, np.concatenate([unjoined, found.left_out]))] = True
+            left &= out
             for refusal in found.refusals:
                 for row, value in zip(refusal.row.tolist(), refusal.values, strict=True):
                     self.reject(given.number, row, refusal.column, value, refusal.reason)
             self.emptied += found.emptied
-        self.left_out += len(left)
+        self.left_out += int(left.sum())
 
     def _join(
         self, record: Record, rows: Rows, ids: pa.Array | None

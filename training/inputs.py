@@ -10,6 +10,7 @@ from pathlib import Path
 from model.sources.mapping import Column, Lookup, Mapping, Record
 from model.sources.needs import needed_columns
 from model.sources.rows import Header
+from training.mailbox import MAIL_SUFFIXES, open_mails
 from training.reading import InputError, Source, open_source
 
 
@@ -71,7 +72,10 @@ def open_inputs(mapping: Mapping, paths: Sequence[Path]) -> list[Input]:
 
 
 def _open(mapping: Mapping, number: int, path: Path) -> Input:
-    source = open_source(path, delimiter=mapping.delimiter, encoding=mapping.encoding)
+    if path.suffix.lower() in MAIL_SUFFIXES and path.is_file():
+        source: Source = open_mails(path, mapping.mail)
+    else:
+        source = open_source(path, delimiter=mapping.delimiter, encoding=mapping.encoding)
     header = Header(source.names, mapping.prefixes)
     given = Input(
         number=number,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -94,6 +94,12 @@ class Source:
             yield from self._json(columns, progress)
         else:
             yield from self._csv(columns, progress)
+
+    def lines(self, rows: set[int]) -> dict[int, int]:
+        """The line on which each of some rows begins, from one; in Parquet its row, from one."""
+        if self.path.suffix.lower() in CSV_SUFFIXES:
+            return lines_of(self.path, rows, delimiter=self.delimiter, encoding=self.encoding)
+        return {row: row + 1 for row in rows}
 
     def _parquet(
         self, columns: list[str] | None, progress: Progress
@@ -194,6 +200,40 @@ class Source:
             self.bad_rows.append(BadRow(row=number, value=value, reason="no JSON object"))
             return None
         return record
+
+
+def lines_of(path: Path, rows: Iterable[int], *, delimiter: str, encoding: str) -> dict[int, int]:
+    """The line on which each row of a CSV file begins, quoted line breaks and blank lines counted.
+
+    Parameters
+    ----------
+    path
+        A CSV file with a header.
+    rows
+        Row numbers from zero, blank lines not counted.
+    delimiter, encoding
+        How it is written.
+
+    Returns
+    -------
+    dict
+        Line numbers from one, by row number.
+    """
+    wanted = set(rows)
+    last = max(wanted, default=-1)
+    found: dict[int, int] = {}
+    codec = "utf-8-sig" if encoding == "utf-8" else encoding
+    with path.open(encoding=codec, errors="replace", newline="") as file:
+        reader = csv.reader(file, delimiter=delimiter)
+        row, line = -2, 1  # the header is no row
+        for values in reader:
+            row += bool(values)
+            if values and row in wanted:
+                found[row] = line
+            if row >= last:
+                break
+            line = reader.line_num + 1
+    return found
 
 
 def without(first: int, count: int, skipped: list[int]) -> npt.NDArray[np.int64]:

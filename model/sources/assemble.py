@@ -143,7 +143,12 @@ def _raise_known(table: pa.Table) -> tuple[int, int, pa.Table]:
     place = DRAFT_SCHEMA.get_field_index("known_at")
     later = pa.array(np.maximum(known, occurred))
     table = table.set_column(place, DRAFT_SCHEMA.field(place), later)
-    return np.unique(rows[rows >= 0]).size, raised, table
+    return _distinct(rows[rows >= 0]), raised, table
+
+
+def _distinct(rows: Longs) -> int:
+    ordered = np.sort(rows)  # far quicker than np.unique on millions
+    return int((ordered[1:] != ordered[:-1]).sum()) + bool(ordered.size)
 
 
 def _dress(table: pa.Table, source: str, stages: Stages) -> pa.Table:

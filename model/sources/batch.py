@@ -163,10 +163,27 @@ class Batch:
 
     def needed_time(self, column: Column, where: Longs, day: DayEdge = "end") -> Longs:
         """Microseconds of all rows; those of `where` are refused if there is no time."""
-        us, marks = read_times(self.rows.raw(column), self.reading, day)
+        us, marks = self._times(column, day)
         self.judge(marks, where, column, "a time")
         self.refuse_at(where[marks[where] == Mark.MISSING], column, "missing time")
         return us
+
+    def _times(self, column: Column, day: DayEdge = "end") -> tuple[Longs, Marks]:
+        """Microseconds of all rows, of alternatives the first with a value."""
+        us = np.zeros(len(self.rows), np.int64)
+        marks = np.full(len(self.rows), Mark.MISSING, np.int8)
+        for name in column.names:
+            if self.rows.header.find(name) is None or not (marks == Mark.MISSING).any():
+                continue
+            values = self.rows.raw(Column(names=(name,)))
+            own, found = read_times(
+                values, self.reading, day, whole_days=name in self.record.whole_days
+            )
+            us, marks = (
+                np.where(marks == Mark.MISSING, own, us),
+                np.where(marks == Mark.MISSING, found, marks),
+            )
+        return us, marks
 
     @cached_property
     def occurred(self) -> Longs:
@@ -178,7 +195,7 @@ class Batch:
         """When each row's fact was known, `UNKNOWN` where nothing says."""
         if self.record.known_at is None:
             return np.full(len(self.rows), UNKNOWN, np.int64)
-        us, marks = read_times(self.rows.raw(self.record.known_at), self.reading)
+        us, marks = self._times(self.record.known_at)
         self.judge(marks, self.everything, self.record.known_at, "a time")
         return np.where(marks == Mark.GOOD, us, UNKNOWN)
 

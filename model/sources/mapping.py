@@ -138,8 +138,11 @@ class Record:
     fixed, current, state
         Kinds by column: known from the opening on; true at the time of export only; true from
         the row's time on.
-    point_in_time
-        Columns named in the summary as unusable without a history.
+    export_only
+        Patterns of columns that only say how things stand at the time of export: named in the
+        summary, and never read.
+    whole_days
+        Columns of times that hold a day, whatever time of day is written.
     subject, headers
         Columns of a mail, by which an automatic reply is told from a person's.
     stage, order
@@ -175,11 +178,28 @@ class Record:
     fixed: tuple[tuple[str, str, Column], ...] = ()
     current: tuple[tuple[str, str, Column], ...] = ()
     state: tuple[tuple[str, str, Column], ...] = ()
-    point_in_time: tuple[str, ...] = ()
+    export_only: tuple[str, ...] = ()
+    whole_days: tuple[str, ...] = ()
     subject: Column | None = None
     headers: Column | None = None
     stage: Column | None = None
     order: Column | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailRules:
+    """How mails are read.
+
+    Parameters
+    ----------
+    our_domains
+        Domains whose mails are ours; with none, whoever is in no deal's address book is.
+    deal_header
+        A header that names the deal.
+    """
+
+    our_domains: tuple[str, ...] = ()
+    deal_header: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +224,8 @@ class Mapping:
         The kind whose first event opens a deal; ``any`` for its first event of all.
     won_stages, lost_stages
         Stages that close a deal, as patterns.
+    mail
+        How mails are read.
     records, lookups
         What is read.
     """
@@ -219,5 +241,6 @@ class Mapping:
     opens: str = "deal_opened"
     won_stages: tuple[str, ...] = ()
     lost_stages: tuple[str, ...] = ()
+    mail: MailRules
     records: tuple[Record, ...]
     lookups: tuple[Lookup, ...] = ()

@@ -22,6 +22,7 @@ from model.sources.mapping import (
     Emit,
     Join,
     Lookup,
+    MailRules,
     Mapping,
     Record,
     Rule,
@@ -64,6 +65,7 @@ def parse_mapping(table: Table[str, Any], given: str) -> Mapping:
         raise keys.error("source", "the CRM's or mailbox's name", 'add source = "crm"')
     stages = keys.inner("stages")
     opens = keys.inner("opens")
+    mail = keys.inner("mail")
     lookups = tuple(_lookup(item) for item in keys.tables("lookup"))
     records = tuple(
         _record(item, number, {lookup.title for lookup in lookups})
@@ -83,10 +85,11 @@ def parse_mapping(table: Table[str, Any], given: str) -> Mapping:
         opens=opens.text("first", "deal_opened", ("any", *KINDS)),
         won_stages=stages.texts("won"),
         lost_stages=stages.texts("lost"),
+        mail=MailRules(our_domains=mail.texts("our_domains"), deal_header=mail.text("deal_header")),
         records=records,
         lookups=lookups,
     )
-    for part in (stages, opens, keys):
+    for part in (stages, opens, mail, keys):
         part.close()
     return mapping
 
@@ -170,7 +173,8 @@ def _record(keys: Keys, number: int, lookups: set[str]) -> Record:
         fixed=_carried(keys.inner("fixed")),
         current=_carried(keys.inner("current")),
         state=_carried(keys.inner("state")),
-        point_in_time=keys.texts("point_in_time"),
+        export_only=keys.texts("export_only"),
+        whole_days=keys.texts("whole_days"),
         subject=keys.column("subject"),
         headers=keys.column("headers"),
         stage=keys.column("stage", needed=rows == "stage"),

@@ -24,7 +24,9 @@ SHORTEST_TIME: Final = len("2026-01-05T09:30")
 DATE_LENGTH: Final = len("2026-01-05")
 
 
-def read_times(values: pa.Array, reading: Reading, day: DayEdge = "end") -> tuple[Longs, Marks]:
+def read_times(
+    values: pa.Array, reading: Reading, day: DayEdge = "end", *, whole_days: bool = False
+) -> tuple[Longs, Marks]:
     """Microseconds since 1970 UTC of every value, and what became of it.
 
     Parameters
@@ -36,6 +38,8 @@ def read_times(values: pa.Array, reading: Reading, day: DayEdge = "end") -> tupl
     day
         Whether a bare date stands for the start of its day or for its last microsecond. The
         end is the safe reading: a fact of that day is then never known before it happened.
+    whole_days
+        Whether the values are dates, whatever time of day is written with them.
 
     Returns
     -------
@@ -51,7 +55,10 @@ def read_times(values: pa.Array, reading: Reading, day: DayEdge = "end") -> tupl
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     kind = values.type
-    if pa.types.is_timestamp(kind):
+    if whole_days:
+        days, marks = read_dates(values, reading)
+        us, marks = _whole_days(days * DAY_US, marks, marks == Mark.GOOD, reading, day)
+    elif pa.types.is_timestamp(kind):
         us, marks = _of_stamps(values, reading)
     elif pa.types.is_date(kind):
         us, marks = _of_dates(values.cast(pa.date32()), reading, day)

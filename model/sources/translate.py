@@ -109,9 +109,8 @@ class Translator:
 
     def _deal(self, batch: Batch) -> None:
         opened = _opening(batch)
-        unknown = np.full(opened.size, UNKNOWN, np.int64)
-        _carry(batch, self.record.fixed, opened, unknown, Origin.STATE)
-        _carry(batch, self.record.current, opened, unknown, Origin.EXPORT)
+        _carry(batch, self.record.fixed, opened, batch.known, Origin.STATE)
+        _carry(batch, self.record.current, opened, batch.known, Origin.EXPORT)
         for kind, closed in (
             ("deal_won", self._closed(batch, "won")),
             ("deal_lost", self._closed(batch, "lost")),
@@ -136,8 +135,9 @@ def _opening(batch: Batch) -> Longs:
     if column is None:
         return batch.everything
     opened = batch.needed_time(column, batch.everything, "start")
-    unknown = np.full(opened.size, UNKNOWN, np.int64)
-    batch.add("deal_opened", batch.everything, opened, {}, known=unknown, identity=Identity.FACT)
+    told_then = batch.record.rows == "deal"  # else known_at is when the row's state was known
+    known = batch.known if told_then else np.full(opened.size, UNKNOWN, np.int64)
+    batch.add("deal_opened", batch.everything, opened, {}, known=known, identity=Identity.FACT)
     return opened
 
 
@@ -193,7 +193,8 @@ def _events(batch: Batch) -> None:
     """Rows that are one activity each."""
     rest = _ruled(batch)
     if not batch.record.activity:
-        _others(batch, rest, batch.record.rules[0].when[0][0])
+        looked_at = [name for rule in batch.record.rules for name, _ in rule.when]
+        _others(batch, rest, looked_at[0] if looked_at else "activity")
         return
     coded = batch.activity.dictionary_encode()
     names = coded.dictionary.to_pylist()
