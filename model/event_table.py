@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,17 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from model.errors import EventError
-from model.events import COLUMNS, EARLIEST, KINDS, LATEST, Event
+from model.events import (
+    COLUMNS,
+    EARLIEST,
+    EARLIEST_DATE,
+    KINDS,
+    LATEST,
+    LATEST_DATE,
+    NEEDS,
+    Event,
+    microseconds,
+)
 
 TIME: Final = pa.timestamp("us", tz="UTC")
 EVENT_SCHEMA: Final = pa.schema(
@@ -35,7 +46,8 @@ EVENT_SCHEMA: Final = pa.schema(
 )
 ORDER: Final = ("deal_id", "occurred_at", "known_at", "source", "source_id")
 REQUIRED: Final = ("deal_id", "kind", "occurred_at", "source", "source_id")
-ROW_GROUP_EVENTS: Final = 500_000  # rows of one Parquet row group
+ROW_GROUP_EVENTS: Final = 500_000  # rows of one Parquet row group, and about those of a shard
+BATCH_EVENTS: Final = 65_536  # rows read from Parquet at a time
 SUFFIXES: Final = (".parquet", ".csv")
 
 
@@ -99,10 +111,14 @@ def check_events(table: pa.Table, given: str) -> pa.Table:
     Raises
     ------
     EventError
-        If a column is unknown, missing or of another type, a kind is unknown, a time is naive,
-        outside 1970 to 2199, or `known_at` lies before `occurred_at`.
+        If a column is unknown, missing or of another type, a kind is unknown or without what it
+        must carry, a time is naive or outside 1970 to 2199, a number is not finite, or
+        `known_at` lies before `occurred_at`.
     """
-    unknown = sorted(set(table.column_names) - set(COLUMNS))
+    try:
+        unknown = sorted(set(table.column_names) - set(COLUMNS))
+    except UnicodeDecodeError as error:
+        raise EventError(f"{given}, a column's name", "UTF-8", "save it as UTF-8") from error
     if unknown:
         raise EventError(
             f"{given} with column {unknown[0]!r}",
@@ -152,21 +168,12 @@ def _check_rows(table: pa.Table, given: str) -> None:
     for name in REQUIRED:
         if table[name].null_count:
             raise EventError(f"{given}, column {name}", "a value in every row", "drop such rows")
-    kinds = pc.unique(table["kind"]).to_pylist()
-    for kind in kinds:
-        if kind not in KINDS:
-            raise EventError(f"{given}, kind {kind!r}", "one of " + ", ".join(KINDS), "map it")
-    if table.num_rows == 0:
-        return
+    if pc.any(pc.equal(table["deal_id"], "")).as_py():
+        raise EventError(f"{given}, deal_id ''", "the deal's id", "name the deal of every event")
+    _check_kinds(table, given)
     for name in ("occurred_at", "known_at"):
-        bounds = pc.min_max(table[name]).as_py()
-        for time in (bounds["min"], bounds["max"]):
-            if not EARLIEST <= time < LATEST:
-                raise EventError(
-                    f"{given}, {name} {time.isoformat()}",
-                    f"a time from {EARLIEST.year} to {LATEST.year - 1}",
-                    "correct or drop the row",
-                )
+        _check_range(table, name, microseconds(EARLIEST), microseconds(LATEST), given)
+    _check_range(table, "date", 0, (LATEST_DATE - EARLIEST_DATE).days, given)
     if pc.any(pc.less(table["known_at"], table["occurred_at"])).as_py():
         raise EventError(
             f"{given}, a known_at before its occurred_at",
@@ -176,6 +183,38 @@ def _check_rows(table: pa.Table, given: str) -> None:
     for name in ("number", "span"):
         if pc.all(pc.is_finite(table[name])).as_py() is False:
             raise EventError(f"{given}, {name} NaN or infinite", "finite numbers", "leave it empty")
+
+
+def _check_kinds(table: pa.Table, given: str) -> None:
+    for kind in pc.unique(table["kind"]).to_pylist():
+        if kind not in KINDS:
+            raise EventError(f"{given}, kind {kind!r}", "one of " + ", ".join(KINDS), "map it")
+    for name in sorted(set().union(*NEEDS.values())):
+        if not table[name].null_count:
+            continue
+        kinds = [kind for kind, needs in NEEDS.items() if name in needs]
+        bare = table["kind"].filter(pc.is_null(table[name]))
+        wrong = pc.unique(bare.filter(pc.is_in(bare, pa.array(kinds)))).to_pylist()
+        if wrong:
+            raise EventError(
+                f"{given}, {wrong[0]} without {name}",
+                f"a {name}: {KINDS[wrong[0]][0]}",
+                f"give the {name}, or drop the row",
+            )
+
+
+def _check_range(table: pa.Table, name: str, first: int, end: int, given: str) -> None:
+    """Refuse times and dates that are no facts; as integers, so that any year can be compared."""
+    numbers = table[name].cast(pa.int32() if name == "date" else pa.int64())
+    bounds = pc.min_max(numbers).as_py()
+    for value in (bounds["min"], bounds["max"]):
+        if value is not None and not first <= value < end:
+            shown = pa.scalar(value, numbers.type).cast(table.schema.field(name).type)
+            raise EventError(
+                f"{given}, {name} {pc.strftime(shown, '%Y-%m-%d').as_py()}",
+                f"a time from {EARLIEST.year} to {LATEST.year - 1}",
+                "correct or drop the row",
+            )
 
 
 def write_events(table: pa.Table, path: Path | str) -> None:
@@ -215,27 +254,44 @@ def read_events(path: Path | str) -> pa.Table:
         If there is no such file.
     """
     path = Path(path)
-    _check_suffix(path)
-    if path.stat().st_size == 0:
-        raise EventError(f"{path}, an empty file", "events", "check what wrote it")
-    try:
+    _check_file(path)
+    with _reading(path):
         table = pq.read_table(path) if path.suffix == ".parquet" else _read_csv(path)
-    except pa.ArrowInvalid as error:
-        raise EventError(
-            f"{path}", f"a readable {path.suffix} file ({error})", "check what wrote it"
-        ) from error
     return check_events(table, str(path))
 
 
 def _read_csv(path: Path) -> pa.Table:
-    types = {field.name: field.type for field in EVENT_SCHEMA}
-    options = pa_csv.ConvertOptions(column_types=types, strings_can_be_null=True)
-    return pa_csv.read_csv(path, convert_options=options)
+    # What is empty without quotes is missing; "NA" and "null" may be names.
+    options = pa_csv.ConvertOptions(
+        column_types={field.name: field.type for field in EVENT_SCHEMA},
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
+    parsing = pa_csv.ParseOptions(newlines_in_values=True)
+    return pa_csv.read_csv(path, parse_options=parsing, convert_options=options)
 
 
 def _check_suffix(path: Path) -> None:
     if path.suffix not in SUFFIXES:
         raise EventError(f"{path}", "a file ending in " + " or ".join(SUFFIXES), "rename it")
+
+
+def _check_file(path: Path) -> None:
+    _check_suffix(path)
+    if path.stat().st_size == 0:
+        raise EventError(f"{path}, an empty file", "events", "check what wrote it")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Say of a file that Arrow cannot read which it is."""
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise EventError(
+            f"{path}", f"a readable {path.suffix} file ({error})", "check what wrote it"
+        ) from error
 
 
 def read_deal(path: Path | str, deal_id: str) -> pa.Table:
@@ -244,12 +300,17 @@ def read_deal(path: Path | str, deal_id: str) -> pa.Table:
     Raises
     ------
     EventError
-        If no event is of that deal.
+        If no event is of that deal, or as `read_events`.
     """
     path = Path(path)
-    _check_suffix(path)
-    if path.suffix == ".parquet":
-        table = check_events(pq.read_table(path, filters=[("deal_id", "=", deal_id)]), str(path))
+    if path.suffix == ".parquet" and path.exists():
+        _check_file(path)
+        with _reading(path):
+            if "deal_id" in pq.read_schema(path).names:
+                filters = [("deal_id", "=", deal_id)]
+                table = check_events(pq.read_table(path, filters=filters), str(path))
+            else:
+                table = read_events(path)
     else:
         table = read_events(path)
         table = table.filter(pc.equal(table["deal_id"], deal_id))
@@ -259,7 +320,7 @@ def read_deal(path: Path | str, deal_id: str) -> pa.Table:
 
 
 def read_shards(path: Path | str) -> Iterator[pa.Table]:
-    """Whole deals in pieces of about a row group each, so that no file need fit in memory.
+    """Whole deals in pieces of about `ROW_GROUP_EVENTS`, so that no file need fit in memory.
 
     Yields
     ------
@@ -269,42 +330,54 @@ def read_shards(path: Path | str) -> Iterator[pa.Table]:
     Raises
     ------
     EventError
-        As `read_events`; a Parquet file not sorted by deal is read and sorted whole.
+        As `read_events`; a CSV file, or a Parquet file not sorted by deal, is read and sorted
+        whole.
     """
     path = Path(path)
-    _check_suffix(path)
-    if path.suffix != ".parquet" or not _sorted_by_deal(path):
-        yield sort_events(read_events(path))
-        return
-    rest: pa.Table | None = None
-    with pq.ParquetFile(path) as file:
-        for index in range(file.num_row_groups):
-            table = check_events(file.read_row_group(index), str(path))
-            if rest is not None and rest.num_rows:
-                table = pa.concat_tables([rest, table])
-            last = table["deal_id"][-1].as_py()
-            cut = pc.index(table["deal_id"], last).as_py()
-            if cut:
-                yield table.slice(0, cut)
-            rest = table.slice(cut)
-    if rest is not None and rest.num_rows:
-        yield rest
+    _check_file(path)
+    if path.suffix == ".parquet" and _sorted_by_deal(path):
+        batches = _read_batches(path)
+    else:
+        whole = sort_events(read_events(path)).combine_chunks()
+        batches = (
+            whole.slice(first, ROW_GROUP_EVENTS)
+            for first in range(0, whole.num_rows, ROW_GROUP_EVENTS)
+        )
+    waiting: list[pa.Table] = []
+    rows = 0
+    for batch in batches:
+        waiting.append(batch)
+        rows += batch.num_rows
+        if rows < ROW_GROUP_EVENTS:
+            continue
+        table = pa.concat_tables(waiting)
+        # The last deal may go on in the next batch.
+        cut = pc.index(table["deal_id"], table["deal_id"][-1]).as_py()
+        if cut:
+            yield table.slice(0, cut)
+        waiting = [table.slice(cut)]
+        rows -= cut
+    if rows:
+        yield pa.concat_tables(waiting)
+
+
+def _read_batches(path: Path) -> Iterator[pa.Table]:
+    with _reading(path), pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BATCH_EVENTS):
+            yield check_events(pa.table(batch), str(path))
 
 
 def _sorted_by_deal(path: Path) -> bool:
-    """Whether the row groups' own statistics and rows show deals in ascending order."""
-    with pq.ParquetFile(path) as file:
-        if file.schema_arrow.get_field_index("deal_id") < 0:
+    """Whether the rows show deals in ascending order."""
+    last = ""
+    with _reading(path), pq.ParquetFile(path) as file:
+        if "deal_id" not in file.schema_arrow.names:
             return False
-        last = ""
-        for index in range(file.num_row_groups):
-            deals = file.read_row_group(index, columns=["deal_id"])["deal_id"].cast(pa.string())
-            if len(deals) == 0:
-                continue
-            merged = pa.chunked_array([pa.array([last]), *deals.chunks]).combine_chunks()
-            if not pc.all(pc.less_equal(merged[:-1], merged[1:])).as_py():
+        for batch in file.iter_batches(BATCH_EVENTS, columns=["deal_id"]):
+            deals = pa.concat_arrays([pa.array([last]), batch.column(0).cast(pa.string())])
+            if not pc.all(pc.less_equal(deals[:-1], deals[1:])).as_py():
                 return False
-            last = deals[-1].as_py()
+            last = deals[-1].as_py() or last
     return True
 
 
