@@ -116,7 +116,7 @@ class AsOf:
         last.fill(NONE)
         # Rows ascend in time within a snapshot, and the last assignment of an index stands.
         last[self._cell] = np.arange(rows)
-        self.last = last.reshape(-1, self.size)
+        self.last = last.reshape(vocabulary.size, self.size)
         self.since_days = (self.age_us / DAY_US).take(self.last)
 
     @cached_property
@@ -130,7 +130,7 @@ class AsOf:
         bucket = _EDGES_US.searchsorted(self.age_us[:-1], side="right")
         cells = self.vocabulary.size * self.size
         counts = np.bincount(bucket * cells + self._cell, minlength=cells * AGES)
-        return counts.reshape(AGES, -1, self.size)
+        return counts.reshape(AGES, self.vocabulary.size, self.size)
 
     @cached_property
     def final(self) -> Ints:

@@ -81,7 +81,7 @@ class Counts(Block[Count]):
 
     def values(self, asof: AsOf) -> Floats:
         """How many, at most as many as the term asks for."""
-        aged = asof.aged.reshape(-1, asof.size).take(self._cells, axis=0)
+        aged = asof.aged.reshape(AGES * asof.vocabulary.size, asof.size).take(self._cells, axis=0)
         return np.asarray(np.minimum(np.add.reduceat(aged, self._start), self._most))
 
 
@@ -143,8 +143,8 @@ class Carried:
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self._carriers = [frozenset(_carriers(feature.term)) for feature in features]
-        needed = [[1.0 if carriers else 0.0] for carriers in self._carriers]
-        self._needed = np.array(needed, dtype=np.float32)
+        needed = [1.0 if carriers else 0.0 for carriers in self._carriers]
+        self._needed = np.array(needed, dtype=np.float32)[:, None]
         self._carries: dict[tuple[frozenset[str], ...], NDArray[np.float32]] = {}
 
     def missing(self, coverage: Coverage) -> NDArray[np.bool_]:
@@ -159,7 +159,7 @@ class Carried:
     def _carried_by(self, feeds: Sequence[frozenset[str]]) -> NDArray[np.float32]:
         """Whether feeds of these kinds carry what each feature looks at: 1 or 0. (F, feeds)."""
         rows = [[not kinds.isdisjoint(each) for kinds in feeds] for each in self._carriers]
-        return np.array(rows, dtype=np.float32)
+        return np.array(rows, dtype=np.float32).reshape(len(rows), len(feeds))
 
 
 def _carriers(term: Term) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from model.events import KINDS, Event
 from model.feeds import HOUR_US, Feed
 from model.vocabulary import OTHER, Vocabulary
-from tests.factories import START, date_of, day, day_us
+from tests.factories import START, date_of, day_us
 
 DAYS = 45
 DEALS = ("D-1", "D-2", "D-3")
@@ -109,9 +109,11 @@ def events(draw: st.DrawFn, number: int, deals: tuple[str, ...] = DEALS) -> Even
 
 
 @st.composite
-def histories(draw: st.DrawFn, deals: tuple[str, ...] = DEALS, most: int = 40) -> list[Event]:
-    """Up to `most` events of some deals."""
-    return [draw(events(number, deals)) for number in range(draw(st.integers(1, most)))]
+def histories(
+    draw: st.DrawFn, deals: tuple[str, ...] = DEALS, first_number: int = 0, most: int = 40
+) -> list[Event]:
+    """Up to `most` events of some deals, numbered from `first_number`."""
+    return [draw(events(first_number + i, deals)) for i in range(draw(st.integers(1, most)))]
 
 
 Heard = list[tuple[int, int, int]]  # runs: the first day, how many times, hours apart
@@ -148,8 +150,3 @@ def times() -> st.SearchStrategy[int]:
         st.integers(-4, (DAYS + 30) * 4),
         st.sampled_from([0, 0, -1, 1]),
     )
-
-
-def last_day_us() -> int:
-    """When every event of these histories is known."""
-    return day_us(DAYS + 25) + (day(0) - START).microseconds

@@ -1,22 +1,55 @@
-"""Every feature of random histories, against an oracle of plain loops."""
+"""What holds for every feature: it is what plain loops find, the future does not reach it, and
+one deal alone has the same features as among others."""
 
 from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.events import Event
+from model import features as features_module
+from model.event_table import table_of
+from model.events import Event, from_microseconds
+from model.feature import say
 from model.features import FeatureSet
 from model.feeds import Feed
-from model.history import History
-from model.rates import ClosingLog
-from tests.model.histories import DEALS, VOCABULARY, Heard, feeds, histories, make_feeds, times
+from model.history import Floats, History
+from model.rates import ClosingLog, ClosingTable, WinRates
+from model.vocabulary import Vocabulary
+from tests.factories import day_us, deal_event, features_of
+from tests.model.histories import (
+    DAYS,
+    DEALS,
+    VOCABULARY,
+    Heard,
+    feeds,
+    histories,
+    make_feeds,
+    times,
+)
 from tests.model.oracle import Oracle, Value
 
 FEATURES = FeatureSet(VOCABULARY)
 Told = dict[str, tuple[set[str], Heard]] | None
+some_times = st.lists(times(), min_size=1, max_size=4)
+
+
+def matrix(
+    history: History, moments: list[int], told: Told, rates: WinRates | None = None
+) -> dict[tuple[str, int], Floats]:
+    """The features of every deal at every moment."""
+    deal = np.repeat(np.arange(history.deals), len(moments))
+    as_of = np.tile(np.array(moments), history.deals)
+    x = FEATURES.matrix(history, deal, as_of, make_feeds(told), rates)
+    return {
+        (history.deal_ids[d], moment): row
+        for d, moment, row in zip(deal, as_of.tolist(), x, strict=True)
+    }
 
 
 def by_loops(
@@ -36,7 +69,7 @@ def by_loops(
     ).features()
 
 
-def differences(x: np.ndarray, expected: dict[str, Value]) -> dict[str, tuple[float, Value]]:
+def differences(x: Floats, expected: dict[str, Value]) -> dict[str, tuple[float, Value]]:
     assert set(FEATURES.names) == set(expected)
     wanted = [expected[name] for name in FEATURES.names]
     return {
@@ -46,17 +79,227 @@ def differences(x: np.ndarray, expected: dict[str, Value]) -> dict[str, tuple[fl
     }
 
 
-@settings(max_examples=120)
-@given(events=histories(), told=feeds(), moments=st.lists(times(), min_size=1, max_size=4))
+@settings(max_examples=80)
+@given(events=histories(), told=feeds(), moments=some_times)
 def test_every_feature_is_what_plain_loops_find(
     events: list[Event], told: Told, moments: list[int]
 ) -> None:
-    history, carried = History.from_events(events), make_feeds(told)
-    deal = np.repeat(np.arange(history.deals), len(moments))
-    as_of = np.tile(moments, history.deals)
+    history = History.from_events(events)
 
-    x = FEATURES.matrix(history, deal, as_of, carried, ClosingLog(history))
+    for (deal, moment), x in matrix(history, moments, told, ClosingLog(history)).items():
+        expected = by_loops(events, deal, moment, make_feeds(told))
+        assert differences(x, expected) == {}, (deal, moment)
 
-    for row, index, moment in zip(x, deal, as_of.tolist(), strict=True):
-        expected = by_loops(events, history.deal_ids[index], moment, carried)
-        assert differences(row, expected) == {}, (history.deal_ids[index], moment)
+
+@settings(max_examples=25)
+@given(events=histories(), cutoff=times(), days=st.integers(0, DAYS))
+def test_counts_kept_until_a_cutoff_are_what_plain_loops_find(
+    events: list[Event], cutoff: int, days: int
+) -> None:
+    history = History.from_events(events)
+    rates = ClosingTable.from_json(ClosingLog(history).table(cutoff).to_json())
+    moment = cutoff + timedelta(days=days) // timedelta(microseconds=1)
+
+    for (deal, _), x in matrix(history, [moment], None, rates).items():
+        assert differences(x, by_loops(events, deal, moment, None, cutoff)) == {}, deal
+
+
+# The leakage properties: nothing known after a moment reaches a feature as of it.
+
+
+@settings(max_examples=40)
+@given(
+    events=histories(),
+    later=histories(first_number=1000),
+    told=feeds(),
+    moments=some_times,
+    chance=st.randoms(use_true_random=False),
+)
+def test_nothing_known_later_nor_order_nor_repetition_changes_a_feature(
+    events: list[Event],
+    later: list[Event],
+    told: Told,
+    moments: list[int],
+    chance: random.Random,
+) -> None:
+    now = from_microseconds(max(moments))
+    added = [
+        replace(event, known_at=max(event.known_at or now, now) + timedelta(microseconds=1 + i))
+        for i, event in enumerate(later)
+        if event.occurred_at <= now or i % 2
+    ]
+    grown = [*events, *added, *chance.sample(events, len(events) // 2)]
+    chance.shuffle(grown)
+    history, longer = History.from_events(events), History.from_events(grown)
+
+    before = matrix(history, moments, told, ClosingLog(history))
+    after = matrix(longer, moments, told, ClosingLog(longer))
+
+    for key, x in before.items():
+        np.testing.assert_array_equal(after[key], x, str(key))
+
+
+@settings(max_examples=20)
+@given(events=histories(), others=histories(("D-8", "D-9"), first_number=1000), told=feeds())
+def test_other_deals_reach_a_deal_through_feeds_and_rates_alone(
+    events: list[Event], others: list[Event], told: Told
+) -> None:
+    moments = [day_us(DAYS / 2), day_us(DAYS * 2)]
+    alone = matrix(History.from_events(events), moments, told)
+    among = matrix(History.from_events([*events, *others]), moments, told)
+
+    for key, x in alone.items():
+        np.testing.assert_array_equal(among[key], x, str(key))
+
+
+# One definition: alone or in a batch, from a list or a table, in chunks of any size.
+
+
+@settings(max_examples=25)
+@given(events=histories(), told=feeds(), moments=some_times)
+def test_a_deal_alone_has_to_the_bit_the_features_it_has_among_others(
+    events: list[Event], told: Told, moments: list[int]
+) -> None:
+    history = History.from_events(events)
+    rates = ClosingLog(history).table(day_us(DAYS))
+    batch = matrix(history, moments, told, rates)
+
+    for (deal, moment), x in batch.items():
+        own = History.from_events([e for e in events if e.deal_id == deal])
+        alone = matrix(own, [moment], told, rates)[deal, moment]
+        np.testing.assert_array_equal(alone.view(np.int64), x.view(np.int64), f"{deal} {moment}")
+
+
+@settings(max_examples=15)
+@given(events=histories(), told=feeds(), chunk=st.integers(1, 5), moments=some_times)
+def test_chunks_and_tables_change_no_bit(
+    events: list[Event], told: Told, chunk: int, moments: list[int]
+) -> None:
+    history = History.from_events(events)
+    rates = ClosingLog(history).table(day_us(DAYS))
+    expected = matrix(history, moments, told, rates)
+    from_table = History.from_table(table_of(events))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features_module, "CELLS_AT_ONCE", chunk * VOCABULARY.size)
+        for key, x in matrix(from_table, moments, told, rates).items():
+            np.testing.assert_array_equal(x.view(np.int64), expected[key].view(np.int64), str(key))
+
+
+def test_many_deals_have_the_features_that_few_have() -> None:
+    """Look-ups of many strings take another way than those of few."""
+    events = [
+        deal_event(kind, at=at, deal_id=f"D-{i}", source_id=f"{i}-{kind}", name=f"name {i % 7}")
+        for i in range(300)
+        for at, kind in enumerate(
+            ["deal_opened", "owner_changed", "stage_changed", "activity_logged", "deal_won"]
+        )
+    ]
+    features = FeatureSet(
+        Vocabulary(
+            activities=("name 1", "name 2"),
+            categories={"stage": ("name 1", "name 3"), "last_event": ("deal_won",)},
+            rare={"stage": ("name 4",)},
+        )
+    )
+    history = History.from_events(events)
+    rates = ClosingLog(history).table(day_us(9))
+    every = np.arange(history.deals)
+    at = np.full(history.deals, day_us(9))
+
+    x = features.matrix(history, every, at, None, rates)
+
+    for deal in range(0, history.deals, 17):
+        one = features.matrix(history, every[deal : deal + 1], at[:1], None, rates)
+        np.testing.assert_array_equal(one[0], x[deal])
+
+
+# What people and files see of the features.
+
+
+def test_a_set_is_kept_as_json() -> None:
+    some = FeatureSet(VOCABULARY, ("silence_days", "field:region", "activity:demo:count"))
+
+    again = FeatureSet.from_json(some.to_json())
+
+    assert again.names == some.names
+    assert again.vocabulary == VOCABULARY
+    assert FeatureSet.from_json(FEATURES.to_json()).names == FEATURES.names
+
+
+@settings(max_examples=10)
+@given(events=histories(), told=feeds(), columns=st.sets(st.integers(0, len(FEATURES.names) - 1)))
+def test_some_features_are_computed_like_all(
+    events: list[Event], told: Told, columns: set[int]
+) -> None:
+    history = History.from_events(events)
+    every, at = np.arange(history.deals), np.full(history.deals, day_us(20))
+    chosen = sorted(columns)
+    some = FeatureSet(VOCABULARY, tuple(FEATURES.names[c] for c in chosen))
+
+    x = some.matrix(history, every, at, make_feeds(told), ClosingLog(history))
+
+    whole = FEATURES.matrix(history, every, at, make_feeds(told), ClosingLog(history))
+    np.testing.assert_array_equal(x, whole[:, chosen])
+
+
+def test_no_snapshot_has_no_row() -> None:
+    history = History.from_events([deal_event()])
+    none = np.empty(0, dtype=np.int64)
+
+    assert FEATURES.matrix(history, none, none).shape == (0, len(FEATURES.names))
+
+
+def test_before_its_first_event_nothing_is_known_of_a_deal() -> None:
+    found = features_of([deal_event(at=3)], at=2)
+
+    assert found["deal_age_days"] is None
+    assert found["silence_days"] is None
+    assert found["quiet_days"] is None
+    assert found["events_30_days"] == 0
+
+
+def test_the_first_years_of_computing_are_times_too() -> None:
+    event = deal_event(occurred_at=from_microseconds(0))
+    history = History.from_events([event])
+
+    x = FEATURES.matrix(history, np.array([0]), np.array([86_400_000_000]))[0]
+
+    named = dict(zip(FEATURES.names, x, strict=True))
+    assert named["deal_age_days"] == 1
+    assert named["year_day"] == 1
+    assert named["quarter_days_left"] == 89
+
+
+def test_every_feature_says_what_it_is() -> None:
+    names = FEATURES.names
+    assert len(set(names)) == len(names)
+    for feature in FEATURES.features:
+        assert feature.direction in (-1, 0, 1)
+        assert feature.question
+        assert feature.unit
+        assert feature.missing
+        for value in (None, 0.0, 1.0, 12.34) if not feature.is_category else (None, "north"):
+            assert "{" not in say(feature, value)
+        assert feature.is_category == (
+            feature.name in VOCABULARY.categories or feature.name == "technical_validation"
+        )
+
+
+def test_a_matrix_entry_is_read_as_people_say_it() -> None:
+    stage, silence = FEATURES.names.index("stage"), FEATURES.names.index("silence_days")
+
+    assert FEATURES.value(stage, 1.0) == "offer"
+    assert FEATURES.value(stage, -1.0) == "(never seen)"
+    assert FEATURES.value(stage, np.nan) is None
+    assert FEATURES.value(silence, 0.0) == 0.0
+
+
+def test_names_with_braces_stay_names() -> None:
+    odd = FeatureSet(Vocabulary(activities=("{name}",), number_fields=("a{0}",)))
+
+    assert [say(f, 12.0) for f in odd.features[-3:]] == [
+        "{name}: 12 in all",
+        "{name}: 12 days ago",
+        "a{0} is 12",
+    ]

@@ -1,0 +1,164 @@
+"""Feeds: what each source carries, when it spoke, and when it stopped for everyone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.errors import HistoryError
+from model.event_table import table_of
+from model.events import DAY_US, Event
+from model.feeds import (
+    FEWEST_HEARD,
+    HOUR_US,
+    MISSED,
+    STOPPED_AFTER_DAYS,
+    Feed,
+    feeds_from_json,
+    feeds_of,
+    feeds_of_columns,
+    feeds_to_json,
+    merge_feeds,
+)
+from model.history import History
+from tests.factories import day_us, deal_event
+from tests.model.histories import histories
+
+KINDS = frozenset({"customer_replied"})
+
+
+def hourly(hours: int = 200, apart: int = 1, first: int = 0) -> Feed:
+    return Feed(kinds=KINDS, heard=(first + np.arange(hours) * apart) * HOUR_US)
+
+
+def pause_hours(feed: Feed, *at_hours: float) -> list[float]:
+    times = np.array([int(hour * HOUR_US) for hour in at_hours])
+    return [pause / HOUR_US for pause in feed.pause(times).tolist()]
+
+
+def test_a_feed_that_was_quiet_over_a_weekend_has_not_stopped() -> None:
+    last, limit = 199, STOPPED_AFTER_DAYS * 24
+
+    assert pause_hours(hourly(), last, last + limit, last + limit + 1) == [0, 0, limit + 1]
+
+
+def test_a_feed_that_seldom_speaks_is_given_more_time() -> None:
+    feed = hourly(FEWEST_HEARD, apart=12)
+    last, patience = (FEWEST_HEARD - 1) * 12, MISSED * 12
+
+    assert pause_hours(feed, last + patience, last + patience + 1) == [0, patience + 1]
+
+
+def test_a_feed_heard_a_few_times_only_is_not_said_to_have_stopped() -> None:
+    assert pause_hours(hourly(FEWEST_HEARD - 1), 10_000) == [0]
+    assert pause_hours(hourly(FEWEST_HEARD), 10_000) == [10_000 - FEWEST_HEARD + 1]
+
+
+def test_a_feed_that_came_back_runs_again() -> None:
+    heard = np.concatenate([hourly().heard, hourly(first=1000).heard])
+    feed = Feed(kinds=KINDS, heard=heard)
+
+    assert pause_hours(feed, 150, 999, 1000, 1199, 1199 + 73) == [0, 800, 0, 0, 73]
+
+
+def test_a_feed_that_says_not_when_it_was_heard_runs() -> None:
+    assert pause_hours(Feed(kinds=KINDS), 0, 10_000) == [0, 0]
+
+
+heard_hours = st.lists(st.integers(0, 3000), max_size=250, unique=True).map(sorted)
+
+
+@given(heard=heard_hours, later=heard_hours, times=st.lists(st.integers(0, 6000), min_size=1))
+def test_what_is_heard_later_stops_no_feed_earlier(
+    heard: list[int], later: list[int], times: list[int]
+) -> None:
+    now = max(times)
+    feed = Feed(kinds=KINDS, heard=np.array(heard, dtype=np.int64) * HOUR_US)
+    grown = sorted({*heard, *(now + 1 + hour for hour in later)})
+    longer = Feed(kinds=KINDS, heard=np.array(grown, dtype=np.int64) * HOUR_US)
+
+    assert pause_hours(longer, *times) == pause_hours(feed, *times)
+
+
+@given(heard=heard_hours, times=st.lists(st.integers(0, 6000), min_size=1))
+def test_a_feed_said_to_run_has_no_pause(heard: list[int], times: list[int]) -> None:
+    feed = Feed(kinds=KINDS, heard=np.array(heard, dtype=np.int64) * HOUR_US)
+    runs = feed.runs_between(min(times) * HOUR_US, max(times) * HOUR_US)
+
+    assert not runs or pause_hours(feed, *times) == [0] * len(times)
+    assert pause_hours(feed, times[0]) == [0] or not feed.runs_between(
+        times[0] * HOUR_US, times[0] * HOUR_US
+    )
+
+
+def test_a_history_shows_what_its_sources_carry() -> None:
+    events = [
+        deal_event(at=0.01),
+        deal_event("deal_won", at=5, known=7, deal_id="D-2"),
+        deal_event("customer_replied", at=1, source="mail"),
+        deal_event("customer_replied", at=1.001, source="mail"),
+        deal_event("customer_replied", at=1.5, source="mail"),
+    ]
+
+    feeds = feeds_of(History.from_events(events))
+
+    assert feeds.keys() == {"crm", "mail"}
+    assert feeds["crm"].kinds == {"deal_opened", "deal_won"}
+    assert feeds["crm"].heard.tolist() == [day_us(0.01), day_us(7)]
+    assert feeds["mail"].heard.tolist() == [day_us(1), day_us(1.5)]
+    assert not feeds["crm"].speaks_for_all
+    assert feeds["mail"].speaks_for_all
+
+
+def test_what_is_known_later_belongs_to_no_feed_yet() -> None:
+    history = History.from_events(
+        [
+            deal_event(),
+            deal_event("deal_won", at=5),
+            deal_event("call_made", at=1, known=6, source="phone"),
+        ]
+    )
+
+    feeds = feeds_of(history, known_before=day_us(5))
+
+    assert feeds.keys() == {"crm"}
+    assert feeds["crm"].kinds == {"deal_opened"}
+
+
+@given(histories())
+def test_feeds_of_parts_are_the_feeds_of_the_whole(events: list[Event]) -> None:
+    whole = feeds_of(History.from_events(events))
+    parts = [events[: len(events) // 2], events[len(events) // 2 :]]
+
+    merged = merge_feeds([feeds_of(History.from_table(table_of(p))) for p in parts if p])
+
+    assert merged.keys() == whole.keys()
+    for source, feed in whole.items():
+        assert merged[source].kinds == feed.kinds
+        assert merged[source].heard.tolist() == feed.heard.tolist()
+
+
+def test_columns_of_small_integers_do_not_overflow() -> None:
+    sources = [f"mailbox {i}" for i in range(2000)]
+    code = np.arange(2000, dtype=np.int16)
+
+    feeds = feeds_of_columns(code, sources, np.full(2000, 14), np.arange(2000) * DAY_US)
+
+    assert feeds["mailbox 1999"].kinds == {"customer_replied"}
+    assert feeds["mailbox 1999"].heard.tolist() == [1999 * DAY_US]
+
+
+def test_kinds_are_kept_with_a_model_and_times_are_not() -> None:
+    feeds = {"mail": Feed(kinds=frozenset({"message_sent", "customer_replied"}), heard=np.ones(1))}
+
+    kept = feeds_from_json(feeds_to_json(feeds))
+
+    assert kept["mail"].kinds == feeds["mail"].kinds
+    assert kept["mail"].heard.size == 0
+
+
+def test_a_feed_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(HistoryError, match=r"a feed of kind 'mail_read': expected one of deal_op"):
+        Feed(kinds=frozenset({"mail_read", "customer_replied"}))
