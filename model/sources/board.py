@@ -67,7 +67,7 @@ class Board:
         self.kind = np.asarray(self.table["kind"])
         self.occurred = np.asarray(self.table["occurred_at"])
         self.row = np.asarray(self.table["row"])
-        self.origin = np.array(self.table["origin"])
+        self.origin = np.asarray(self.table["origin"]).copy()
         self.keep = np.ones(self.kind.size, np.bool_)
         self.superseded = np.zeros(existing.num_rows, np.bool_)
         self.there_again = 0

@@ -191,7 +191,10 @@ def _record(keys: Keys, number: int, lookups: set[str]) -> Record:
 
 
 def _join(keys: Keys, lookups: set[str]) -> Join:
-    lookup = keys.text("lookup", choices=sorted(lookups))
+    lookup = keys.text("lookup")
+    if lookup not in lookups:
+        known = ", ".join(sorted(lookups)) or "none so far"
+        raise keys.error("lookup", f"the title of a [[lookup]] ({known})", "correct the entry")
     on = keys.needed_column("on")
     needed = keys.take("needed")
     keys.close()

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from service.cli import main
+from tests.imports import LOG
+
+
+class Ran(NamedTuple):
+    """What a command printed and answered."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Ran]
+HEAD = "deal,at,what\n"
+GOOD = HEAD + "D-1,2026-01-05T09:00:00Z,opened\nD-1,2026-01-06T09:00:00Z,won\n"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command in a folder of its own, in this process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("REDFLARE_PERSON_KEY", raising=False)
+
+    def run_here(*arguments: str) -> Ran:
+        return Ran(main(arguments), *capsys.readouterr())
+
+    return run_here
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    (tmp_path / "log.toml").write_text(LOG, "utf-8")
+    return tmp_path / "log.csv"
+
+
+def test_all_imported_is_status_0_and_the_summary_says_what_was_written(
+    run: Run, log: Path
+) -> None:
+    log.write_text(GOOD, "utf-8")
+    ran = run("import", "log.toml", "log.csv", "--out", "events.parquet")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == (
+        "2 rows read, 2 events written\n2 rows without a known_at: occurred_at stands for it\n"
+    )
+    assert not (log.parent / "rejects.csv").exists()
+
+
+def test_some_rejected_is_status_1_and_rejects_say_where_and_why(run: Run, log: Path) -> None:
+    log.write_text(GOOD + 'D-1,soon,"call, or\nso"\n', "utf-8")
+    ran = run("import", "log.toml", "log.csv", "--out", "events.parquet", "--json")
+    assert ran.returncode == 1
+    summary = json.loads(ran.stdout)
+    assert (summary["events_written"], summary["rows_rejected"]) == (2, 1)
+    assert summary["rejected"] == {"not readable as a time": 1}
+    assert (log.parent / "rejects.csv").read_text("utf-8") == (
+        "file,line,column,value,reason\nlog.csv,4,at,soon,not readable as a time\n"
+    )
+
+
+def test_a_later_import_without_rejects_leaves_no_old_ones(run: Run, log: Path) -> None:
+    log.write_text(GOOD + "D-1,soon,call\n", "utf-8")
+    run("import", "log.toml", "log.csv", "--out", "events.csv", "--rejects", "bad.csv")
+    log.write_text(GOOD, "utf-8")
+    ran = run("import", "log.toml", "log.csv", "--out", "events.csv", "--rejects", "bad.csv")
+    assert ran.returncode == 0
+    assert (log.parent / "bad.csv").read_text("utf-8") == "file,line,column,value,reason\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "log.csv, an empty file: expected a file with rows"),
+        (None, "log.csv: expected a file. Remedy: check its name; there is none of this name"),
+        (
+            b"deal,when,what\n",
+            (
+                "log.csv with the columns deal, when, what: expected the column at for 'log' of "
+                "mapping log.toml"
+            ),
+        ),
+        (
+            (GOOD + "D-\u00e9,2026-01-06T09:00:00Z,won\n").encode("latin-1"),
+            (
+                "log.csv, line 4: expected UTF-8 text. Remedy: say what it is in the mapping, for "
+                'instance encoding = "latin-1"'
+            ),
+        ),
+        (GOOD.encode("utf-16"), 'UTF-8 text. Remedy: add encoding = "utf-16" to the mapping'),
+        (b"deal,deal,at,what\n", "column 'deal' twice: expected columns named once"),
+    ],
+    ids=["empty", "missing", "column missing", "latin-1", "utf-16", "column twice"],
+)
+def test_an_unusable_file_is_status_2_and_nothing_is_written(
+    run: Run, log: Path, content: bytes | None, said: str
+) -> None:
+    if content is not None:
+        log.write_bytes(content)
+    ran = run("import", "log.toml", "log.csv", "--out", "events.parquet")
+    assert ran.returncode == 2
+    assert said in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not (log.parent / "events.parquet").exists()
+
+
+def test_an_unusable_file_leaves_the_event_log_as_it_was(run: Run, log: Path) -> None:
+    log.write_text(GOOD, "utf-8")
+    run("import", "log.toml", "log.csv", "--out", "events.parquet")
+    before = (log.parent / "events.parquet").read_bytes()
+    log.write_bytes(GOOD.encode() + b"D-\xff,2026-01-06T09:00:00Z,won\n")
+    assert run("import", "log.toml", "log.csv", "--out", "events.parquet").returncode == 2
+    assert (log.parent / "events.parquet").read_bytes() == before
+    assert sorted(path.name for path in log.parent.iterdir()) == [
+        "events.parquet",
+        "log.csv",
+        "log.toml",
+    ]
+
+
+def test_a_header_alone_is_no_mistake(run: Run, log: Path) -> None:
+    log.write_text(HEAD, "utf-8")
+    ran = run("import", "log.toml", "log.csv", "--out", "events.parquet")
+    assert ran.returncode == 0
+    assert ran.stdout == "0 rows read, 0 events written\n"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_another_encoding_can_be_said(run: Run, log: Path, encoding: str) -> None:
+    (log.parent / "log.toml").write_text(f'encoding = "{encoding}"\n' + LOG, "utf-8")
+    log.write_bytes(GOOD.replace("D-1", "D-\u00e9").encode(encoding))
+    ran = run("import", "log.toml", "log.csv", "--out", "events.csv")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "D-\u00e9" in (log.parent / "events.csv").read_text("utf-8")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(run: Run, log: Path) -> None:
+    log.write_text(GOOD, "utf-8-sig")
+    ran = run("import", "log.toml", "log.csv", "--out", "events.parquet")
+    assert ran.returncode == 0
+
+
+def test_an_unknown_mapping_lists_those_that_come_ready(run: Run, log: Path) -> None:
+    log.write_text(GOOD, "utf-8")
+    ran = run("import", "salesfroce", "log.csv", "--out", "events.parquet")
+    assert ran.returncode == 2
+    assert "ready mappings hubspot, mail, salesforce" in ran.stderr
+
+
+def test_a_mapping_that_is_no_toml_names_the_line(run: Run, log: Path) -> None:
+    log.write_text(GOOD, "utf-8")
+    (log.parent / "log.toml").write_text("source = \n", "utf-8")
+    ran = run("import", "log.toml", "log.csv", "--out", "events.parquet")
+    assert ran.returncode == 2
+    assert "at line 1" in ran.stderr
+
+
+def test_a_key_for_people_is_made_once_and_kept_to_its_owner(run: Run, log: Path) -> None:
+    mapping = LOG.replace('activity = "what"', 'activity = "what"\nperson = "who"')
+    (log.parent / "log.toml").write_text(mapping, "utf-8")
+    log.write_text("deal,at,what,who\nD-1,2026-01-05T09:00:00Z,opened,ada\n", "utf-8")
+    for name in ("events.csv", "again.csv"):
+        run("import", "log.toml", "log.csv", "--out", name)
+    run("import", "log.toml", "log.csv", "--out", "third.csv",
+             "--person-key-file", "events.person-key")  # fmt: skip
+    first, again, third = (
+        (log.parent / name).read_text("utf-8") for name in ("events.csv", "again.csv", "third.csv")
+    )
+    assert first == third != again
+    key = log.parent / "events.person-key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    kept = key.read_bytes()
+    run("import", "log.toml", "log.csv", "--out", "events.csv")
+    assert key.read_bytes() == kept
+
+
+def test_no_key_is_made_where_no_people_are_read(run: Run, log: Path) -> None:
+    log.write_text(GOOD, "utf-8")
+    run("import", "log.toml", "log.csv", "--out", "events.parquet")
+    assert not (log.parent / "events.person-key").exists()
