@@ -24,19 +24,21 @@ def needed_columns(record: Record) -> list[Column]:
         *(Column(names=(name,)) for name in _filtered(record) if not name.endswith("?")),
         *(Column(names=(name,)) for name in PLACES.findall(record.source_id)),
     ]
-    lookups = tuple(f"{join.lookup}." for join in record.joins)
-    own = [
-        column
-        for column in named
-        if not lookups or not any(name.startswith(lookups) for name in column.names)
-    ]
+    own = [column for column in named if not any(_joined(record, name) for name in column.names)]
     return list(dict.fromkeys(own))
 
 
 def used_columns(record: Record) -> list[str]:
     """The names of all columns that a record may look at."""
-    names = [name for column in needed_columns(record) for name in column.names]
-    return list(dict.fromkeys([*names, *(name.removesuffix("?") for name in _filtered(record))]))
+    columns = [*needed_columns(record), *own_columns(record)]
+    names = [name for column in columns for name in column.names]
+    names += [name.removesuffix("?") for name in _filtered(record)]
+    return [name for name in dict.fromkeys(names) if not _joined(record, name)]
+
+
+def _joined(record: Record, name: str) -> bool:
+    """Whether a column is a lookup's."""
+    return any(name.startswith(f"{join.lookup}.") for join in record.joins)
 
 
 def all_values(record: Record) -> list[tuple[str, Value]]:

@@ -228,6 +228,7 @@ def _ruled(batch: Batch) -> Flags:
             batch.dropped |= fits
         for emit in rule.emits:
             _emit(batch, emit, np.flatnonzero(fits))
+            _former(batch, emit.kind, np.flatnonzero(fits))
     return rest
 
 
@@ -280,7 +281,7 @@ def _fields(batch: Batch) -> None:
         else:
             where = np.flatnonzero(wanted)
             batch.emit(Emit(kind=kind), where)
-            _former(batch, kind, where, column)
+            _former(batch, kind, where)
 
 
 def _kind_of_field(record: Record, name: str) -> str:
@@ -290,14 +291,15 @@ def _kind_of_field(record: Record, name: str) -> str:
     return record.other
 
 
-def _former(batch: Batch, kind: str, where: Longs, column: Column) -> None:
+def _former(batch: Batch, kind: str, where: Longs) -> None:
     """Draft what the value was before, which tells what it was at the opening."""
-    if batch.record.old is None or kind not in CARRIERS or not where.size:
+    field, old = batch.record.field, batch.record.old
+    if field is None or old is None or kind not in CARRIERS or not where.size:
         return
-    values = {CARRIERS[kind]: batch.value(CARRIERS[kind], batch.record.old, where)}
+    values = {CARRIERS[kind]: batch.value(CARRIERS[kind], old, where)}
     if kind == "field_changed":
         values["text"], values["number"] = numbers_apart(values["text"])
-        values["name"] = taken(batch.rows.text(column), where)
+        values["name"] = taken(batch.rows.text(field), where)
     batch.add(
         kind,
         where,
