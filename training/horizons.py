@@ -14,7 +14,7 @@ from model.history import Floats, History, Ints
 from training.dataset import NEVER, Dataset, open_span, win_times
 
 QUANTILES: Final = (0.1, 0.3, 0.55, 0.8, 0.97)  # of the days from a snapshot to its win
-APART: Final = 0.3  # a default edge this near an asked one, relatively, gives way to it
+APART: Final = 0.5  # a default edge this near an asked one, relatively, gives way to it
 FEWEST_WINS: Final = 30  # winning deals that an edge of its own needs
 SNAPSHOTS_A_DEAL: Final = 8.0  # in the median time to win
 SHORTEST_SPACING_DAYS: Final = 0.5
@@ -64,14 +64,9 @@ def choose_edges(data: Dataset, within_days: Sequence[float] = ()) -> Floats:
     asked = sorted({float(day) for day in within_days})
     days = data.days_to_win()
     won = np.isfinite(days) & (days > 0)
-    record_days = (data.countable_until - int(data.as_of.min())) / DAY_US
+    check_reach(data, asked)
+    record_days = _record_days(data)
     furthest = record_days * LONGEST_SHARE
-    if asked and asked[-1] >= record_days:
-        raise TrainingDataError(
-            f"an edge at {asked[-1]:g} days",
-            f"less than the {record_days:.0f} days on record",
-            "ask for fewer days, or bring an older record",
-        )
     own = np.quantile(days[won], QUANTILES) if won.any() else np.empty(0)
     rounded = {float(max(1.0, np.round(day))) for day in own if day <= furthest}
     kept = {day for day in rounded if all(abs(day - a) > APART * a for a in asked)}
@@ -84,6 +79,27 @@ def choose_edges(data: Dataset, within_days: Sequence[float] = ()) -> Floats:
             "bring more closed deals, or set --edges",
         )
     return check_edges(edges)
+
+
+def check_reach(data: Dataset, days: Sequence[float]) -> None:
+    """Refuse days ahead that no snapshot on record could have seen the end of.
+
+    Raises
+    ------
+    TrainingDataError
+        If one lies past what the record can tell.
+    """
+    record_days = _record_days(data)
+    if days and max(days) >= record_days:
+        raise TrainingDataError(
+            f"an edge at {max(days):g} days",
+            f"less than the {record_days:.0f} days on record",
+            "ask for fewer days, or bring an older record",
+        )
+
+
+def _record_days(data: Dataset) -> float:
+    return (data.countable_until - int(data.as_of.min())) / DAY_US
 
 
 def _with_enough_wins(data: Dataset, edges: list[float], asked: set[float]) -> list[float]:

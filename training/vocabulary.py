@@ -18,7 +18,6 @@ MOST_EVENTS: Final = 60  # told apart as the last event
 MOST_RARE: Final = 500  # rare values remembered as known
 FEWEST_DEALS: Final = 5
 SMALLEST_SHARE: Final = 0.005  # of the deals
-PERIODS_TO_LEARN: Final = 4  # a season is learnable from this many of its periods
 NUMBER_SHARE: Final = 0.95  # a field is a number if this share of its values are
 
 
@@ -107,5 +106,5 @@ def learn_vocabulary(history: History, known_before: int) -> Vocabulary:
         text_fields=vocabulary.text_fields,
         categories=categories,
         rare=rare,
-        calendar=tuple(f.name for period, f in CALENDAR if span_days >= PERIODS_TO_LEARN * period),
+        calendar=tuple(feature.name for days, feature in CALENDAR if span_days >= days),
     )

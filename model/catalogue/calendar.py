@@ -46,7 +46,7 @@ def quarter(asof: AsOf) -> Ints:
 
 CALENDAR: Final[tuple[tuple[float, Feature], ...]] = tuple(
     (
-        period,
+        record_days,
         Feature(
             name=name,
             unit="days",
@@ -57,16 +57,16 @@ CALENDAR: Final[tuple[tuple[float, Feature], ...]] = tuple(
             term=Computed(compute=compute),
         ),
     )
-    for period, name, question, phrase, compute in (
-        (7.0, "week_day", "days into the week", "day {value} of the week", week_day),
+    for record_days, name, question, phrase, compute in (
+        (28.0, "week_day", "days into the week", "day {value} of the week", week_day),
         (
-            91.3,
+            365.0,
             "quarter_days_left",
             "days to the end of the quarter",
             "{value} days to the end of the quarter",
             quarter_days_left,
         ),
-        (365.25, "year_day", "days into the year", "day {value} of the year", year_day),
+        (730.0, "year_day", "days into the year", "day {value} of the year", year_day),
     )
 )
-"""Calendar features with their period in days: learnable only from several periods."""
+"""Calendar features, each with the days of record from which its season can be learned."""
