@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -317,6 +317,47 @@ def read_deal(path: Path | str, deal_id: str) -> pa.Table:
     if table.num_rows == 0:
         raise EventError(f"deal {deal_id!r}", f"a deal with events in {path}", "check the id")
     return table
+
+
+def read_columns(path: Path | str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Some columns of all events, piece by piece, without loading the others.
+
+    Parameters
+    ----------
+    columns
+        Names of columns that every row fills.
+
+    Yields
+    ------
+    pa.Table
+        Those columns as `EVENT_SCHEMA` has them; their values are for `read_shards` to check.
+
+    Raises
+    ------
+    EventError
+        If the file is empty, of another kind, or lacks a value.
+    """
+    path = Path(path)
+    _check_file(path)
+    if path.suffix != ".parquet" or not _holds(path, REQUIRED):
+        yield read_events(path).select(columns)
+        return
+    with _reading(path), pq.ParquetFile(path) as file:
+        wanted = [n for n in file.schema_arrow.names if n in {*columns, "occurred_at"}]
+        for batch in file.iter_batches(ROW_GROUP_EVENTS, columns=wanted):
+            table = pa.table(batch)
+            piece = {n: _cast(table, EVENT_SCHEMA.field(n), str(path)) for n in columns}
+            for name, column in piece.items():
+                if column.null_count:
+                    raise EventError(
+                        f"{path}, column {name}", "a value in every row", "drop such rows"
+                    )
+            yield pa.table(piece)
+
+
+def _holds(path: Path, columns: Sequence[str]) -> bool:
+    with _reading(path):
+        return set(columns) <= set(pq.read_schema(path).names)
 
 
 def read_shards(path: Path | str) -> Iterator[pa.Table]:

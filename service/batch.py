@@ -11,13 +11,14 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from joblib import Parallel, delayed
 
 from model.artifact import Artifact
 from model.errors import ScoreError
-from model.event_table import read_events, read_shards
-from model.events import KIND_CODES
+from model.event_table import read_columns, read_shards
+from model.events import KIND_CODES, microseconds, parse_time
 from model.feeds import Feed, Feeds, feeds_of_columns, merge_feeds
 from model.history import History, Ints
 from model.score import Score, Scorer, days_until
@@ -116,9 +117,10 @@ def score_file(
         If the artifact, the events or the question cannot be used.
     """
     scorer = load_scorer(artifact)
-    for moment in _moments(question):
+    moments = list(_moments(question))
+    for moment in moments:
         scorer.check_as_of(moment, question.hindsight)
-    feeds = scorer.feeds(read_feeds(events))
+    feeds = scorer.feeds(read_feeds(events, max(moments, default=0)))
     shards = read_shards(events)
     if jobs == 1:
         answers: Iterator[Answer] = (
@@ -246,19 +248,23 @@ def _driver_table(
     return pa.table(columns)
 
 
-def read_feeds(events: Path) -> dict[str, Feed]:
-    """What each source of a file carries and when it was heard, without loading the rest."""
-    if events.suffix != ".parquet":
-        return _feeds_of_table(read_events(events))
-    parts = []
-    with pq.ParquetFile(events) as file:
-        for index in range(file.num_row_groups):
-            columns = ["source", "kind", "known_at"]
-            parts.append(_feeds_of_table(file.read_row_group(index, columns=columns)))
-    return merge_feeds(parts)
+def read_feeds(events: Path, until: int) -> dict[str, Feed]:
+    """What each source of a file carries and when it was heard, without loading the rest.
+
+    Parameters
+    ----------
+    events
+        A file of events.
+    until
+        Microseconds since 1970 UTC; what was known later tells nothing.
+    """
+    columns = ("source", "kind", "known_at")
+    return merge_feeds([_feeds_of_table(t, until) for t in read_columns(events, columns)])
 
 
-def _feeds_of_table(table: pa.Table) -> dict[str, Feed]:
+def _feeds_of_table(table: pa.Table, until: int) -> dict[str, Feed]:
+    known = table["known_at"].cast(pa.int64()).to_numpy()
+    table, known = table.filter(known <= until), known[known <= until]
     source = table["source"].combine_chunks().dictionary_encode()
     kind = table["kind"].combine_chunks().dictionary_encode()
     unknown = sorted(set(kind.dictionary.to_pylist()) - KIND_CODES.keys())
@@ -271,7 +277,7 @@ def _feeds_of_table(table: pa.Table) -> dict[str, Feed]:
         source.indices.to_numpy(),
         source.dictionary.to_pylist(),
         codes[kind.indices.to_numpy()],
-        table["known_at"].cast(pa.int64()).to_numpy(),
+        known,
     )
 
 
@@ -281,17 +287,11 @@ def read_points(path: Path) -> dict[str, list[int]]:
     Raises
     ------
     ScoreError
-        If a column is missing, or a time cannot be read.
+        If the file cannot be read, a column is missing, or a row lacks a value.
+    EventError
+        If a time cannot be read.
     """
-    from model.events import microseconds, parse_time
-
-    if path.suffix == ".parquet":
-        table = pq.read_table(path)
-    else:
-        from pyarrow import csv
-
-        text = {"deal_id": pa.string(), "as_of": pa.string()}
-        table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=text))
+    table = _read_table(path)
     for column in ("deal_id", "as_of"):
         if column not in table.column_names:
             raise ScoreError(
@@ -299,9 +299,25 @@ def read_points(path: Path) -> dict[str, list[int]]:
                 "columns deal_id and as_of",
                 "name the columns so",
             )
+        if table[column].null_count:
+            raise ScoreError(f"{path}, column {column}", "a value in every row", "drop such rows")
     points: dict[str, list[int]] = {}
     times = table["as_of"].to_pylist()
     for deal_id, time in zip(table["deal_id"].cast(pa.string()).to_pylist(), times, strict=True):
-        moment = parse_time("as_of", time if isinstance(time, str) else time.isoformat())
-        points.setdefault(deal_id, []).append(microseconds(moment))
+        text = time.isoformat() if isinstance(time, date) else str(time)
+        points.setdefault(deal_id, []).append(microseconds(parse_time("as_of", text)))
     return points
+
+
+def _read_table(path: Path) -> pa.Table:
+    if path.stat().st_size == 0:
+        raise ScoreError(f"{path}, an empty file", "columns deal_id and as_of", "check it")
+    try:
+        if path.suffix == ".parquet":
+            return pq.read_table(path)
+        text = {"deal_id": pa.string(), "as_of": pa.string()}
+        return pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=text))
+    except pa.ArrowInvalid as error:
+        raise ScoreError(
+            f"{path}", f"a readable CSV or Parquet file ({error})", "check what wrote it"
+        ) from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import click
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
@@ -117,7 +118,7 @@ def score(
         else:
             click.echo(_score_table(shown, len(scores)))
     else:
-        _write(_riskiest(pa.concat_tables(tables), riskiest), out, as_json)
+        _write(_riskiest(pa.concat_tables(tables), riskiest, len(within) or 1), out, as_json)
     if question.points is not None and answered < wanted:
         click.echo(
             f"{wanted - answered} of {wanted} points are not scored: the deal is not in the "
@@ -148,10 +149,13 @@ def _check_choices(
         raise ScoreError(f"--out {out}", "a name ending in .csv or .parquet", "rename it")
 
 
-def _riskiest(table: pa.Table, riskiest: int | None) -> pa.Table:
+def _riskiest(table: pa.Table, riskiest: int | None, rows_a_deal: int) -> pa.Table:
+    """The rows of the deals least probable at their last row, those of a deal together."""
     if riskiest is None:
         return table
-    return table.sort_by("probability").slice(0, riskiest)
+    last = table["probability"].to_numpy()[rows_a_deal - 1 :: rows_a_deal]
+    deals = np.argsort(last, kind="stable")[:riskiest]
+    return table.take((deals[:, None] * rows_a_deal + np.arange(rows_a_deal)).ravel())
 
 
 def _write(table: pa.Table, out: Path | None, as_json: bool) -> None:
@@ -222,7 +226,7 @@ def explain(
         history,
         now,
         close_by=parse_date("--close-by", close_by),
-        feeds=read_feeds(events),
+        feeds=read_feeds(events, microseconds(now)),
         hindsight=hindsight,
         most=None if as_json else most,
     )

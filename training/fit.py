@@ -35,7 +35,7 @@ from training.calibrating import fit_calibration
 from training.compile import compile_tables
 from training.dataset import NEVER, Dataset, build_dataset, closing_lag, win_times
 from training.grid_fit import bin_weights, make_grid
-from training.horizons import choose_edges, default_spacing_days
+from training.horizons import check_reach, choose_edges, default_spacing_days
 from training.judging import FOLDS, Division, Judgement, divide, judge
 from training.quality import quality_by_edge
 from training.vocabulary import learn_vocabulary
@@ -157,6 +157,7 @@ def prepare(events: pa.Table, known_before: int, options: Options) -> Learning:
         edges = choose_edges(data, options.within_days)
     else:
         edges = check_edges(sorted({0.0, *options.edges_days, *options.within_days}))
+        check_reach(data, edges.tolist())
     grid = make_grid(
         data.x,
         names=features.names,
