@@ -164,9 +164,9 @@ def sample_moments(
     event_deal = _deal_of_rows(history)
     inside = has[event_deal] & (history.known >= opened[event_deal])
     inside &= history.known < until[event_deal]
-    moments = np.unique(np.stack([event_deal[inside], history.known[inside]]), axis=1)
-    drawn = _uniform(_mixed(deal_key[moments[0]] ^ moments[1].astype(np.uint64))) < EVENT_SAMPLE
-    event_deal, moment = moments[:, drawn]
+    event_deal, moment = _distinct(event_deal[inside], history.known[inside])
+    drawn = _uniform(_mixed(deal_key[event_deal] ^ moment.astype(np.uint64))) < EVENT_SAMPLE
+    event_deal, moment = event_deal[drawn], moment[drawn]
 
     every_deal = np.concatenate([deal, event_deal])
     as_of = np.concatenate([regular, moment])
@@ -177,6 +177,14 @@ def sample_moments(
 
 def _deal_of_rows(history: History) -> Ints:
     return np.repeat(np.arange(history.deals), np.diff(history.start))
+
+
+def _distinct(deal: Ints, moment: Ints) -> tuple[Ints, Ints]:
+    order = np.lexsort((moment, deal))
+    deal, moment = deal[order], moment[order]
+    first = np.ones(deal.size, dtype=bool)
+    first[1:] = (deal[1:] != deal[:-1]) | (moment[1:] != moment[:-1])
+    return deal[first], moment[first]
 
 
 def _deal_keys(deal_ids: Sequence[str], seed: int) -> NDArray[np.uint64]:
