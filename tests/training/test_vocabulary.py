@@ -121,14 +121,15 @@ def test_the_last_event_has_no_more_categories_than_bins() -> None:
     assert set(categories) | set(vocabulary.rare["last_event"]) >= set(vocabulary.code_names)
 
 
-def test_a_season_is_learned_from_four_of_its_periods() -> None:
+def test_a_season_is_learned_from_a_long_enough_record() -> None:
     def calendar(days: float) -> tuple[str, ...]:
         return learn([deal_event(), deal_event("call_made", days)], until=9000).calendar
 
     assert calendar(27) == ()
     assert calendar(28) == ("week_day",)
     assert calendar(366) == ("week_day", "quarter_days_left")
-    assert calendar(1462) == ("week_day", "quarter_days_left", "year_day")
+    assert calendar(729) == ("week_day", "quarter_days_left")
+    assert calendar(730) == ("week_day", "quarter_days_left", "year_day")
 
 
 def test_every_vocabulary_makes_features_and_is_kept_as_json() -> None:
