@@ -163,6 +163,8 @@ def feeds_of_columns(
 
 def _first_of_each_hour(source: Ints, known: Ints) -> dict[int, Ints]:
     """For each source the first time known in each hour, ascending."""
+    if known.size == 0:
+        return {}
     order = np.lexsort((known, source))
     source, known = source[order], known[order]
     first = np.ones(known.size, dtype=bool)
