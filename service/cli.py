@@ -55,7 +55,7 @@ COMMANDS: Final[dict[str, Target]] = {
     "train": Target("training.cli:train", "Learn an artifact from an event log."),
     "score": Target("service.commands:score", "Say how probably deals are won by a date, and why."),
     "explain": Target("service.commands:explain", "Lay one deal open: curve, drivers, facts."),
-    "serve": Target("service.commands:serve", "Answer score requests over HTTP."),
+    "serve": Target("service.serve_command:serve", "Answer score requests over HTTP."),
 }
 
 

@@ -6,13 +6,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
+if TYPE_CHECKING:
+    from training.simulate import Simulation
+
 ROOT = Path(__file__).parents[1]
 BESIDE_PYTHON = Path(sys.executable).parent  # where the console script is installed
+
+SMALL_KNOWN_BEFORE = datetime(2026, 1, 5, tzinfo=UTC)  # what the small artifact learned from
 
 # A slow machine is no failure; on a server the same examples every time, so that red means new.
 settings.register_profile("here", deadline=None, max_examples=50)
@@ -85,3 +92,30 @@ def loaded_by() -> Callable[[str], set[str]]:
         return set(ran.stderr.split())
 
     return modules
+
+
+@pytest.fixture(scope="session")
+def small_company() -> Simulation:
+    """A simulated company of a few hundred deals, without its truth."""
+    from training.simulate import simulate
+
+    return simulate(600, seed=1, truth=False)
+
+
+@pytest.fixture(scope="session")
+def small_artifact(small_company: Simulation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact trained on the small company in seconds: few trees, and nothing to choose."""
+    from threadpoolctl import threadpool_limits
+
+    from model.events import microseconds
+    from training import fit
+    from training.boosting import Settings
+
+    options = fit.Options(edges_days=(7.0, 30.0, 90.0, 180.0), spacing_days=28.0, jobs=1)
+    # So little work takes many times as long when threads on busy cores wait for each other.
+    with threadpool_limits(1), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "candidates", lambda _rows: [Settings(rows_a_leaf=20, trees=40)])
+        artifact = fit.train(small_company.events, microseconds(SMALL_KNOWN_BEFORE), options)
+    directory = tmp_path_factory.mktemp("small") / "artifact"
+    artifact.save(directory)
+    return directory

@@ -138,7 +138,7 @@ def test_the_web_application_loads_nothing_of_learning(
 ) -> None:
     loaded = loaded_by("import service.app")
 
-    assert not loaded & {"training", "mlflow", "sklearn", "matplotlib", "pandas"}
+    assert not loaded & {"training", "mlflow", "sklearn", "matplotlib", "pandas", "pyarrow"}
 
 
 @of_package(*PACKAGES)

@@ -1,0 +1,79 @@
+"""The web application, put together from its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from model.score import Scorer
+from service.api import ScoreEndpoint, status_routes
+from service.openapi import describe
+from service.problems import FAULT, MEDIA_TYPE, Problem, of_status
+from service.request_log import RequestLog, path_of
+from service.settings import Settings
+
+
+def utc_now() -> datetime:
+    """The present."""
+    return datetime.now(UTC)
+
+
+def create_app(
+    scorer: Scorer,
+    settings: Settings | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> ASGIApp:
+    """The service of one model.
+
+    Parameters
+    ----------
+    scorer
+        Of the model in force.
+    settings
+        Defaults unless given.
+    clock
+        Tells the present, UTC.
+
+    Returns
+    -------
+    ASGIApp
+        To be served.
+    """
+    # The framework's pages of interactive documentation load scripts from other hosts.
+    app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
+    endpoint = ScoreEndpoint(scorer=scorer, settings=settings or Settings(), clock=clock)
+    app.router.routes.append(Route("/v1/score", endpoint, methods=["POST"]))
+    app.include_router(status_routes(scorer))
+    document = describe(app)
+    app.openapi = lambda: document  # type: ignore[method-assign] # how FastAPI has it replaced
+    app.add_exception_handler(HTTPException, _answer_status)
+    app.add_exception_handler(Exception, _answer_fault)
+    return RequestLog(app)
+
+
+def _response(problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    return Response(problem.to_bytes(), problem.kind.status, headers, MEDIA_TYPE)
+
+
+async def _answer_status(request: Request, error: Exception) -> Response:
+    """The framework's own refusals: an unknown path, another method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    headers = dict(error.headers or {})
+    given = f"{request.method} {path_of(request.scope)}"
+    return _response(of_status(error.status_code, given, headers.get("Allow")), headers)
+
+
+async def _answer_fault(_request: Request, _error: Exception) -> Response:
+    """A fault of the service, whose traceback goes to the log and not to the client."""
+    detail = (
+        "the request met a fault of the service: expected an answer. "
+        "Remedy: try again; if it comes again, show your administrator the log of this moment."
+    )
+    return _response(Problem(kind=FAULT, detail=detail))

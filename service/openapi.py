@@ -1,0 +1,71 @@
+"""The OpenAPI document: what the framework knows of its routes, and the rest by hand."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from service.forms import ProblemAnswer, ScoreAnswer
+from service.problems import FAULT, INVALID, MALFORMED, MEDIA, MEDIA_TYPE, TOO_LARGE, Kind
+from service.request_schema import SCHEMAS, Schema
+
+COMPONENTS: Final = "#/components/schemas/{model}"
+UNPROCESSABLE: Final = Kind(INVALID.slug, 422, "The request, an event or the date cannot be used")
+DESCRIPTION: Final = """\
+How probably an open deal is won by a date, and what drives it, from the deal's own events.
+
+Every error is a problem of RFC 9457 that says what was given, what was expected and what to do."""
+
+
+def describe(app: FastAPI) -> Schema:
+    """The OpenAPI document of the service.
+
+    Parameters
+    ----------
+    app
+        With its routes.
+    """
+    document = get_openapi(
+        title="Redflare", version="1", description=DESCRIPTION, routes=app.routes
+    )
+    document["paths"]["/v1/score"] = {"post": _score_operation()}
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= SCHEMAS
+    for form in (ScoreAnswer, ProblemAnswer):
+        schema = form.model_json_schema(ref_template=COMPONENTS)
+        schemas |= schema.pop("$defs", {})
+        schemas[form.__name__] = schema
+    for path in document["paths"].values():
+        for operation in path.values():
+            operation["responses"]["500"] = _problem(FAULT)
+    return document
+
+
+def _score_operation() -> Schema:
+    return {
+        "summary": "Score one deal",
+        "description": "The probability that the deal is won by a date, the curve over dates, and "
+        "the drivers in points of probability that add up. Stateless: nothing is kept.",
+        "operationId": "score",
+        "requestBody": {"required": True, "content": _json("ScoreRequest", "application/json")},
+        "responses": {
+            "200": {
+                "description": "The score.",
+                "content": _json("ScoreAnswer", "application/json"),
+            },
+            **{
+                str(kind.status): _problem(kind)
+                for kind in (MALFORMED, TOO_LARGE, MEDIA, UNPROCESSABLE)
+            },
+        },
+    }
+
+
+def _problem(kind: Kind) -> Schema:
+    return {"description": f"{kind.title}.", "content": _json("ProblemAnswer", MEDIA_TYPE)}
+
+
+def _json(form: str, media_type: str) -> dict[str, Any]:
+    return {media_type: {"schema": {"$ref": COMPONENTS.format(model=form)}}}

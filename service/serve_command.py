@@ -1,0 +1,102 @@
+"""The command `serve`: one process that answers score requests over HTTP."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Final, NoReturn
+
+import click
+
+from model.errors import RedflareError
+
+BACKLOG: Final = 2048  # connections that wait to be accepted
+STOP_SECONDS: Final = 10  # for requests under way when asked to stop
+
+
+class ServeError(RedflareError):
+    """The service cannot start. The message says what is in the way."""
+
+
+@click.command()
+@click.option(
+    "--artifact", required=True, type=click.Path(path_type=Path), help="What train wrote."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+def serve(artifact: Path, host: str, port: int) -> None:
+    """Answer score requests over HTTP: POST /v1/score, documented at /openapi.json.
+
+    The artifact is verified first. Stops on SIGTERM or Ctrl-C when the requests under way are
+    answered. REDFLARE_MAX_BODY_BYTES sets the largest request.
+    """
+    # Uvicorn raises SIGTERM again when all is answered, and then the command is done.
+    signal.signal(signal.SIGTERM, _stop)
+    # One request is too small to share out: threads would only wait for each other. Read by
+    # NumPy's libraries when they are first imported, so before all that imports them.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    import uvicorn
+
+    from model.artifact import Artifact
+    from model.score import Scorer
+    from service.app import create_app
+    from service.settings import Settings
+
+    settings = Settings.from_environment(os.environ)
+    scorer = Scorer(Artifact.load(artifact))
+    app = create_app(scorer, settings)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    with listen(host, port) as listener:
+        config = uvicorn.Config(
+            app,
+            access_log=False,  # `service.request_log` does
+            lifespan="off",
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=STOP_SECONDS,
+            ws="none",
+        )
+        where = f"[{host}]" if ":" in host else host
+        click.echo(
+            f"Serving model {scorer.artifact.model_version} "
+            f"on http://{where}:{listener.getsockname()[1]}"
+        )
+        # The model stays for good: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _stop(_number: int, _frame: object) -> NoReturn:
+    raise SystemExit(0)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections.
+
+    Raises
+    ------
+    ServeError
+        If the address cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        unknown_host = isinstance(error, socket.gaierror)
+        reason = error.strerror if unknown_host else os.strerror(error.errno or 0)
+        raise ServeError(
+            f"--host {host} --port {port}",
+            f"an address to listen on ({reason})",
+            "choose another port, or stop what listens there",
+        ) from error
