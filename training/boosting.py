@@ -20,14 +20,13 @@ from model.grid import BinArray, Grid
 from model.history import Floats, Ints
 from training.dataset import Dataset
 from training.grid_fit import learning_codes, learning_options
+from training.leaves import Booster
 
 T = TypeVar("T")
 
 STAGE: Final = 10  # trees between two looks at the judging rows
 MOST_ROWS: Final = 60_000  # of one ensemble; more are thinned evenly by deal
 BAG_SHARE: Final = 0.5  # of the deals
-
-Booster = HistGradientBoostingClassifier | float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +139,8 @@ def fit_booster(
         random_state=seed,
         **learning_options(grid),
     )
-    return model.fit(learning_codes(grid, bins), won, sample_weight=weight)
+    model.fit(learning_codes(grid, bins), won, sample_weight=weight)
+    return model
 
 
 def staged_log_odds(model: Booster, codes: Floats, trees: int, start: float) -> Floats:
@@ -153,7 +153,7 @@ def staged_log_odds(model: Booster, codes: Floats, trees: int, start: float) -> 
     """
     stages = trees // STAGE + 1
     out = np.full((stages, len(codes)), start)
-    if not isinstance(model, float) and len(codes):
+    if isinstance(model, HistGradientBoostingClassifier) and len(codes):
         for number, log_odds in enumerate(model.staged_decision_function(codes), start=1):
             if number % STAGE == 0:
                 out[number // STAGE] = log_odds

@@ -97,7 +97,7 @@ def _blocks(as_of: Ints, judged: NDArray[np.bool_]) -> Ints:
     """Which of `BLOCKS` equal stretches of the judged time each row lies in."""
     first, last = as_of[judged].min(initial=as_of.max()), as_of[judged].max(initial=as_of.min())
     share = (as_of - first) / max(int(last - first), 1)
-    return np.minimum((np.clip(share, 0.0, 1.0) * BLOCKS).astype(np.int64), BLOCKS - 1)
+    return np.asarray(np.clip(share * BLOCKS, 0, BLOCKS - 1).astype(np.int64))
 
 
 def _believed(rows: _Rows, target: Floats) -> Floats:

@@ -23,7 +23,6 @@ from model.history import Floats, History
 from model.rates import ClosingLog
 from model.tables import Tables
 from training.boosting import (
-    Booster,
     Settings,
     bag_members,
     fit_booster,
@@ -37,6 +36,7 @@ from training.dataset import NEVER, Dataset, build_dataset, closing_lag, win_tim
 from training.grid_fit import bin_weights, make_grid
 from training.horizons import check_reach, choose_edges, default_spacing_days
 from training.judging import FOLDS, Division, Judgement, divide, judge
+from training.leaves import Booster
 from training.quality import quality_by_edge
 from training.vocabulary import learn_vocabulary
 
@@ -146,6 +146,12 @@ def prepare(events: pa.Table, known_before: int, options: Options) -> Learning:
         seed=options.seed,
         feeds=feeds_of(history),
     )
+    if data.rows == 0:
+        raise TrainingDataError(
+            f"no moment at which a deal was known as open before {when}",
+            "openings known before their closings",
+            "bring a record of how the deals went",
+        )
     kept = [
         column
         for column, name in enumerate(everything.names)

@@ -3,7 +3,8 @@
 Deals are divided by hash into fitting and judging. Judging rows have ``t >= split``, fitting rows
 ``t + e_b <= split``; deals older than the split occur in both groups, so that late ages are judged
 too. Where the record is too short for that (fewer than `FEWEST_FITTING_DEALS` deals before the
-split, or less than `FITTING_SPAN` furthest edges of time), cross-fitting grouped by deal replaces it.
+split, or less than `FITTING_SPAN` furthest edges of time), cross-fitting grouped by deal replaces
+it.
 """
 
 from __future__ import annotations
@@ -204,7 +205,7 @@ def log_losses(won: NDArray[np.bool_], eta: Floats) -> Floats:
     return np.asarray(np.logaddexp(0.0, np.where(won, -eta, eta)))
 
 
-def _best(data: Dataset, edges: Floats, settings: Settings, eta: Floats) -> Judgement:
+def _best(data: Dataset, edges: Floats, settings: Settings, eta: NDArray[np.float32]) -> Judgement:
     everything = np.ones((data.rows, len(edges) - 1), dtype=bool)
     trees, losses, chosen = [], [], np.full(eta.shape[1:], np.nan)
     weight_of_rows = 0.0

@@ -1,9 +1,9 @@
 """The public commands on a real log: the loan applications of BPI Challenge 2012.
 
 The log (doi 10.4121/uuid:3926db30-f712-4394-aebc-75976070e91f) is not part of this project: the
-environment variable `REDFLARE_BPI2012` says where its Parquet file lies. A deal is an application with
-an offer sent; it is won when it is approved. Test points stand at fixed days after the first offer
-while the deal is open, from 2012 on, and only those count whose outcome the log still shows.
+environment variable `REDFLARE_BPI2012` says where its Parquet file lies. A deal is an application
+with an offer sent; it is won when it is approved. Test points stand at fixed days after the first
+offer while the deal is open, from 2012 on, and only those count whose outcome the log still shows.
 Training ends with 2011, and every choice in it is made on events before 2012.
 """
 
