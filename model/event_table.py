@@ -89,7 +89,12 @@ def sort_events(table: pa.Table) -> pa.Table:
         order[spots] = order[spots][np.asarray(inner)]
     if (order[1:] > order[:-1]).all():
         return table
-    return table.take(pa.array(order))
+    where = pa.array(order)
+    columns = [
+        column if column.null_count == len(column) else column.take(where)
+        for column in table.columns
+    ]
+    return pa.table(columns, schema=table.schema)
 
 
 def check_events(table: pa.Table, given: str) -> pa.Table:

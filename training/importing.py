@@ -20,7 +20,6 @@ from model.sources.identity import repeats
 from model.sources.joins import join
 from model.sources.mapping import Lookup, Mapping, Record
 from model.sources.needs import all_values, used_columns
-from model.sources.persons import Persons
 from model.sources.rows import Header, Rows, hexadecimal, matches, plain
 from model.sources.translate import Translator
 from training.inputs import Input, open_inputs
@@ -78,6 +77,7 @@ def import_files(
         opens=mapping.opens,
         stages=reader.stages,
         existing=existing,
+        person_key=reader.person_key,
         contents_once=reader.contents_once,
     )
     del drafts
@@ -166,7 +166,7 @@ class _Reader:
         self.rows_read = self.left_out = self.emptied = 0
         records = [record for given in inputs for record in given.records]
         people = any(name == "person" for record in records for name, _ in all_values(record))
-        self.persons = Persons(person_key() if people else b"")
+        self.person_key = person_key() if people else b""
         self.once = all(len(given.records) == 1 for given in inputs if given.records)
         self.once &= not any(record.joins for record in records)
 
@@ -237,7 +237,6 @@ class _Reader:
                 mapping=self.mapping,
                 record=record,
                 file=given.number,
-                persons=self.persons,
                 won_stages=self.stages.won,
                 lost_stages=self.stages.lost,
             )

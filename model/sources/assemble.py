@@ -22,6 +22,7 @@ from model.sources.closings import (
 )
 from model.sources.drafts import DRAFT_SCHEMA, UNKNOWN
 from model.sources.identity import Events, claims_content, known_once, source_ids
+from model.sources.persons import persons_of
 from model.sources.states import drop_unchanged, settle_openings
 from model.sources.values import Flags, Longs
 
@@ -70,6 +71,7 @@ def assemble(
     opens: str,
     stages: Stages,
     existing: pa.Table,
+    person_key: bytes = b"",
     contents_once: bool = False,
 ) -> Assembly:
     """Turn drafts into events beside those that are there already.
@@ -86,6 +88,8 @@ def assemble(
         Which stages close a deal.
     existing
         Events that are there, rows of `EVENT_SCHEMA`.
+    person_key
+        The key under which people are hashed.
     contents_once
         Whether it is known that no two rows have the same content.
     """
@@ -105,7 +109,7 @@ def assemble(
     board.table = board.table.slice(0, 0)  # as large as all the rest, and no longer needed
     defaulted, raised, table = _raise_known(table)
     events = Events(
-        table=_dress(table, source, stages),
+        table=_dress(table, source, stages, person_key),
         row=np.asarray(table["row"]),
         claims=claims_content(table),
         known_once=known_once(table, contents_once=contents_once),
@@ -151,14 +155,16 @@ def _distinct(rows: Longs) -> int:
     return int((ordered[1:] != ordered[:-1]).sum()) + bool(ordered.size)
 
 
-def _dress(table: pa.Table, source: str, stages: Stages) -> pa.Table:
+def _dress(table: pa.Table, source: str, stages: Stages, person_key: bytes) -> pa.Table:
     """Drafts as rows of `EVENT_SCHEMA`."""
     count = table.num_rows
     columns = {
         **{name: table[name] for name in DRAFT_SCHEMA.names if name in EVENT_SCHEMA.names},
+        "deal_id": table["deal_id"].cast(pa.string()),
         "kind": pa.array(KIND_NAMES).take(table["kind"].combine_chunks()),
         "occurred_at": table["occurred_at"].cast(TIME),
         "known_at": table["known_at"].cast(TIME),
+        "person": persons_of(table["person"], person_key),
         "number": _with_order(table, stages),
         "source": pa.array([source]).take(pa.array(np.zeros(count, np.int8))),
         "source_id": source_ids(table),

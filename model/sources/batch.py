@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from model.events import KIND_CODES, KINDS
 from model.sources.drafts import (
     DRAFT_SCHEMA,
+    SHARED,
     UNKNOWN,
     Identity,
     Origin,
@@ -29,7 +30,6 @@ from model.sources.mapping import (
     Value,
 )
 from model.sources.needs import PLACES
-from model.sources.persons import Persons
 from model.sources.rows import Rows
 from model.sources.times import DayEdge, read_dates, read_times
 from model.sources.values import (
@@ -82,8 +82,6 @@ class Batch:
         How values are written.
     file
         The file's number.
-    persons
-        Hashes people.
     content_ids
         `Rows.content_ids` of the rows, where the record asks for no other id.
     """
@@ -95,14 +93,12 @@ class Batch:
         *,
         reading: Reading,
         file: int,
-        persons: Persons,
         content_ids: pa.Array | None,
     ) -> None:
         self.rows = rows
         self.record = record
         self.reading = reading
         self.file = file
-        self.persons = persons
         self.content_ids = content_ids
         self.refusals: list[Refusal] = []
         self.pieces: list[pa.Table] = []
@@ -113,7 +109,7 @@ class Batch:
 
     def drafts(self) -> pa.Table:
         """The drafts of all rows that were not refused."""
-        drafts = pa.concat_tables([DRAFT_SCHEMA.empty_table(), *self.pieces])
+        drafts = pa.concat_tables([DRAFT_SCHEMA.empty_table(), *self.pieces]).combine_chunks()
         bad = self.rows.row[self.bad]
         if not bad.size:
             return drafts
@@ -159,7 +155,7 @@ class Batch:
         column = self.record.deal_id or Column(names=("deal_id",))
         deals = self.rows.text(column)
         self.refuse(np.asarray(deals.is_null()), column, "missing deal")
-        return deals
+        return deals.dictionary_encode()
 
     def needed_time(self, column: Column, where: Longs, day: DayEdge = "end") -> Longs:
         """Microseconds of all rows; those of `where` are refused if there is no time."""
@@ -213,7 +209,9 @@ class Batch:
             return pa.nulls(len(self.rows), pa.string())
         if self.content_ids is not None:
             if self.record.joins:  # one row may be about several deals
-                return pc.binary_join_element_wise(self.content_ids, self.deal, "/")
+                return pc.binary_join_element_wise(
+                    self.content_ids, self.deal.dictionary_decode(), "/"
+                )
             return self.content_ids
         pieces = PLACES.split(self.record.source_id)
         parts: list[pa.Array | pa.Scalar] = [
@@ -254,9 +252,9 @@ class Batch:
     def value(self, name: str, value: Value, where: Longs) -> pa.Array:
         """One value column for some rows, as the event schema types it."""
         if isinstance(value, Constant):
+            types = {"number": pa.float64(), "span": pa.float64(), "person": SHARED}
             text = pa.array([value.value] * where.size, pa.string())
-            numeric = name in ("number", "span")
-            return text.cast(pa.float64()) if numeric else text
+            return text.cast(types.get(name, pa.string()))
         if (name, value) not in self.read:
             self.read[name, value] = self._read(name, value)
         values, marks = self.read[name, value]
@@ -267,7 +265,7 @@ class Batch:
         if name not in TYPED:
             texts = self.rows.text(column)
             marks = np.zeros(len(texts), np.int8)
-            return self.persons.column(texts) if name == "person" else texts, marks
+            return texts.dictionary_encode() if name == "person" else texts, marks
         raw = self.rows.raw(column)
         if name == "date":
             days, marks = read_dates(raw, self.reading)

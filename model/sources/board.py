@@ -61,7 +61,7 @@ class Board:
         self.new = drafts.num_rows
         self.existing = existing
         self.table = pa.concat_tables([drafts, _as_drafts(existing)]) if len(existing) else drafts
-        coded = self.table["deal_id"].dictionary_encode().combine_chunks()
+        coded = self.table["deal_id"].unify_dictionaries().combine_chunks()
         self.deals = coded.dictionary
         self.deal = np.asarray(coded.indices)
         self.kind = np.asarray(self.table["kind"])
@@ -168,7 +168,8 @@ def _as_drafts(existing: pa.Table) -> pa.Table:
     count = existing.num_rows
     weak = pc.ends_with(existing["source_id"], f"/{EXPORTED}")
     columns = {
-        **{name: existing[name] for name in ("deal_id", "name", "text", "number", "date")},
+        **{name: existing[name] for name in ("name", "text", "number", "date")},
+        "deal_id": existing["deal_id"].dictionary_encode(),
         "kind": pc.index_in(existing["kind"], value_set=pa.array(KIND_NAMES)).cast(pa.int8()),
         "occurred_at": existing["occurred_at"].cast(pa.int64()),
         "known_at": existing["known_at"].cast(pa.int64()),

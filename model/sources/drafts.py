@@ -36,9 +36,10 @@ class Identity(IntEnum):
 
 UNKNOWN: Final = -1  # a known_at that nothing states
 ROWS_OF_A_FILE: Final = 1 << 40  # more than any file has
+SHARED: Final = pa.dictionary(pa.int32(), pa.string())  # values that many drafts share
 DRAFT_SCHEMA: Final = pa.schema(
     [
-        pa.field("deal_id", pa.string()),
+        pa.field("deal_id", SHARED),
         pa.field("kind", pa.int8()),  # a code of KIND_CODES
         pa.field("occurred_at", pa.int64()),  # microseconds since 1970 UTC
         pa.field("known_at", pa.int64()),  # or UNKNOWN
@@ -46,7 +47,7 @@ DRAFT_SCHEMA: Final = pa.schema(
         pa.field("text", pa.string()),
         pa.field("number", pa.float64()),
         pa.field("date", pa.date32()),
-        pa.field("person", pa.string()),
+        pa.field("person", SHARED),  # not hashed yet
         pa.field("thread", pa.string()),
         pa.field("span", pa.float64()),  # days
         pa.field("row_id", pa.string()),  # None for Identity.FACT

@@ -57,7 +57,9 @@ def _fact_ids(facts: pa.Table, kinds: pa.Array) -> pa.Array:
     times = facts["occurred_at"].combine_chunks().cast(pa.timestamp("us")).cast(pa.string())
     told_by_row = pc.equal(facts["origin"].combine_chunks(), int(Origin.CLOSING))
     times = pc.if_else(told_by_row, EXPORTED, times)
-    ids = pc.binary_join_element_wise(facts["deal_id"].combine_chunks(), kinds, times, "/")
+    ids = pc.binary_join_element_wise(
+        facts["deal_id"].cast(pa.string()).combine_chunks(), kinds, times, "/"
+    )
     coded = ids.dictionary_encode().indices
     counts = np.bincount(np.asarray(coded)) if len(ids) else np.zeros(0, np.int64)
     several = np.flatnonzero(counts[np.asarray(coded)] > 1)

@@ -9,7 +9,6 @@ import pyarrow as pa
 
 PERSON_BYTES: Final = 12  # of the hash: 96 bits never collide in practice
 LONGEST_KEY_BYTES: Final = blake2b.MAX_KEY_SIZE
-REMEMBERED: Final = 1_000_000  # people whose hashes are kept at hand
 
 
 def person_of(identity: str, key: bytes) -> str:
@@ -38,31 +37,15 @@ def person_of(identity: str, key: bytes) -> str:
     return blake2b(folded, key=key[:LONGEST_KEY_BYTES], digest_size=PERSON_BYTES).hexdigest()
 
 
-class Persons:
-    """Hashes whole columns under one key, and remembers whom it has met.
-
-    Parameters
-    ----------
-    key
-        As in `person_of`.
+def persons_of(identities: pa.ChunkedArray, key: bytes) -> pa.Array:
+    """`person_of` for a column of a dictionary type; missing stays missing.
 
     Examples
     --------
-    >>> Persons(b"key").column(pa.array(["ada@example.com", None])).null_count
+    >>> mails = pa.chunked_array([pa.array(["ada@example.com", None]).dictionary_encode()])
+    >>> persons_of(mails, b"key").null_count
     1
     """
-
-    def __init__(self, key: bytes) -> None:
-        self.key = key
-        self.known: dict[str, str] = {}
-
-    def column(self, identities: pa.Array) -> pa.Array:
-        """`person_of` for each value; missing stays missing."""
-        if len(self.known) > REMEMBERED:
-            self.known.clear()
-        coded = identities.dictionary_encode()
-        hashed = [self.known.get(who) or self._meet(who) for who in coded.dictionary.to_pylist()]
-        return pa.array(hashed, pa.string()).take(coded.indices)
-
-    def _meet(self, identity: str) -> str:
-        return self.known.setdefault(identity, person_of(identity, self.key))
+    coded = identities.unify_dictionaries().combine_chunks()
+    hashed = [person_of(who, key) for who in coded.dictionary.to_pylist()]
+    return pa.array(hashed, pa.string()).take(coded.indices)

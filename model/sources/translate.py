@@ -14,7 +14,6 @@ from model.sources.batch import Batch, Refusal, numbers_apart, taken
 from model.sources.drafts import UNKNOWN, Identity, Origin
 from model.sources.mail import is_auto_reply
 from model.sources.mapping import CARRIERS, Column, Emit, Mapping, Record
-from model.sources.persons import Persons
 from model.sources.rows import BETWEEN, Rows, matches
 from model.sources.values import Flags, Longs
 
@@ -54,8 +53,6 @@ class Translator:
         What the columns mean.
     file
         The file's number among those imported.
-    persons
-        Hashes people.
     won_stages, lost_stages
         Stages that close a deal, as patterns, those that other files name among them.
     """
@@ -63,7 +60,6 @@ class Translator:
     mapping: Mapping
     record: Record
     file: int
-    persons: Persons
     won_stages: Sequence[str] = ()
     lost_stages: Sequence[str] = ()
 
@@ -87,7 +83,6 @@ class Translator:
             self.record,
             reading=self.mapping.reading,
             file=self.file,
-            persons=self.persons,
             content_ids=content_ids,
         )
         if len(batch.rows):
