@@ -389,7 +389,8 @@ def test_explain_prints_a_sum_that_adds_up(
     assert average[1] == "the average deal, by this date"
     assert len(drivers) == 12
     assert rest[1] == "everything else"
-    assert total == (pytest.approx(100 * score["probability"], abs=0.051), "this deal")
+    assert total[0] == pytest.approx(100 * score["probability"], abs=0.051)
+    assert total[1] == "this deal"
     summed = average[0] + sum(points for points, _ in drivers) + rest[0]
     assert summed == pytest.approx(total[0], abs=0.05 * len(rows))
     for point in score["curve"]:
