@@ -106,8 +106,8 @@ def _with_enough_wins(data: Dataset, edges: list[float], asked: set[float]) -> l
     """Merge each edge that too few winning deals fall before into the next one."""
     kept = [0.0]
     for position, edge in enumerate(edges[1:], start=1):
-        pair = np.array([kept[-1], edge])
-        wins = data.won(pair)[:, 0] & data.countable(pair)[:, 0]
+        upto = np.array(sorted({0.0, kept[-1], edge}))
+        wins = data.won(upto)[:, -1] & data.countable(upto)[:, -1]
         if edge in asked or _deals(data.deal[wins]) >= FEWEST_WINS:
             kept.append(edge)
         elif position == len(edges) - 1 and len(kept) > 1 and kept[-1] not in asked:
