@@ -1,0 +1,220 @@
+"""The commands `simulate` and `train` on real files, and the way from one to a score."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from model.artifact import Artifact
+from model.event_table import EVENT_SCHEMA, read_events, write_events
+from service import cli
+from tests.training.companies import deals_table
+from training import fit
+from training.boosting import Settings
+from training.simulate import simulate
+from training.simulation.truth import TRUTH_SCHEMA
+
+KNOWN_BEFORE = "2027-04-20"
+TRAIN = ("--known-before", KNOWN_BEFORE, "--spacing", "10", "--jobs", "1")
+
+Ran = tuple[int, str, str]
+Run = Callable[..., Ran]
+
+
+@pytest.fixture(autouse=True)
+def few_trees() -> Iterator[None]:
+    """Let there be little to choose, so that a test trains in a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "candidates", lambda _rows: [Settings(rows_a_leaf=10, trees=20)])
+        yield
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process; its status, standard output and standard error."""
+
+    def command(*arguments: object) -> Ran:
+        capfd.readouterr()
+        status = cli.main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("company") / "events.parquet"
+    write_events(deals_table(), path)
+    return path
+
+
+def refusal(ran: Ran) -> str:
+    status, out, err = ran
+    assert (status, out) == (cli.UNUSABLE, "")
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    return err
+
+
+def test_simulate_writes_events_and_truth_and_names_them(run: Run, tmp_path: Path) -> None:
+    status, out, err = run("simulate", "--deals", 30, "--seed", 5, "--out", tmp_path / "c")
+
+    assert (status, err) == (cli.DONE, "")
+    assert out.splitlines() == [str(tmp_path / "c" / f"{n}.parquet") for n in ("events", "truth")]
+    assert read_events(tmp_path / "c" / "events.parquet").equals(simulate(30, 5).events)
+    assert pq.read_schema(tmp_path / "c" / "truth.parquet").names == TRUTH_SCHEMA.names
+
+
+def test_simulate_without_truth_writes_the_events_alone(run: Run, tmp_path: Path) -> None:
+    status, out, _ = run(
+        "simulate", "--deals", 30, "--seed", 5, "--world", 2, "--no-truth", "--out", tmp_path
+    )
+
+    assert status == cli.DONE
+    assert out == f"{tmp_path / 'events.parquet'}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["events.parquet"]
+    assert read_events(tmp_path / "events.parquet").equals(simulate(30, 5, 2).events)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (["--deals", "0"], "0 is not in the range x>=1"),
+        (["--deals", "5", "--world", "3"], "3 is not in the range 1<=x<=2"),
+        (["--deals", "5", "--seed", "-1"], "seed -1: expected 0 or more"),
+        ([], "Missing option '--deals'"),
+    ],
+)
+def test_a_company_that_cannot_be_made_is_refused(
+    asked: list[str], told: str, run: Run, tmp_path: Path
+) -> None:
+    status, out, err = run("simulate", *asked, "--out", tmp_path / "c")
+
+    assert (status, out) == (cli.UNUSABLE, "")
+    assert told in err
+    assert not (tmp_path / "c").exists()
+
+
+def test_train_writes_an_artifact_and_reports_it(run: Run, events: Path, tmp_path: Path) -> None:
+    out = tmp_path / "artifact"
+    status, printed, err = run("train", events, *TRAIN, "--edges", 14, 45, "--out", out)
+
+    assert (status, err) == (cli.DONE, "")
+    artifact = Artifact.load(out)
+    assert artifact.edges.tolist() == [0.0, 14.0, 45.0]
+    first, second, third, _, header, *rows = printed.splitlines()
+    assert first == f"{artifact.model_version} in {out}"
+    assert second.startswith("150 deals (")
+    assert second.endswith("edges [14.0, 45.0] days")
+    assert third.startswith("chosen cross-fitting by deal: pairwise, trees [")
+    assert header.split() == ["days", "rows", "won", "log-loss", "AUC", "Brier", "ECE"]
+    assert [row.split()[0] for row in rows] == ["14", "45"]
+
+
+def test_the_report_as_json_is_what_the_artifact_keeps(
+    run: Run, events: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "artifact"
+    status, printed, err = run(
+        "train", events, *TRAIN, "--edges", 30, "--within", 7, "--seed", 4, "--out", out, "--json"
+    )
+    report = json.loads(printed)
+    artifact = Artifact.load(out)
+
+    assert (status, err) == (cli.DONE, "")
+    assert report["model_version"] == artifact.model_version
+    assert report["edges_days"] == artifact.edges.tolist() == [0.0, 7.0, 30.0]
+    assert report["features"] == len(artifact.grid)
+    assert report["judged"] == artifact.facts["judged"]
+    assert report["seed"] == 4
+    assert {name: report[name] for name in artifact.facts["training"]} == artifact.facts["training"]
+
+
+def test_dropped_features_are_not_in_the_artifact(run: Run, events: Path, tmp_path: Path) -> None:
+    dropped = ("--drop", "stage", "--drop", "silence_days")
+    status, *_ = run("train", events, *TRAIN, "--edges", 30, *dropped, "--out", tmp_path / "a")
+
+    assert status == cli.DONE
+    names = Artifact.load(tmp_path / "a").grid.names
+    assert not {"stage", "silence_days"} & set(names)
+    assert "deal_age_days" in names
+
+
+def test_from_nothing_to_an_explained_score(run: Run, tmp_path: Path) -> None:
+    company, artifact = tmp_path / "company", tmp_path / "artifact"
+    events = company / "events.parquet"
+    moment = ("--as-of", "2026-01-12", "--close-by", "2026-02-20", "--artifact", artifact)
+
+    assert run("simulate", "--deals", 300, "--seed", 2, "--no-truth", "--out", company)[0] == 0
+    status, _, err = run(
+        "train", events, "--known-before", "2026-01-05", "--edges", 45, "--spacing", 21,
+        "--jobs", 1, "--out", artifact,
+    )  # fmt: skip
+    assert (status, err) == (cli.DONE, "")
+    status, out, err = run("score", events, *moment, "--jobs", 1, "--json")
+    assert (status, err) == (cli.DONE, "")
+    riskiest = json.loads(out)[0]
+    status, out, err = run("explain", events, riskiest["deal_id"], *moment)
+    assert (status, err) == (cli.DONE, "")
+    assert f"{riskiest['probability']:.1%} to be won by 2026-02-20" in out
+    assert riskiest["drivers"][0]["phrase"] in out
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (("--known-before", "NaN"), "--known-before 'NaN': expected an ISO 8601 time"),
+        (("--known-before", "9999-01-01"), "expected a time from 1970 to 2199"),
+        (("--known-before", "2020-01-01"), "no event known before 2020-01-01"),
+        (("--known-before", "2026-04-01"), "of 29 opened deals known before 2026-04-01: expected"),
+        ((*TRAIN, "--edges", "5000"), "an edge at 5000 days: expected less than the 4"),
+        ((*TRAIN, "--within", "5000"), "an edge at 5000 days: expected less than the 4"),
+        ((*TRAIN, "--edges", "-7"), "edges [-7.0, 0.0]: expected days that rise from 0"),
+        ((*TRAIN, "--edges", "nan"), "expected days that rise from 0"),
+        ((*TRAIN, "--drop", "silence"), "--drop 'silence': expected one of silence_days, "),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_and_nothing_is_written(
+    asked: tuple[str, ...], told: str, run: Run, events: Path, tmp_path: Path
+) -> None:
+    assert told in refusal(run("train", events, *asked, "--out", tmp_path / "a"))
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("none.parquet", None, "none.parquet: No such file or directory"),
+        ("empty.csv", b"", "an empty file: expected events"),
+        ("torn.parquet", b"PAR1", "expected a readable .parquet file"),
+        ("deals.csv", b"deal,won\nD-1,yes\n", "run redflare import"),
+    ],
+)
+def test_events_that_cannot_be_read_are_refused(
+    name: str, content: bytes | None, told: str, run: Run, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+
+    assert told in refusal(run("train", tmp_path / name, *TRAIN, "--out", tmp_path / "a"))
+
+
+def test_a_file_without_an_event_is_refused(run: Run, tmp_path: Path) -> None:
+    write_events(EVENT_SCHEMA.empty_table(), tmp_path / "e.parquet")
+
+    err = refusal(run("train", tmp_path / "e.parquet", *TRAIN, "--out", tmp_path / "a"))
+    assert f"no event known before {KNOWN_BEFORE}: expected a record of closed deals" in err
+
+
+def test_an_artifact_never_replaces_other_files(run: Run, events: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+
+    err = refusal(run("train", events, *TRAIN, "--edges", 30, "--out", tmp_path))
+
+    assert "'notes.txt' is no part of an artifact" in err
+    assert (tmp_path / "notes.txt").read_text() == "mine"
