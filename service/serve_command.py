@@ -60,6 +60,7 @@ def serve(artifact: Path, host: str, port: int) -> None:
         config = uvicorn.Config(
             app,
             access_log=False,  # `service.request_log` does
+            http="httptools",
             lifespan="off",
             log_config=None,
             server_header=False,

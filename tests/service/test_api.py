@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import fields
@@ -20,9 +21,10 @@ from model.events import Event, microseconds
 from model.feeds import feeds_of
 from model.history import History
 from model.score import CurvePoint, Driver, Score, Scorer
+from service.api import INLINE_BYTES
 from service.app import create_app
 from service.forms import CurvePointForm, DriverForm, ScoreAnswer
-from tests.service.requests import AS_OF, request_json
+from tests.service.requests import AS_OF, event_json, request_json
 from training.simulate import Simulation
 
 Post = Callable[..., httpx.Response]
@@ -142,6 +144,40 @@ def test_a_feed_that_stopped_is_told_from_a_silent_customer(
     ]
 
     assert answers != [post(request_json(e)).json()["probability"] for e in open_deals[:20]]
+
+
+def test_the_request_of_the_readme_is_answered(post: Post, root: Path) -> None:
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"curl .+?/v1/score .+? -d '(\{.+?\})'$", readme, re.DOTALL | re.MULTILINE)
+    assert found
+
+    answer = post(found[1].encode())
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["deal_id"] == json.loads(found[1])["deal_id"]
+
+
+def test_long_and_short_requests_side_by_side_are_each_answered_right(
+    served: str, open_deals: list[list[Event]]
+) -> None:
+    def grown(events: list[Event], number: int) -> dict[str, Any]:
+        form = request_json(events)
+        note = event_json(events[0]) | {"kind": "activity_logged", "name": "note"}
+        notes = [note | {"source_id": f"note-{each}"} for each in range(number)]
+        return form | {"events": form["events"] + notes}
+
+    forms = [grown(events, 400 * (place % 2)) for place, events in enumerate(open_deals[:20])]
+    assert len(json.dumps(forms[0])) < INLINE_BYTES < len(json.dumps(forms[1]))
+
+    async def send() -> list[Any]:
+        async with httpx.AsyncClient(base_url=served, timeout=30.0) as client:
+            answers = [client.post("/v1/score", json=form) for form in forms]
+            return [answer.json() for answer in await asyncio.gather(*answers)]
+
+    together = asyncio.run(send())
+
+    with httpx.Client(base_url=served, timeout=30.0) as client:
+        assert together == [client.post("/v1/score", json=form).json() for form in forms]
 
 
 def ask(app: Any, *requests: tuple[str, str, Any]) -> list[httpx.Response]:
