@@ -83,9 +83,19 @@ def person_key(out: Path, given: Path | None) -> bytes:
         The event log.
     given
         The file that the user names, if any.
+
+    Raises
+    ------
+    InputError
+        If that file is empty.
     """
+    from training.reading import InputError
+
     if given is not None:
-        return given.read_bytes().strip()
+        key = given.read_bytes().strip()
+        if not key:
+            raise InputError(f"{given}, an empty file", "a secret", "write one, or leave it out")
+        return key
     if os.environ.get(KEY_VARIABLE):
         return os.environ[KEY_VARIABLE].encode()
     kept = out.with_suffix(".person-key")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +23,10 @@ from model.sources.mapping import Lookup, Mapping, Record
 from model.sources.needs import all_values, used_columns
 from model.sources.rows import Header, Rows, hexadecimal, matches, plain
 from model.sources.translate import Translator
+from model.sources.values import read_numbers
 from training.inputs import Input, open_inputs
 from training.mailbox import MailSource, settle_places
+from training.reading import InputError
 from training.rejects import Reject
 from training.summary import Summary
 
@@ -67,6 +70,8 @@ def import_files(
     InputError
         If a file cannot be read, or is no file of this mapping.
     """
+    if any(path.exists() and out.exists() and path.samefile(out) for path in paths):
+        raise InputError(f"{out} as both input and --out", "two files", "name another --out")
     inputs = open_inputs(mapping, paths)
     reader = _Reader(mapping, inputs, person_key, progress)
     drafts = reader.read()
@@ -224,10 +229,10 @@ class _Reader:
                     own = pc.unique(names.filter(pa.array(rows.matching(wanted)))).drop_null()
                     found += [name for name in own.to_pylist() if name not in found]
             if record.order is not None:
-                orders = rows.text(record.order).to_pylist()
-                for name, order in zip(names.to_pylist(), orders, strict=True):
-                    if name is not None and order is not None:
-                        self.stages.orders.setdefault(name, float(order))
+                orders, _ = read_numbers(rows.raw(record.order), self.mapping.reading)
+                for name, order in zip(names.to_pylist(), orders.tolist(), strict=True):
+                    if name is not None and isfinite(order):
+                        self.stages.orders.setdefault(name, order)
 
     def _read_records(self, given: Input, records: list[Record]) -> None:
         hashed = any(not record.source_id for record in records)

@@ -109,7 +109,7 @@ class Source:
             share = self.size / max(1, file.metadata.num_rows)
             for batch in file.iter_batches(BATCH_ROWS, columns=columns):
                 progress(int(share * batch.num_rows))
-                yield batch, np.arange(first, first + batch.num_rows)
+                yield _plain(batch), np.arange(first, first + batch.num_rows)
                 first += batch.num_rows
 
     def _csv(
@@ -248,6 +248,23 @@ def without(first: int, count: int, skipped: list[int]) -> npt.NDArray[np.int64]
     return rows[~np.isin(rows, skipped)][:count]
 
 
+def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The same with every column of texts, numbers, truths, dates or times; others as text."""
+    return pa.RecordBatch.from_arrays([_plain_column(c) for c in batch.columns], batch.schema.names)
+
+
+def _plain_column(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    kind = column.type
+    if pa.types.is_string(kind) or (pa.types.is_primitive(kind) and not pa.types.is_time(kind)):
+        return column
+    if pa.types.is_large_string(kind) or pa.types.is_decimal(kind):
+        return column.cast(pa.string())
+    texts = [None if value is None else str(value) for value in column.to_pylist()]
+    return pa.array(texts, pa.string())
+
+
 def _text_batch(records: list[dict[str, Any]], names: list[str]) -> pa.RecordBatch:
     columns = [pa.array([_text(r.get(name)) for r in records], pa.string()) for name in names]
     return pa.RecordBatch.from_arrays(columns, names)
@@ -284,22 +301,30 @@ def open_source(path: Path, *, delimiter: str = "", encoding: str = "utf-8") -> 
     if suffix in PARQUET_SUFFIXES:
         try:
             with pq.ParquetFile(path) as file:
-                return Source(path=path, names=tuple(file.schema_arrow.names))
-        except pa.ArrowInvalid as error:
+                names = tuple(file.schema_arrow.names)
+        except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"{path}", f"Parquet ({error})", "check what wrote it") from error
+        _refuse_twins(path, names)
+        return Source(path=path, names=names)
     if suffix in JSON_SUFFIXES:
         return Source(path=path, names=_json_names(path))
     if suffix not in CSV_SUFFIXES:
         known = ", ".join(CSV_SUFFIXES + PARQUET_SUFFIXES + JSON_SUFFIXES)
         raise InputError(f"{path}", f"a file ending in {known}", "convert or rename it")
     header = _first_line(path, encoding)
+    if not header.strip():
+        raise InputError(f"{path}, line 1, which is empty", "the columns' names", "export it again")
     if not delimiter:
         delimiter = max(DELIMITERS, key=header.count)
     names = tuple(next(csv.reader([header], delimiter=delimiter)))
-    if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise InputError(f"{path}, column {twice[0]!r} twice", "columns named once", "rename one")
+    _refuse_twins(path, names)
     return Source(path=path, delimiter=delimiter, encoding=encoding, names=names)
+
+
+def _refuse_twins(path: Path, names: tuple[str, ...]) -> None:
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"{path}, column {twice[0]!r} twice", "columns named once", "rename one")
 
 
 def _first_line(path: Path, encoding: str) -> str:
@@ -327,6 +352,11 @@ def _json_names(path: Path) -> tuple[str, ...]:
     """The keys of all objects, in the order in which they first occur."""
     names: dict[str, None] = {}
     with path.open("rb") as file:
+        if file.read(SNIFFED_BYTES).lstrip().startswith(b"["):
+            raise InputError(
+                f"{path}, one JSON array", "JSON Lines: one object a line", "write it as such"
+            )
+        file.seek(0)
         for line in file:
             try:
                 record = json.loads(line)

@@ -19,7 +19,7 @@ def person_of(identity: str, key: bytes) -> str:
     identity
         ``Ada@Example.com`` or the CRM's contact id.
     key
-        The company's secret, at most 64 bytes. The same key gives the same person everywhere.
+        The company's secret. The same key gives the same person everywhere.
 
     Returns
     -------
@@ -33,8 +33,10 @@ def person_of(identity: str, key: bytes) -> str:
     >>> person_of("ada@example.com", b"other") == person_of("ada@example.com", b"key")
     False
     """
+    if len(key) > LONGEST_KEY_BYTES:
+        key = blake2b(key).digest()
     folded = identity.strip().casefold().encode()
-    return blake2b(folded, key=key[:LONGEST_KEY_BYTES], digest_size=PERSON_BYTES).hexdigest()
+    return blake2b(folded, key=key, digest_size=PERSON_BYTES).hexdigest()
 
 
 def persons_of(identities: pa.ChunkedArray, key: bytes) -> pa.Array:

@@ -186,3 +186,39 @@ def test_no_key_is_made_where_no_people_are_read(run: Run, log: Path) -> None:
     log.write_text(GOOD, "utf-8")
     run("import", "log.toml", "log.csv", "--out", "events.parquet")
     assert not (log.parent / "events.person-key").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("log.json", b'[\n{"deal": "D-1"}\n]\n', "one JSON array: expected JSON Lines"),
+        ("log.csv", b"\n\n", "line 1, which is empty: expected the columns' names"),
+        ("log.parquet", b"PAR1 and no more", "expected Parquet"),
+        ("log.xlsx", b"PK", "expected a file ending in .csv, .tsv, .txt, .parquet"),
+    ],
+)
+def test_a_file_of_another_form_is_told_from_a_bad_row(
+    run: Run, log: Path, name: str, content: bytes, said: str
+) -> None:
+    (log.parent / name).write_bytes(content)
+    ran = run("import", "log.toml", name, "--out", "events.parquet")
+    assert ran.returncode == 2
+    assert said in ran.stderr
+
+
+def test_an_event_log_is_not_imported_into_itself(run: Run, log: Path) -> None:
+    log.write_text(GOOD, "utf-8")
+    run("import", "log.toml", "log.csv", "--out", "events.parquet")
+    ran = run("import", "log.toml", "events.parquet", "--out", "events.parquet")
+    assert ran.returncode == 2
+    assert "as both input and --out" in ran.stderr
+
+
+def test_an_empty_key_is_none(run: Run, log: Path) -> None:
+    mapping = LOG.replace('activity = "what"', 'activity = "what"\nperson = "who"')
+    (log.parent / "log.toml").write_text(mapping, "utf-8")
+    log.write_text("deal,at,what,who\nD-1,2026-01-05T09:00:00Z,opened,ada\n", "utf-8")
+    (log.parent / "key").write_text("\n", "utf-8")
+    ran = run("import", "log.toml", "log.csv", "--out", "e.parquet", "--person-key-file", "key")
+    assert ran.returncode == 2
+    assert "key, an empty file: expected a secret" in ran.stderr

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -435,3 +436,22 @@ def test_neither_the_order_of_rows_nor_how_they_are_split_into_files_matters(
     mixed = [rows[i] for i in order]
     split.run(one__csv=head + "".join(mixed[:cut]), two__csv=head + "".join(mixed[cut:]))
     assert split.table().equals(whole.table())
+
+
+def test_parquet_columns_of_any_type_make_an_id(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    columns = {
+        "deal": pa.array([7, 8]),
+        "at": pa.array([at(5), at(6)], pa.timestamp("us", "UTC")),
+        "what": pa.array(["opened", "opened"], pa.large_string()),
+        "tags": pa.array([["a", "b"], None]),
+        "raw": pa.array([b"\xff", b"x"]),
+        "price": pa.array([Decimal("1.50"), None]),
+        "hour": pa.array([None, 3_600], pa.time32("s")),
+        "sure": pa.array([True, None]),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "log.parquet")
+    summary, rejects = folder.add(tmp_path / "log.parquet")
+    assert not rejects
+    assert summary.events_written == 2
+    assert folder.events("deal_id") == ["7", "8"]
