@@ -8,9 +8,9 @@ it, so that a reader never sees half of one.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -116,15 +116,28 @@ def write_sealed(directory: Path, files: Mapping[str, bytes], *, schema_version:
     }
     manifest["sha256"] = _digest(to_json(manifest))
     target.parent.mkdir(parents=True, exist_ok=True)
-    mark = secrets.token_hex(4)
-    fresh = target.with_name(f".{target.name}.{mark}.new")
-    fresh.mkdir()
+    fresh, aside = _beside(target)
     try:
         for name, content in {**files, MANIFEST: to_json(manifest)}.items():
             _write(fresh / name, content)
-        _swap(fresh, target, target.with_name(f".{target.name}.{mark}.old"))
+        _swap(fresh, target, aside)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _beside(target: Path) -> tuple[Path, Path]:
+    # The first number that neither another writer nor a killed one has taken.
+    for number in itertools.count():
+        fresh = target.with_name(f".{target.name}.{number}.new")
+        aside = target.with_name(f".{target.name}.{number}.old")
+        try:
+            fresh.mkdir()
+        except FileExistsError:
+            continue
+        if not aside.exists():
+            return fresh, aside
+        fresh.rmdir()
+    raise AssertionError("numbers do not end")
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -40,7 +40,7 @@ def text_table(
             for column, (text, width) in enumerate(zip(row, widths, strict=True))
         ]
         last = cells[-1] if len(row) - 1 in right else row[-1]
-        wrapped = textwrap.wrap(last, room, drop_whitespace=False) or [""]
+        wrapped = textwrap.wrap(last, room, break_on_hyphens=False) or [""]
         lines.append(GAP.join([*cells[:-1], wrapped[0]]).rstrip())
         lines.extend(" " * before + part for part in wrapped[1:])
     return "\n".join(lines)
