@@ -5,6 +5,7 @@ There is no second definition anywhere: training, batch and web all call `Featur
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -90,7 +91,7 @@ class FeatureSet:
     def value(self, column: int, x: float) -> float | str | None:
         """A matrix entry as people read it: a number, a category's name, or None."""
         feature = self.features[column]
-        if np.isnan(x):
+        if math.isnan(x):
             return None
         if not feature.is_category:
             return float(x)

@@ -178,6 +178,10 @@ class Scorer:
     def _edge_weights(self) -> Floats:
         return edge_weights(self.edges, self.edges[1:])
 
+    @cached_property
+    def _edge_days(self) -> list[tuple[float, timedelta]]:
+        return [(days, timedelta(days=days)) for days in self.edges[1:].tolist()]
+
     def feeds(self, heard: Feeds | None = None) -> dict[str, Feed]:
         """The training's feeds, with what is known of when each was last heard.
 
@@ -332,7 +336,11 @@ class Scorer:
         else:
             contributions = self.tables.contributions(bins)
             eta = intercept + contributions.sum(axis=1)
-            split = drivers(intercept, contributions, weights)
+            split = (
+                _split_of_one(intercept, contributions[0], weights[0])
+                if asof.size == 1
+                else drivers(intercept, contributions, weights)
+            )
         if not is_open.all():
             eta[~is_open] = np.nan
         return Scored(is_open=is_open, x=x, eta=eta, split=split)
@@ -385,12 +393,15 @@ class Scorer:
         order = np.argsort(-np.abs(points), kind="stable")
         order = order[: len(points) if most is None else most].tolist()
         values = points.tolist()
-        main = tuple(self.driver(j, float(scored.x[row, j]), values[j]) for j in order if values[j])
+        x = scored.x[row].tolist()
+        main = tuple([self.driver(j, x[j], values[j]) for j in order if values[j]])
         at_edges = probability(scored.eta[row][None, :], self._edge_weights)
         start = from_microseconds(now)
         curve = tuple(
-            CurvePoint(days=d, by=(start + timedelta(days=d)).isoformat(), probability=p)
-            for d, p in zip(self.edges[1:].tolist(), at_edges.tolist(), strict=True)
+            [
+                CurvePoint(days=d, by=(start + ahead_of).isoformat(), probability=p)
+                for (d, ahead_of), p in zip(self._edge_days, at_edges.tolist(), strict=True)
+            ]
         )
         return Score(
             schema_version=SCORE_SCHEMA,
@@ -422,6 +433,16 @@ class Scorer:
         feature = self.features.features[column]
         value = self.features.value(column, x)
         return Driver(feature=feature.name, value=value, points=points, phrase=say(feature, value))
+
+
+def _split_of_one(intercept: Floats, contributions: Floats, weights: Floats) -> Drivers:
+    """The drivers of one deal as a batch of one: the same numbers, sooner."""
+    one = drivers(intercept, contributions, weights)
+    return Drivers(
+        probability=np.atleast_1d(one.probability),
+        average=np.atleast_1d(one.average),
+        points=one.points[None],
+    )
 
 
 def _joined(parts: Sequence[Scored]) -> Scored:
