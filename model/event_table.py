@@ -69,32 +69,16 @@ def sort_events(table: pa.Table) -> pa.Table:
     """The same events in the order of `ORDER`."""
     if table.num_rows < 2:
         return table
-    deals = table["deal_id"].dictionary_encode().combine_chunks()
+    table = table.combine_chunks()  # sorting and taking are slow over many chunks
+    deals = table["deal_id"].combine_chunks().dictionary_encode()
     rank = np.empty(len(deals.dictionary), np.int64)
     rank[np.asarray(pc.sort_indices(deals.dictionary))] = np.arange(rank.size)
-    keys = [rank[np.asarray(deals.indices)]]
-    keys += [np.asarray(table[name].cast(pa.int64())) for name in ("occurred_at", "known_at")]
-    order = np.lexsort(keys[::-1])
-    tied = np.ones(order.size - 1, np.bool_)
-    for key in keys:
-        tied &= key[order[1:]] == key[order[:-1]]
-    if tied.any():  # texts are compared only where the numbers leave it open
-        group = np.cumsum(np.concatenate([[True], ~tied]))
-        spots = np.flatnonzero(np.append(tied, False) | np.concatenate([[False], tied]))
-        open_rows = table.select(["source", "source_id"]).take(pa.array(order[spots]))
-        open_rows = open_rows.append_column("group", pa.array(group[spots]))
-        inner = pc.sort_indices(
-            open_rows, [(name, "ascending") for name in ("group", "source", "source_id")]
-        )
-        order[spots] = order[spots][np.asarray(inner)]
-    if (order[1:] > order[:-1]).all():
+    # Numbers first: texts are then compared only where deal and times are the same.
+    keys = table.select(ORDER).set_column(0, "deal_id", pa.array(rank[np.asarray(deals.indices)]))
+    order = pc.sort_indices(keys, [(column, "ascending") for column in ORDER])
+    if pc.all(pc.equal(order, np.arange(table.num_rows))).as_py():
         return table
-    where = pa.array(order)
-    columns = [
-        column if column.null_count == len(column) else column.take(where)
-        for column in table.columns
-    ]
-    return pa.table(columns, schema=table.schema)
+    return table.take(order)
 
 
 def check_events(table: pa.Table, given: str) -> pa.Table:

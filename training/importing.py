@@ -16,12 +16,13 @@ import pyarrow.compute as pc
 from model.event_table import EVENT_SCHEMA, read_events, write_events
 from model.sources.assemble import Assembly, assemble
 from model.sources.closings import Stages
+from model.sources.contents import hexadecimal
 from model.sources.drafts import DRAFT_SCHEMA, ROWS_OF_A_FILE
 from model.sources.identity import repeats
 from model.sources.joins import join
 from model.sources.mapping import Lookup, Mapping, Record
 from model.sources.needs import all_values, used_columns
-from model.sources.rows import Header, Rows, hexadecimal, matches, plain
+from model.sources.rows import Header, Rows, matches, plain
 from model.sources.translate import Translator
 from model.sources.values import read_numbers
 from training.inputs import Input, open_inputs
@@ -91,8 +92,8 @@ def import_files(
             file, row = divmod(key, ROWS_OF_A_FILE)
             reader.reject(file, row, refused.column, value, refused.reason)
     if found.events.num_rows or found.superseded.any() or not out.exists():
-        standing = existing.filter(pa.array(~found.superseded)) if len(existing) else existing
-        write_events(pa.concat_tables([standing, found.events]), out)
+        parts = [existing.filter(pa.array(~found.superseded))] if len(existing) else []
+        write_events(pa.concat_tables([*parts, found.events]), out)
     return _summary(reader, found), _rejects(inputs, reader.bad)
 
 
@@ -255,10 +256,10 @@ class _Reader:
             rows = self._rows(given, batch, row)
             ids = None
             if hashed:
-                digests = rows.digests()
-                contents.append(digests[:, :8].copy().view(np.uint64).ravel())
+                content = rows.contents()
+                contents.append(content[:, 0])
                 numbers.append(row)
-                ids = hexadecimal(digests)
+                ids = hexadecimal(content)
             self._translate(given, translators, rows, ids)
         if contents:
             self._number_repeats(given, contents, np.concatenate(numbers), first)

@@ -83,7 +83,7 @@ class Batch:
     file
         The file's number.
     content_ids
-        `Rows.content_ids` of the rows, where the record asks for no other id.
+        The ids of the rows by their content, where the record asks for no other id.
     """
 
     def __init__(
@@ -109,7 +109,9 @@ class Batch:
 
     def drafts(self) -> pa.Table:
         """The drafts of all rows that were not refused."""
-        drafts = pa.concat_tables([DRAFT_SCHEMA.empty_table(), *self.pieces]).combine_chunks()
+        if not self.pieces:
+            return DRAFT_SCHEMA.empty_table()
+        drafts = pa.concat_tables(self.pieces).combine_chunks()
         bad = self.rows.row[self.bad]
         if not bad.size:
             return drafts
@@ -311,6 +313,7 @@ class Batch:
             "kind": repeat(KIND_CODES[kind], where.size),
             "occurred_at": pa.array(occurred),
             "known_at": pa.array(self.known[where] if known is None else known),
+            "person": self._nobody(where.size),
             "row": keys(self.rows.row[where], self.file),
             "origin": repeat(origin, where.size),
             "identity": repeat(identity, where.size),
@@ -319,6 +322,14 @@ class Batch:
         if identity != Identity.FACT:
             columns["row_id"] = taken(self.row_ids, where)
         self.pieces.append(drafts_of(columns, where.size))
+
+    def _nobody(self, count: int) -> pa.Array:
+        """No people, over the dictionary of those there are: equal ones join without a look."""
+        people = next(
+            (values.dictionary for (name, _), (values, _) in self.read.items() if name == "person"),
+            pa.array([], pa.string()),
+        )
+        return pa.DictionaryArray.from_arrays(pa.nulls(count, pa.int32()), people)
 
     def emit(self, emit: Emit, where: Longs) -> None:
         """Draft an event of each row, refusing rows that lack what its kind needs."""

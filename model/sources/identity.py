@@ -35,13 +35,7 @@ def source_ids(drafts: pa.Table) -> pa.Array:
     pa.Array
         Text of shape (N,).
     """
-    codes = drafts["kind"].combine_chunks()
-    kinds = pa.array(KIND_NAMES).take(codes)
-    named = np.isin(np.asarray(codes), [KIND_CODES[kind] for kind in NAMED])
-    if named.any():
-        names = pc.coalesce(drafts["name"].filter(pa.array(named)).combine_chunks(), "")
-        longer = pc.binary_join_element_wise(kinds.filter(pa.array(named)), names, "/")
-        kinds = pc.replace_with_mask(kinds, pa.array(named), longer)
+    kinds = _kinds_with_names(drafts)
     row_ids = drafts["row_id"].combine_chunks()
     facts = np.asarray(row_ids.is_null())
     if not facts.any():
@@ -51,6 +45,24 @@ def source_ids(drafts: pa.Table) -> pa.Array:
         return fact_ids
     ids = pc.binary_join_element_wise(pc.fill_null(row_ids, ""), kinds, "/")
     return pc.replace_with_mask(ids, pa.array(facts), fact_ids)
+
+
+def _kinds_with_names(drafts: pa.Table) -> pa.Array:
+    """The kind of each draft, with its name where that tells apart."""
+    codes = np.asarray(drafts["kind"]).astype(np.int64)
+    pool = list(KIND_NAMES)
+    named = np.isin(codes, [KIND_CODES[kind] for kind in NAMED])
+    if named.any():
+        names = drafts["name"].combine_chunks().dictionary_encode()
+        labels = [*names.dictionary.to_pylist(), ""]
+        name = np.asarray(names.indices.fill_null(len(labels) - 1)).astype(np.int64)
+        pairs = np.where(named, codes * len(labels) + name, 0)
+        met = np.zeros(len(pool) * len(labels), np.bool_)
+        met[pairs[named]] = True
+        codes = np.where(named, len(pool) + np.cumsum(met)[pairs] - 1, codes)
+        told = (divmod(int(pair), len(labels)) for pair in np.flatnonzero(met))
+        pool += [f"{KIND_NAMES[code]}/{labels[spot]}" for code, spot in told]
+    return pa.array(pool).take(pa.array(codes))
 
 
 def _fact_ids(facts: pa.Table, kinds: pa.Array) -> pa.Array:

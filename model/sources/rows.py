@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Final
 
 import numpy as np
@@ -16,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.errors import MappingError
+from model.sources.contents import contents
 from model.sources.mapping import Column, Filter
 from model.sources.values import Flags, Longs
 
-CONTENT_BYTES: Final = 12  # of a row's hash: 96 bits never collide in practice
 BETWEEN: Final = "\x1f"  # ASCII unit separator: no export holds it inside a value
 
 
@@ -177,29 +176,12 @@ class Rows:
             flags &= np.array(fits, np.bool_)[index]
         return flags
 
-    def digests(self) -> npt.NDArray[np.uint8]:
-        """BLAKE2b of each row's content, whatever the order of the columns. Shape (N, 12)."""
+    def contents(self) -> npt.NDArray[np.uint64]:
+        """Two numbers for each row's content, whatever the order of the columns. Shape (N, 2)."""
         texts = [
             pc.coalesce(self.columns[name].cast(pa.string()), "") for name in sorted(self.columns)
         ]
-        whole = pc.binary_join_element_wise(*texts, BETWEEN).cast(pa.binary())
-        digests = [blake2b(row, digest_size=CONTENT_BYTES).digest() for row in whole.to_pylist()]
-        return np.frombuffer(b"".join(digests), np.uint8).reshape(len(self), CONTENT_BYTES)
-
-
-def hexadecimal(digests: npt.NDArray[np.uint8]) -> pa.Array:
-    """Digests as text, two digits a byte.
-
-    Examples
-    --------
-    >>> hexadecimal(np.array([[0, 255]], np.uint8)).to_pylist()
-    ['00ff']
-    """
-    count, size = digests.shape
-    digits = np.frombuffer(digests.tobytes().hex().encode(), np.uint8)
-    offsets = np.arange(count + 1, dtype=np.int32) * (2 * size)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(digits)]
-    return pa.Array.from_buffers(pa.string(), count, buffers)
+        return contents(pc.binary_join_element_wise(*texts, BETWEEN))
 
 
 def matches(value: str, patterns: Sequence[str]) -> bool:

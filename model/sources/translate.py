@@ -71,7 +71,7 @@ class Translator:
         rows
             The rows, the columns of joined lookups among theirs.
         content_ids
-            `Rows.content_ids` of the same rows, where the record asks for no other id.
+            The ids of the same rows by their content, where the record asks for no other id.
         """
         chosen = rows.matching(self.record.where)
         if self.record.unless:
