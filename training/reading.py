@@ -135,7 +135,7 @@ class Source:
             strings_can_be_null=True,
             null_values=[""],
         )
-        after = 0
+        after, left = 0, self.size
         try:
             reader = pa_csv.open_csv(
                 self.path, read_options=read, parse_options=parse, convert_options=convert
@@ -143,7 +143,8 @@ class Source:
             for batch in reader:
                 rows = without(after, batch.num_rows, skipped)
                 after = int(rows[-1]) + 1 if rows.size else after
-                progress(BATCH_BYTES)
+                progress(min(BATCH_BYTES, left))
+                left -= min(BATCH_BYTES, left)
                 yield batch, rows
         except (pa.ArrowInvalid, UnicodeDecodeError) as error:
             raise self.unusable(str(error)) from error
