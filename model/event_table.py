@@ -105,9 +105,13 @@ def check_events(table: pa.Table, given: str) -> pa.Table:
         `known_at` lies before `occurred_at`.
     """
     try:
-        unknown = sorted(set(table.column_names) - set(COLUMNS))
+        names = table.column_names
     except UnicodeDecodeError as error:
         raise EventError(f"{given}, a column's name", "UTF-8", "save it as UTF-8") from error
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise EventError(f"{given} with column {min(twice)!r} twice", "each once", "rename one")
+    unknown = sorted(set(names) - set(COLUMNS))
     if unknown:
         raise EventError(
             f"{given} with column {unknown[0]!r}",

@@ -258,7 +258,7 @@ def parse_time(name: str, text: str) -> datetime:
         raise EventError(
             f"{name} {text!r}", "an ISO 8601 time", "write it as 2026-01-05T09:30:00Z"
         ) from error
-    if "T" not in text and " " not in text and time.tzinfo is None:
+    if len(text) == len("2026-01-05") and time.tzinfo is None:
         time = time.replace(tzinfo=UTC)
     check_time(name, time)
     return time.astimezone(UTC)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from model.artifact import Artifact
 from model.asof import AsOf
 from model.drivers import Drivers, drivers
-from model.errors import ScoreError
+from model.errors import ArtifactError, ScoreError
 from model.events import DAY_US, EPOCH_DAY, from_microseconds, microseconds
 from model.feature import say
 from model.features import CELLS_AT_ONCE, FeatureSet
@@ -167,7 +167,14 @@ class Scorer:
 
     def __init__(self, artifact: Artifact) -> None:
         self.artifact = artifact
-        self.features = FeatureSet.from_json(artifact.features)
+        try:
+            self.features = FeatureSet.from_json(artifact.features)
+        except KeyError as error:
+            raise ArtifactError(
+                f"an artifact with feature {error}",
+                "the features of this release",
+                "train it again, or use the release that it was trained with",
+            ) from error
         self.rates = ClosingTable.from_json(artifact.facts["rates"])
         self.trained_feeds = feeds_from_json(artifact.facts["feeds"])
         self.known_before = microseconds(datetime.fromisoformat(artifact.facts["known_before"]))

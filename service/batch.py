@@ -120,7 +120,7 @@ def score_file(
     moments = list(_moments(question))
     for moment in moments:
         scorer.check_as_of(moment, question.hindsight)
-    feeds = scorer.feeds(read_feeds(events, max(moments, default=0)))
+    feeds = known_feeds(scorer, events, max(moments, default=0))
     shards = read_shards(events)
     if jobs == 1:
         answers: Iterator[Answer] = (
@@ -246,6 +246,16 @@ def _driver_table(
         columns[f"points_{place + 1}"] = own
     columns["model_version"] = pa.array([scorer.artifact.model_version] * len(rows), pa.string())
     return pa.table(columns)
+
+
+def known_feeds(scorer: Scorer, events: Path, until: int) -> dict[str, Feed]:
+    """The training's feeds with the times at which a file shows them heard.
+
+    A source that training never met stays undescribed: what it carries would be told by events
+    that were not known at every moment asked about.
+    """
+    heard = read_feeds(events, until)
+    return scorer.feeds({s: heard[s] for s in heard.keys() & scorer.trained_feeds.keys()})
 
 
 def read_feeds(events: Path, until: int) -> dict[str, Feed]:

@@ -20,7 +20,7 @@ from model.event_table import read_deal
 from model.events import from_microseconds, microseconds, parse_time
 from model.history import History
 from model.score import Score
-from service.batch import Question, load_scorer, read_feeds, read_points, score_file
+from service.batch import Question, known_feeds, load_scorer, read_points, score_file
 from service.tables import bar, points_text, text_table
 
 DEFAULT_RISKIEST: Final = 20
@@ -226,7 +226,7 @@ def explain(
         history,
         now,
         close_by=parse_date("--close-by", close_by),
-        feeds=read_feeds(events, microseconds(now)),
+        feeds=known_feeds(scorer, events, microseconds(now)),
         hindsight=hindsight,
         most=None if as_json else most,
     )

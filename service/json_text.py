@@ -103,8 +103,11 @@ def show(value: object) -> str:
 def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
     unique = dict(members)
     if len(unique) != len(members):
-        names = [name for name, _ in members]
-        twice = next(name for name in unique if names.count(name) > 1)
+        seen: set[str] = set()
+        for twice, _ in members:
+            if twice in seen:
+                break
+            seen.add(twice)
         raise JsonTextError(f"{twice!r} twice in one object", "each name once", "leave one out")
     return unique
 

@@ -43,7 +43,7 @@ def simulate(deals: int, seed: int, out: Path, world: int, no_truth: bool) -> in
 @click.option("--edges", type=float, multiple=True, help="Horizon edges in days, several.")
 @click.option("--spacing", type=click.FloatRange(0, min_open=True), help="Days between snapshots.")
 @click.option("--drop", multiple=True, help="A feature to leave out; may be repeated.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True)
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def train(
@@ -117,7 +117,7 @@ def _report(report: dict[str, Any]) -> str:
             f"chosen {report['division']}: {report['settings']['interactions']}, "
             f"trees {report['trees']}"
         ),
-        "judged on deals it did not learn from:",
+        "on the judging deals, which also chose the trees and the calibration:",
         "    days    rows   won  log-loss    AUC  Brier    ECE",
     ]
     for row in report["judged"]:

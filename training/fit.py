@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from model.artifact import Artifact
 from model.asof import LOST, OPENED
 from model.errors import TrainingDataError
 from model.event_table import EVENT_SCHEMA
-from model.events import from_microseconds
+from model.events import DAY_US, from_microseconds
 from model.features import FeatureSet
 from model.feeds import feeds_of, feeds_to_json
 from model.grid import BinArray, Grid
@@ -34,7 +35,7 @@ from training.calibrating import fit_calibration
 from training.compile import compile_tables
 from training.dataset import NEVER, Dataset, build_dataset, closing_lag, win_times
 from training.grid_fit import bin_weights, make_grid
-from training.horizons import check_reach, choose_edges, default_spacing_days
+from training.horizons import check_reach, check_wins, choose_edges, default_spacing_days
 from training.judging import FOLDS, Division, Judgement, divide, judge
 from training.leaves import Booster
 from training.quality import quality_by_edge
@@ -43,6 +44,9 @@ from training.vocabulary import learn_vocabulary
 BAGS: Final = 8
 FEWEST_WON: Final = 40  # closed deals of each outcome that anything can be learned from
 FEWEST_LOST: Final = 40
+SHORTEST_SPACING_DAYS: Final = 0.05
+LONGEST_SPACING_DAYS: Final = 365.0
+MOST_UNRECORDED_DAYS: Final = 7  # between the last known event and the cut-off
 FEW_ROWS: Final = 20_000  # up to so many, stronger shrinkage is tried too
 ROWS_PER_LEAF_SHARE: Final = 150  # a leaf holds at least this fraction of an ensemble's rows
 
@@ -125,6 +129,7 @@ def prepare(events: pa.Table, known_before: int, options: Options) -> Learning:
     TrainingDataError
         If too few deals closed, or an option does not fit the data.
     """
+    end = _end_of_record(events)
     cutoff = pa.scalar(known_before, pa.int64()).cast(EVENT_SCHEMA.field("known_at").type)
     events = events.filter(pc.less(events["known_at"], cutoff))
     when = from_microseconds(known_before).date()
@@ -137,7 +142,15 @@ def prepare(events: pa.Table, known_before: int, options: Options) -> Learning:
     vocabulary = learn_vocabulary(history, known_before)
     everything = FeatureSet(vocabulary)
     _check_drop(options.drop, everything)
-    spacing = options.spacing_days or default_spacing_days(history, known_before)
+    spacing = options.spacing_days
+    if spacing is None:
+        spacing = default_spacing_days(history, known_before)
+    if not SHORTEST_SPACING_DAYS <= spacing <= LONGEST_SPACING_DAYS:
+        raise TrainingDataError(
+            f"spacing {spacing:g} days",
+            f"{SHORTEST_SPACING_DAYS:g} to {LONGEST_SPACING_DAYS:g} days",
+            "leave it out, and the data's own time to win decides",
+        )
     data = build_dataset(
         history,
         everything,
@@ -152,6 +165,7 @@ def prepare(events: pa.Table, known_before: int, options: Options) -> Learning:
             "openings known before their closings",
             "bring a record of how the deals went",
         )
+    _check_record_reaches(end, known_before)
     kept = [
         column
         for column, name in enumerate(everything.names)
@@ -164,6 +178,7 @@ def prepare(events: pa.Table, known_before: int, options: Options) -> Learning:
     else:
         edges = check_edges(sorted({0.0, *options.edges_days, *options.within_days}))
         check_reach(data, edges.tolist())
+    check_wins(data, edges)
     grid = make_grid(
         data.x,
         names=features.names,
@@ -346,6 +361,22 @@ def _varies(column: Floats) -> bool:
     """Whether a feature takes two values, missing counting as one."""
     known = column[~np.isnan(column)]
     return bool(known.size) and (known.size < column.size or bool((known != known[0]).any()))
+
+
+def _end_of_record(events: pa.Table) -> int:
+    """When the last event became known, microseconds since 1970 UTC; 0 without events."""
+    return int(pc.max(events["known_at"].cast(pa.int64())).as_py() or 0)
+
+
+def _check_record_reaches(end: int, known_before: int) -> None:
+    """Refuse a cut-off past the record: what was open at its end would count as never won."""
+    if known_before - end > MOST_UNRECORDED_DAYS * DAY_US:
+        day = from_microseconds(end).date()
+        raise TrainingDataError(
+            f"known before {from_microseconds(known_before).date()}, but the record ends on {day}",
+            f"a date at most {MOST_UNRECORDED_DAYS} days after the record's end",
+            f"choose {day + timedelta(days=1)}, or bring a later record",
+        )
 
 
 def _check_closings(history: History, known_before: int) -> None:

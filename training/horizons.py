@@ -19,6 +19,7 @@ FEWEST_WINS: Final = 30  # winning deals that an edge of its own needs
 SNAPSHOTS_A_DEAL: Final = 8.0  # in the median time to win
 SHORTEST_SPACING_DAYS: Final = 0.5
 LONGEST_SPACING_DAYS: Final = 7.0
+FEWEST_ASKED_WINS: Final = 5  # that an edge asked for needs
 LONGEST_SHARE: Final = 0.6  # of the time on record that the last edge may take
 
 
@@ -100,6 +101,25 @@ def check_reach(data: Dataset, days: Sequence[float]) -> None:
 
 def _record_days(data: Dataset) -> float:
     return (data.countable_until - int(data.as_of.min())) / DAY_US
+
+
+def check_wins(data: Dataset, edges: Floats) -> None:
+    """Refuse an edge that hardly any won deal falls into: its hazard would be invented.
+
+    Raises
+    ------
+    TrainingDataError
+        Naming the first such edge.
+    """
+    wins = data.won(edges) & data.countable(edges)
+    for b, edge in enumerate(edges[1:]):
+        deals = _deals(data.deal[wins[:, b]])
+        if deals < FEWEST_ASKED_WINS:
+            raise TrainingDataError(
+                f"an edge at {edge:g} days with {deals} deals won from {edges[b]:g} days on",
+                f"at least {FEWEST_ASKED_WINS} won deals in each interval that the record shows",
+                "leave the edge out, or bring a longer record",
+            )
 
 
 def _with_enough_wins(data: Dataset, edges: list[float], asked: set[float]) -> list[float]:
