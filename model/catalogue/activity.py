@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from math import nan
 from typing import Final
 
-from model.asof import Snapshot
-from model.feature import Computed, Count, Feature, LastEvent
+import numpy as np
+
+from model.asof import AsOf
+from model.events import DAY_US
+from model.feature import Computed, Count, Feature
+from model.history import NONE, Floats
 
 
-def quiet_days(snapshot: Snapshot) -> float:
+def last_event(asof: AsOf) -> Floats:
+    """Code of the last thing that happened, of whatever kind."""
+    codes = asof.last.argmax(axis=0)
+    codes[asof.final < 0] = NONE
+    return np.asarray(asof.vocabulary.event_categories.take(codes))
+
+
+def quiet_days(asof: AsOf) -> Floats:
     """Days since the last thing happened."""
-    return snapshot.age_days[snapshot.rows[-1]] if snapshot.rows else nan
+    return asof.age_us.take(asof.final) / DAY_US
 
 
 ACTIVITY: Final[tuple[Feature, ...]] = (
@@ -22,7 +32,7 @@ ACTIVITY: Final[tuple[Feature, ...]] = (
         direction=0,
         missing="nothing is known",
         phrase="last event: {value}",
-        term=LastEvent(),
+        term=Computed(compute=last_event),
     ),
     Feature(
         name="quiet_days",
