@@ -1,19 +1,18 @@
-"""Which kinds of event the sources of each snapshot's deal could have told of, and until when."""
+"""Which kinds of event the sources of a snapshot's deal could have told of, and until when."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Final
 
 from model.events import KINDS
 from model.feeds import Feed, Feeds
-from model.history import Ints
 
-ENDLESS: Final = np.iinfo(np.int64).max
+if TYPE_CHECKING:
+    from model.asof import Snapshot
+
+NOTHING: Final = frozenset[str]()
 
 
 class Coverage:
@@ -29,67 +28,51 @@ class Coverage:
         What each source carries.
     sources
         The sources of a history.
-    source, snap
-        Of each visible row: its source, its snapshot. Shape (R,).
-    as_of
-        Time of each snapshot, microseconds since 1970 UTC. Shape (S,).
     """
 
-    def __init__(
-        self, feeds: Feeds, sources: Sequence[str], source: Ints, snap: Ints, as_of: Ints
-    ) -> None:
+    def __init__(self, feeds: Feeds, sources: Sequence[str]) -> None:
         self._feeds = feeds
         self._own = [feeds.get(name) for name in sources]
-        self._source = source
-        self._snap = snap
-        self._as_of = as_of
-        times = as_of.tolist()
-        self._first, self._last = min(times, default=0), max(times, default=0)
+        self._for_all = [feed for feed in feeds.values() if feed.speaks_for_all]
+        self._at: tuple[int, list[int] | None] = (-1, None)  # the last moment asked for
+        self._carried: dict[tuple[frozenset[int], tuple[bool, ...]], frozenset[str]] = {}
 
-    @cached_property
-    def speaking(self) -> tuple[list[Feed], NDArray[np.float32]]:
-        """Feeds, and for which snapshots they speak: 1 or 0. The latter of shape (feeds, S)."""
-        own = [feed or self._undescribed for feed in self._own]
-        others = [feed for feed in self._feeds.values() if feed.speaks_for_all]
-        speaks = np.zeros((len(own) + len(others), self._as_of.size), dtype=np.float32)
-        speaks[self._source, self._snap] = 1.0
-        for i, feed in enumerate(others, len(own)):
-            speaks[i] = 1.0 if feed.begins <= self._first else self._as_of >= feed.begins
-        return own + others, speaks
+    def carried(self, snapshot: Snapshot) -> frozenset[str]:
+        """The kinds that a feed of the snapshot carries."""
+        source, as_of = snapshot.deal.source, snapshot.as_of
+        own = frozenset([source[i] for i in snapshot.rows])
+        begun = tuple([feed.begins <= as_of for feed in self._for_all])
+        found = self._carried.get((own, begun))
+        if found is None:
+            kinds = [feed.kinds for feed in self._speaking(own, as_of)]
+            found = self._carried[own, begun] = NOTHING.union(*kinds)
+        return found
 
-    def row_pause(self) -> Ints | None:
-        """Microseconds that each visible row's source had been stopped; None if none. (R,)."""
-        pauses = self._pauses(self._own)
-        if all(pause is None for pause in pauses):
-            return None
-        none = np.zeros(self._as_of.size, dtype=np.int64)
-        table = np.array([none if pause is None else pause for pause in pauses])
-        return np.asarray(table[self._source, self._snap])
+    def pauses(self, as_of: int) -> list[int] | None:
+        """Microseconds that each source had been stopped; None if no feed at all had."""
+        if as_of != self._at[0]:
+            stopped = any(feed.pause(as_of) for feed in self._feeds.values())
+            own = [0 if feed is None else feed.pause(as_of) for feed in self._own]
+            self._at = (as_of, own if stopped else None)
+        return self._at[1]
 
-    def pause(self, kinds: Sequence[str]) -> Ints | None:
-        """Microseconds that nobody could have told of one of these kinds; None if none. (S,)."""
-        feeds, speaks = self.speaking
-        pauses = self._pauses(feeds)
-        if all(pause is None for pause in pauses):
-            return None
-        longest = np.zeros(self._as_of.size, dtype=np.int64)
+    def pause(self, kinds: Sequence[str], snapshot: Snapshot) -> int:
+        """Microseconds that nobody could have told of one of these kinds."""
+        longest, as_of = 0, snapshot.as_of
+        if self.pauses(as_of) is None:
+            return longest
+        speaking = self._speaking({snapshot.deal.source[i] for i in snapshot.rows}, as_of)
         for kind in kinds:
-            shortest = np.full(self._as_of.size, ENDLESS)
-            for feed, pause, speaks_for in zip(feeds, pauses, speaks, strict=True):
-                if kind in feed.kinds:
-                    mine = 0 if pause is None else pause
-                    shortest = np.minimum(shortest, np.where(speaks_for > 0, mine, ENDLESS))
-            longest = np.maximum(longest, np.where(shortest == ENDLESS, 0, shortest))
+            pauses = [feed.pause(as_of) for feed in speaking if kind in feed.kinds]
+            longest = max(longest, min(pauses, default=0))
         return longest
 
-    def _pauses(self, feeds: Sequence[Feed | None]) -> list[Ints | None]:
-        first, last = self._first, self._last
-        return [
-            None if feed is None or feed.runs_between(first, last) else feed.pause(self._as_of)
-            for feed in feeds
-        ]
+    def _speaking(self, own: Iterable[int], as_of: int) -> list[Feed]:
+        """The feeds of these sources of a deal, and those that speak for all."""
+        feeds = [self._own[source] or self._undescribed for source in own]
+        return feeds + [feed for feed in self._for_all if feed.begins <= as_of]
 
     @cached_property
     def _undescribed(self) -> Feed:
-        anywhere = frozenset[str]().union(*(feed.kinds for feed in self._feeds.values()))
+        anywhere = NOTHING.union(*(feed.kinds for feed in self._feeds.values()))
         return Feed(kinds=anywhere or frozenset(KINDS))

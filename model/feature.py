@@ -1,7 +1,7 @@
 """A feature: where its value comes from, how it may push, and what a driver says of it.
 
 A feature's value comes from a *term*: `Count`, `Since` and their like are looked up for all
-features at once (`model.blocks`), `Computed` is a function of the snapshots. A direction says how
+features alike (`model.terms`), `Computed` is a function of its own. A direction says how
 the probability may move as the value rises: +1 up, -1 down, 0 either way. Missing is NaN and
 never zero.
 """
@@ -12,8 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from model.asof import AsOf
-from model.history import Floats
+from model.asof import Snapshot
 
 NOT_CARRIED: Final = "no source of the deal carries it"
 
@@ -59,6 +58,11 @@ class FieldCategory:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LastEvent:
+    """The last thing that happened, as a code of the vocabulary."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rate:
     """The win rate of the deal's "owner" or "account"."""
 
@@ -67,13 +71,25 @@ class Rate:
 
 @dataclass(frozen=True, kw_only=True)
 class Computed:
-    """A function of the snapshots; missing if no feed carries any of `carriers`, where named."""
+    """A function of a snapshot.
 
-    compute: Callable[[AsOf], Floats]
+    Parameters
+    ----------
+    compute
+        Answers the value, NaN where it is missing.
+    reads
+        Where no event of these kinds is known, the value is that of a deal never heard of.
+        None named: it is computed always.
+    carriers
+        Missing if no feed carries any of these kinds, where some are named.
+    """
+
+    compute: Callable[[Snapshot], float]
+    reads: tuple[str, ...] = ()
     carriers: tuple[str, ...] = ()
 
 
-Term = Count | Since | NumberField | Category | FieldCategory | Rate | Computed
+Term = Count | Since | NumberField | Category | FieldCategory | LastEvent | Rate | Computed
 
 
 @dataclass(frozen=True, kw_only=True)

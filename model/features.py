@@ -5,20 +5,17 @@ There is no second definition anywhere: training, batch and web all call `Featur
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from math import isnan, nan
 from typing import Any, Final
 
 import numpy as np
 
-from model.asof import AsOf
-from model.blocks import Ages, Block, Carried, Categories, Counts, FieldCategories, Numbers
+from model.asof import AsOf, Snapshot
 from model.catalogue import CALENDAR, CATALOGUE
 from model.catalogue.proof import VALIDATION_STATES
 from model.events import KIND_CODES
 from model.feature import (
-    Category,
-    Computed,
     Count,
     Feature,
     FieldCategory,
@@ -28,10 +25,11 @@ from model.feature import (
 )
 from model.feeds import Feeds
 from model.history import Floats, History, Ints
-from model.rates import WHO, WinRates, win_rates
+from model.rates import WinRates, win_rate
+from model.terms import carriers, reads, ready
 from model.vocabulary import KIND_OF_ACTIVITY, Vocabulary
 
-CELLS_AT_ONCE: Final = 200_000  # snapshots times codes held in memory at a time
+CELLS_AT_ONCE: Final = 20_000  # snapshots times codes held in memory at a time
 FIXED_CATEGORIES: Final = {"technical_validation": VALIDATION_STATES}
 
 
@@ -62,25 +60,23 @@ class FeatureSet:
         code_of = dict(KIND_CODES)
         for (kind, name), code in vocabulary.own_codes.items():
             code_of[("activity:" if kind == KIND_OF_ACTIVITY else "field:") + name] = code
-        blocks: tuple[Block[Any], ...] = (
-            Counts(features, Count, code_of),
-            Ages(features, Since, code_of),
-            Numbers(features, NumberField, code_of),
-            Categories(features, Category, code_of),
-            FieldCategories(features, FieldCategory, code_of),
-        )
-        self._blocks = [block for block in blocks if block.terms]
-        self._carried = Carried(features)
-        self._computed = [
-            (column, feature.term.compute)
-            for column, feature in enumerate(features)
-            if isinstance(feature.term, Computed)
-        ]
-        self._rates = [
-            (column, WHO.index(feature.term.who))
+        self._values = [ready(feature, code_of, vocabulary) for feature in features]
+        self._rates = {
+            column: feature.term.who
             for column, feature in enumerate(features)
             if isinstance(feature.term, Rate)
-        ]
+        }
+        self._carriers = [carriers(feature.term) for feature in features]
+        self._missing: dict[frozenset[str], list[int]] = {}
+        # A deal has events of few codes: only features that read one of them are computed.
+        self._always: set[int] = set()
+        self._readers: list[set[int]] = [set() for _ in range(vocabulary.size)]
+        for column, feature in enumerate(features):
+            codes = [code_of[code] for code in reads(feature.term)]
+            for readers in [self._readers[code] for code in codes] or [self._always]:
+                readers.add(column)
+        nothing = Snapshot.of_nothing()
+        self._unheard = [value(nothing) for value in self._values]
 
     def categories(self, feature: Feature) -> tuple[str, ...]:
         """The values of a categorical feature in the order of their codes."""
@@ -91,7 +87,7 @@ class FeatureSet:
     def value(self, column: int, x: float) -> float | str | None:
         """A matrix entry as people read it: a number, a category's name, or None."""
         feature = self.features[column]
-        if math.isnan(x):
+        if isnan(x):
             return None
         if not feature.is_category:
             return float(x)
@@ -139,18 +135,35 @@ class FeatureSet:
 
     def of(self, asof: AsOf, rates: WinRates | None = None) -> Floats:
         """The features of snapshots already looked up. Shape (S, F)."""
-        x = np.empty((len(self.features), asof.size))  # a feature's values lie side by side
-        for block in self._blocks:
-            x[block.columns] = block.values(asof)
-        for column, compute in self._computed:
-            x[column] = compute(asof)
-        if self._rates:
-            owner_and_account = win_rates(asof, rates)
-            for column, who in self._rates:
-                x[column] = owner_and_account[who]
-        if asof.coverage is not None:
-            np.putmask(x, self._carried.missing(asof.coverage), np.nan)
-        return np.ascontiguousarray(x.T)
+        rows = [self._row(snapshot, rates) for snapshot in asof.snapshots]
+        return np.array(rows, dtype=np.float64).reshape(asof.size, len(self.features))
+
+    def _row(self, snapshot: Snapshot, rates: WinRates | None) -> list[float]:
+        row = self._unheard.copy()
+        readers = self._readers
+        for column in self._always.union(*[readers[code] for code in snapshot.by_code]):
+            row[column] = self._values[column](snapshot)
+        if rates is not None:
+            for column, who in self._rates.items():
+                row[column] = win_rate(snapshot, rates, who)
+        if snapshot.coverage is not None:
+            for column in self._not_carried(snapshot.coverage.carried(snapshot)):
+                row[column] = nan
+        return row
+
+    def _not_carried(self, kinds: frozenset[str]) -> list[int]:
+        """The columns missing where feeds carry these kinds."""
+        found = self._missing.get(kinds)
+        if found is None:
+            found = self._missing[kinds] = [
+                column
+                for column, needed in enumerate(self._carriers)
+                if needed and kinds.isdisjoint(needed)
+            ]
+        return found
+
+    def __reduce__(self) -> tuple[type, tuple[Vocabulary, tuple[str, ...]]]:
+        return (type(self), (self.vocabulary, self.names))
 
     def to_json(self) -> dict[str, Any]:
         """A form that JSON can hold."""

@@ -59,8 +59,8 @@ class Feed:
         """When it was first heard, microseconds since 1970 UTC; 0 if it does not say."""
         return int(self.heard[0]) if self.heard.size else 0
 
-    def pause(self, as_of: Ints) -> Ints:
-        """Microseconds that the feed had been stopped at each time; 0 while it runs.
+    def pause(self, as_of: int) -> int:
+        """Microseconds that the feed had been stopped at a time; 0 while it runs.
 
         It has stopped if it is quiet for more than `STOPPED_AFTER_DAYS`, and for so long that
         at the rate it was heard before it would have spoken `MISSED` times. Only what was
@@ -69,27 +69,15 @@ class Feed:
         Examples
         --------
         >>> feed = Feed(kinds=frozenset({"customer_replied"}), heard=np.arange(200) * HOUR_US)
-        >>> (feed.pause(np.array([199, 220, 319]) * HOUR_US) // HOUR_US).tolist()
+        >>> [feed.pause(hours * HOUR_US) // HOUR_US for hours in (199, 220, 319)]
         [0, 0, 120]
         """
         last, stopped_from, until = self._stops
-        if last.size == 0:
-            return np.zeros(as_of.shape, dtype=np.int64)
-        stop = stopped_from.searchsorted(as_of) - 1
-        return np.where((stop >= 0) & (as_of < until[stop]), as_of - last[stop], 0)
-
-    def runs_between(self, first: int, last: int) -> bool:
-        """Whether `pause` is 0 at every time from `first` to `last`, told quickly."""
-        _, stopped_from, until = self._listed_stops
-        stop = bisect_left(stopped_from, last) - 1
-        return stop < 0 or until[stop] <= first
+        stop = bisect_left(stopped_from, as_of) - 1
+        return as_of - last[stop] if stop >= 0 and as_of < until[stop] else 0
 
     @cached_property
-    def _listed_stops(self) -> tuple[list[int], ...]:
-        return tuple(column.tolist() for column in self._stops)
-
-    @cached_property
-    def _stops(self) -> tuple[Ints, Ints, Ints]:
+    def _stops(self) -> tuple[list[int], list[int], list[int]]:
         """Each stop: when last heard, after when it counts as one, when heard again."""
         last = self.heard[FEWEST_HEARD - 1 :]
         heard_before = np.arange(FEWEST_HEARD - 1, self.heard.size)
@@ -98,7 +86,7 @@ class Feed:
         stopped_from = last + patience
         until = np.append(last, np.iinfo(np.int64).max)[1:]
         stops = stopped_from < until
-        return last[stops], stopped_from[stops], until[stops]
+        return last[stops].tolist(), stopped_from[stops].tolist(), until[stops].tolist()
 
 
 Feeds = Mapping[str, Feed]

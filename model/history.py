@@ -93,19 +93,14 @@ class History:
         >>> History.from_events([opened, opened]).occurred.size
         1
         """
-        unique: dict[tuple[str, str], Event] = {}
-        for event in events:
-            first = unique.setdefault((event.source, event.source_id), event)
-            if first is not event and first != event:
-                raise _contradiction(event.source, event.source_id)
-        if not unique:
+        if not events:
             raise HistoryError("no event", "at least one event", "send the deal's events")
         rows = []
-        for (source, source_id), event in unique.items():
+        for event in _distinct(events):
             occurred = known = microseconds(event.occurred_at)
-            if event.known_at is not None and event.known_at is not event.occurred_at:
+            if event.known_at is not None and event.known_at != event.occurred_at:
                 known = microseconds(event.known_at)
-            rows.append((event.deal_id, occurred, known, source, source_id, event))
+            rows.append((event.deal_id, occurred, known, event.source, event.source_id, event))
         rows.sort()  # events are never compared: no two have one (source, source_id)
         names: dict[str, int] = {}
         texts: dict[str, int] = {}
@@ -208,6 +203,23 @@ class History:
             texts=texts,
             sources=sources,
         )
+
+
+def _distinct(events: Sequence[Event]) -> Sequence[Event]:
+    """Each event once.
+
+    Raises
+    ------
+    HistoryError
+        If one (source, source_id) comes with two contents.
+    """
+    if len({(event.source, event.source_id) for event in events}) == len(events):
+        return events
+    unique: dict[tuple[str, str], Event] = {}
+    for event in events:
+        if unique.setdefault((event.source, event.source_id), event) != event:
+            raise _contradiction(event.source, event.source_id)
+    return list(unique.values())
 
 
 def _contradiction(source: str, source_id: str) -> HistoryError:

@@ -5,44 +5,21 @@ Learned once at training, kept in the artifact, and applied to every history ali
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model.events import KIND_CODES, KINDS
-from model.history import NONE, Floats, History, Ints
+from model.history import History, Ints
 
 OTHER: Final = "(other)"  # stands for categories seen in training but too rare to learn from
 UNSEEN: Final = -1  # the matrix's code of a category that training never saw
 FEW: Final = 64  # below this many look-ups, looking each up beats a table of all
 KIND_OF_ACTIVITY: Final = KIND_CODES["activity_logged"]
 KIND_OF_FIELD: Final = KIND_CODES["field_changed"]
-KIND_NAMES: Final = tuple(KINDS)
-FOLLOWED: Final = (  # kinds that features follow from one event to the next
-    "deal_won",
-    "deal_lost",
-    "stage_changed",
-    "amount_changed",
-    "close_date_changed",
-    "customer_replied",
-    "auto_reply_received",
-    "message_sent",
-    "meeting_held",
-    "internal_update_posted",
-    "internal_update_requested",
-    "milestone_set",
-    "milestone_moved",
-    "milestone_reached",
-    "milestone_dropped",
-    "commercial_talks_started",
-    "technical_validation_started",
-    "technical_validation_passed",
-    "technical_validation_failed",
-)
 KINDS_WITH_NAMES: Final = (KIND_OF_ACTIVITY, KIND_OF_FIELD)  # whose names are codes
 
 
@@ -96,11 +73,6 @@ class Vocabulary:
         own = [kind for kind, _ in self.own_codes]
         return np.array([*range(len(KINDS)), *own], dtype=np.int64)
 
-    @cached_property
-    def is_followed(self) -> NDArray[np.bool_]:
-        """Whether each code is one of `FOLLOWED`. Shape (C,)."""
-        return np.isin(self.kind_of_code, [KIND_CODES[kind] for kind in FOLLOWED])
-
     def codes(self, history: History) -> Ints:
         """Every row's code: its kind, or its activity's or field's own code. Shape (N,)."""
         own, names = self.own_codes, history.names
@@ -114,8 +86,8 @@ class Vocabulary:
         code = history.kind.copy()
         for kind in KINDS_WITH_NAMES:
             rows = np.flatnonzero((history.kind == kind) & (history.name >= 0))
-            of_kind = {name: c for (k, name), c in own.items() if k == kind}
-            code[rows] = look_up(history.name[rows][None], names, [of_kind], kind, kind)[0]
+            table = np.array([own.get((kind, name), kind) for name in names], dtype=np.int64)
+            code[rows] = table[history.name[rows]]
         return code
 
     @cached_property
@@ -128,30 +100,11 @@ class Vocabulary:
             codes[name] = own
         return codes
 
-    def category_rows(self, features: Sequence[str], codes: Ints, strings: Sequence[str]) -> Floats:
-        """Each feature's codes of strings; NaN where missing, `UNSEEN` where never seen.
-
-        Parameters
-        ----------
-        features
-            Keys of `categories`. Length n.
-        codes
-            Codes into `strings`, -1 where missing. Shape (n, S).
-
-        Returns
-        -------
-        ndarray
-            Of shape (n, S).
-        """
-        own = [self.category_codes[feature] for feature in features]
-        return look_up(codes, strings, own, UNSEEN, np.nan)
-
     @cached_property
-    def event_categories(self) -> Floats:
-        """The category of ``last_event`` for each code, and NaN. Shape (C + 1,)."""
-        codes = np.append(np.arange(self.size), NONE)
-        rows = self.category_rows(["last_event"], codes[None], self.code_names)
-        return np.asarray(rows[0])
+    def event_categories(self) -> list[float]:
+        """The category of ``last_event`` for each code."""
+        own = self.category_codes["last_event"]
+        return [float(own.get(name, UNSEEN)) for name in self.code_names]
 
     def to_json(self) -> dict[str, Any]:
         """A form that JSON can hold."""
@@ -175,42 +128,3 @@ class Vocabulary:
             rare={name: tuple(values) for name, values in value["rare"].items()},
             calendar=tuple(value["calendar"]),
         )
-
-
-def look_up(
-    codes: Ints,
-    strings: Sequence[str],
-    own: Sequence[Mapping[str, int]],
-    unknown: float,
-    missing: float,
-) -> Floats:
-    """Translate codes of strings into codes of one's own.
-
-    Parameters
-    ----------
-    codes
-        Codes into `strings`, -1 where missing. Shape (n, S).
-    own
-        For each row the codes to translate to. Length n.
-
-    Examples
-    --------
-    >>> look_up(np.array([[1, 0, -1]]), ["call", "demo"], [{"demo": 7}], -1, -2).tolist()
-    [[7.0, -1.0, -2.0]]
-    """
-    if codes.size < FEW:
-        found = [
-            [mine.get(strings[c], unknown) if c >= 0 else missing for c in row]
-            for mine, row in zip(own, codes.tolist(), strict=True)
-        ]
-        return np.array(found, dtype=np.float64)
-    # A history may know far more strings than are asked for here: only those are looked at.
-    translated = np.empty(codes.shape)
-    for to, mine, row in zip(translated, own, codes, strict=True):
-        asked = np.zeros(len(strings) + 1, dtype=bool)
-        asked[row] = True
-        table = np.full(len(strings) + 1, missing)
-        for code in asked[:-1].nonzero()[0].tolist():
-            table[code] = mine.get(strings[code], unknown)
-        to[:] = table[row]
-    return translated

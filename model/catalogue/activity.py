@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import Final
 
-import numpy as np
-
-from model.asof import AsOf
-from model.events import DAY_US
-from model.feature import Computed, Count, Feature
-from model.history import NONE, Floats
+from model.asof import Snapshot
+from model.feature import Computed, Count, Feature, LastEvent
 
 
-def last_event(asof: AsOf) -> Floats:
-    """Code of the last thing that happened, of whatever kind."""
-    codes = asof.last.argmax(axis=0)
-    codes[asof.final < 0] = NONE
-    return np.asarray(asof.vocabulary.event_categories.take(codes))
-
-
-def quiet_days(asof: AsOf) -> Floats:
+def quiet_days(snapshot: Snapshot) -> float:
     """Days since the last thing happened."""
-    return asof.age_us.take(asof.final) / DAY_US
+    return snapshot.age_days[snapshot.rows[-1]] if snapshot.rows else nan
 
 
 ACTIVITY: Final[tuple[Feature, ...]] = (
@@ -32,7 +22,7 @@ ACTIVITY: Final[tuple[Feature, ...]] = (
         direction=0,
         missing="nothing is known",
         phrase="last event: {value}",
-        term=Computed(compute=last_event),
+        term=LastEvent(),
     ),
     Feature(
         name="quiet_days",

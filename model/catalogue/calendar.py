@@ -2,46 +2,38 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import UTC, datetime
 from typing import Final
 
-import numpy as np
-
-from model.asof import AsOf
+from model.asof import Snapshot
 from model.events import DAY_US, EARLIEST, LATEST, microseconds
 from model.feature import Computed, Feature
-from model.history import Floats, Ints
 
 WEEK_DAYS: Final = 7
 MONDAY: Final = 4  # 1970-01-01 was a Thursday; day 4 was a Monday
-# Quarters from 1970 to 2200: the day on which each ends, and on which its year began.
 _QUARTERS: Final = [
-    (datetime(year, month, 1, tzinfo=UTC), datetime(year, 1, 1, tzinfo=UTC))
+    microseconds(datetime(year, month, 1, tzinfo=UTC))
     for year in range(EARLIEST.year, LATEST.year + 1)
     for month in (1, 4, 7, 10)
 ]
-_QUARTER_ENDS: Final = np.array([microseconds(begins) / DAY_US for begins, _ in _QUARTERS[1:]])
-_YEAR_BEGINS: Final = np.array([microseconds(year) / DAY_US for _, year in _QUARTERS[:-1]])
 
 
-def week_day(asof: AsOf) -> Floats:
+def week_day(snapshot: Snapshot) -> float:
     """Days since Monday 00:00 UTC, with the hour as a fraction."""
-    return (asof.as_of_days - MONDAY) % WEEK_DAYS
+    return (snapshot.as_of / DAY_US - MONDAY) % WEEK_DAYS
 
 
-def quarter_days_left(asof: AsOf) -> Floats:
+def quarter_days_left(snapshot: Snapshot) -> float:
     """Days to the end of the calendar quarter."""
-    return np.asarray(_QUARTER_ENDS.take(asof.once(quarter)) - asof.as_of_days)
+    end = _QUARTERS[bisect_right(_QUARTERS, snapshot.as_of)]
+    return (end - snapshot.as_of) / DAY_US
 
 
-def year_day(asof: AsOf) -> Floats:
+def year_day(snapshot: Snapshot) -> float:
     """Days since 1 January."""
-    return np.asarray(asof.as_of_days - _YEAR_BEGINS.take(asof.once(quarter)))
-
-
-def quarter(asof: AsOf) -> Ints:
-    """How many quarters have passed since 1970. Shape (S,)."""
-    return _QUARTER_ENDS.searchsorted(asof.as_of_days, side="right")
+    quarter = bisect_right(_QUARTERS, snapshot.as_of) - 1
+    return (snapshot.as_of - _QUARTERS[quarter - quarter % 4]) / DAY_US
 
 
 CALENDAR: Final[tuple[tuple[float, Feature], ...]] = tuple(

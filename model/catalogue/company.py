@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from model.asof import AsOf
+from model.asof import Snapshot
 from model.feature import NOT_CARRIED, Computed, Count, Feature, Rate
-from model.history import Floats
 
 UPDATED: Final = "internal_update_posted"
 REQUESTED: Final = "internal_update_requested"
 
 
-def internal_update_days(asof: AsOf) -> Floats:
+def internal_update_days(snapshot: Snapshot) -> float:
     """Days since the owner's last internal update, or since the opening if there was none."""
-    return asof.since_or_opening_days((UPDATED,))
+    return snapshot.since_or_opening_days(UPDATED)
 
 
-def requests_unanswered(asof: AsOf) -> Floats:
+def requests_unanswered(snapshot: Snapshot) -> float:
     """Internal requests for an update since the owner's last update."""
-    return asof.count_after(REQUESTED, UPDATED)
+    return snapshot.count_after(REQUESTED, UPDATED)
 
 
 COMPANY: Final[tuple[Feature, ...]] = (
@@ -30,7 +29,9 @@ COMPANY: Final[tuple[Feature, ...]] = (
         direction=-1,
         missing=NOT_CARRIED,
         phrase="no internal update for {value} days",
-        term=Computed(compute=internal_update_days, carriers=(UPDATED,)),
+        term=Computed(
+            compute=internal_update_days, reads=(UPDATED, "deal_opened"), carriers=(UPDATED,)
+        ),
     ),
     Feature(
         name="internal_requests_unanswered",
@@ -41,7 +42,7 @@ COMPANY: Final[tuple[Feature, ...]] = (
         phrase="{value} internal requests for an update unanswered",
         zero="no internal request unanswered",
         one="1 internal request for an update unanswered",
-        term=Computed(compute=requests_unanswered, carriers=(REQUESTED,)),
+        term=Computed(compute=requests_unanswered, reads=(REQUESTED,), carriers=(REQUESTED,)),
     ),
     Feature(
         name="escalations_30_days",

@@ -5,48 +5,36 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from model.asof import AsOf
-from model.events import DAY_US
+from model.asof import Snapshot
 from model.feature import NOT_CARRIED, Computed, Count, Feature, Since
-from model.history import Floats
+from model.history import NONE
 
 CONTACT: Final = ("customer_replied", "meeting_held")  # a human of the customer was there
 OUTREACH: Final = ("message_sent", "call_made")
 
 
-def silence_days(asof: AsOf) -> Floats:
+def silence_days(snapshot: Snapshot) -> float:
     """Days since the customer's last real contact, or since the opening if there was none."""
-    return asof.since_or_opening_days(CONTACT)
+    return snapshot.since_or_opening_days(*CONTACT)
 
 
-def customer_people(asof: AsOf, days: int) -> Floats:
+def customer_people(snapshot: Snapshot, days: float) -> float:
     """How many different people of the customer were in contact within `days`."""
-    followed = asof.followed
-    snap, person, age_us = followed.snap, followed.person, followed.age_us
-    people = {
-        (snap[i], person[i])
-        for kind in CONTACT
-        for i in followed.by_kind[kind]
-        if person[i] >= 0 and age_us[i] < days * DAY_US
-    }
-    return asof.tally(snap for snap, _ in people)
+    person, age_days = snapshot.deal.person, snapshot.age_days
+    people = {person[i] for kind in CONTACT for i in snapshot.of(kind) if age_days[i] < days}
+    return float(len(people - {NONE}))
 
 
-def onsite_meetings(asof: AsOf, days: int) -> Floats:
+def onsite_meetings(snapshot: Snapshot, days: float) -> float:
     """Meetings named ``onsite`` within `days`."""
-    followed, names = asof.followed, asof.history.names
-    return asof.tally(
-        followed.snap[i]
-        for i in followed.by_kind["meeting_held"]
-        if (name := followed.name[i]) >= 0
-        and names[name] == "onsite"
-        and followed.age_us[i] < days * DAY_US
-    )
+    deal, age_days = snapshot.deal, snapshot.age_days
+    recent = [deal.name[i] for i in snapshot.of("meeting_held") if age_days[i] < days]
+    return float(sum([name != NONE and deal.names[name] == "onsite" for name in recent]))
 
 
-def since_contact(asof: AsOf, kind: str) -> Floats:
+def since_contact(snapshot: Snapshot, kind: str) -> float:
     """Events of `kind` since the customer's last real contact."""
-    return asof.count_after(kind, *CONTACT)
+    return snapshot.count_after(kind, *CONTACT)
 
 
 CONTACTS: Final[tuple[Feature, ...]] = (
@@ -58,7 +46,7 @@ CONTACTS: Final[tuple[Feature, ...]] = (
         missing=NOT_CARRIED,
         phrase="no real customer contact for {value} days",
         zero="customer contact today",
-        term=Computed(compute=silence_days, carriers=CONTACT),
+        term=Computed(compute=silence_days, reads=(*CONTACT, "deal_opened"), carriers=CONTACT),
     ),
     *(
         Feature(
@@ -83,7 +71,7 @@ CONTACTS: Final[tuple[Feature, ...]] = (
         phrase="{value} customer people in contact in 90 days",
         zero="no known customer person in contact in 90 days",
         one="1 customer person in contact in 90 days",
-        term=Computed(compute=partial(customer_people, days=90), carriers=CONTACT),
+        term=Computed(compute=partial(customer_people, days=90), reads=CONTACT, carriers=CONTACT),
     ),
     Feature(
         name="unanswered_messages",
@@ -95,7 +83,9 @@ CONTACTS: Final[tuple[Feature, ...]] = (
         zero="no message of ours unanswered",
         one="1 of our messages unanswered",
         term=Computed(
-            compute=partial(since_contact, kind="message_sent"), carriers=("message_sent",)
+            compute=partial(since_contact, kind="message_sent"),
+            reads=("message_sent",),
+            carriers=("message_sent",),
         ),
     ),
     Feature(
@@ -118,6 +108,7 @@ CONTACTS: Final[tuple[Feature, ...]] = (
         one="1 auto-reply since the last real customer contact",
         term=Computed(
             compute=partial(since_contact, kind="auto_reply_received"),
+            reads=("auto_reply_received",),
             carriers=("auto_reply_received",),
         ),
     ),
@@ -141,7 +132,11 @@ CONTACTS: Final[tuple[Feature, ...]] = (
         phrase="{value} on-site meetings in 90 days",
         zero="no on-site meeting in 90 days",
         one="1 on-site meeting in 90 days",
-        term=Computed(compute=partial(onsite_meetings, days=90), carriers=("meeting_held",)),
+        term=Computed(
+            compute=partial(onsite_meetings, days=90),
+            reads=("meeting_held",),
+            carriers=("meeting_held",),
+        ),
     ),
     *(
         Feature(

@@ -2,70 +2,58 @@
 
 from __future__ import annotations
 
-import math
+from itertools import pairwise
+from math import isnan, nan
 from typing import Final
 
-import numpy as np
-
-from model.asof import AsOf
+from model.asof import Snapshot
 from model.events import DAY_US
 from model.feature import NOT_CARRIED, Category, Computed, Count, Feature, NumberField, Since
-from model.history import Floats
 
 
-def close_date_days(asof: AsOf) -> Floats:
+def close_date_days(snapshot: Snapshot) -> float:
     """Days to the end of the planned close date; negative when overdue."""
-    return asof.date.take(asof.last_of("close_date_changed")) + 1.0 - asof.as_of_days
+    rows = snapshot.of("close_date_changed")
+    return snapshot.deal.date[rows[-1]] + 1.0 - snapshot.as_of / DAY_US if rows else nan
 
 
-def close_date_pushes(asof: AsOf) -> tuple[Floats, Floats]:
-    """How often the close date was moved later, and by how many days in all."""
-    count, pushed = np.full((2, asof.size), np.nan)
-    snap, date = asof.followed.snap, asof.followed.date
-    before = -1
-    for i in asof.followed.by_kind["close_date_changed"]:
-        deal = snap[i]
-        if before < 0 or snap[before] != deal:
-            count[deal] = pushed[deal] = 0.0
-        elif date[i] > date[before]:
-            count[deal] += 1.0
-            pushed[deal] += date[i] - date[before]
-        before = i
-    return count, pushed
+def _pushes(snapshot: Snapshot) -> list[float]:
+    """By how many days the close date was moved later, each time."""
+    date = snapshot.deal.date
+    moves = [date[b] - date[a] for a, b in pairwise(snapshot.of("close_date_changed"))]
+    return [days for days in moves if days > 0]
 
 
-def stage_steps_back(asof: AsOf) -> Floats:
+def close_date_pushes(snapshot: Snapshot) -> float:
+    """How often the close date was moved later."""
+    return float(len(_pushes(snapshot))) if snapshot.of("close_date_changed") else nan
+
+
+def close_date_pushed_days(snapshot: Snapshot) -> float:
+    """By how many days the close date was moved later in all."""
+    return float(sum(_pushes(snapshot))) if snapshot.of("close_date_changed") else nan
+
+
+def stage_steps_back(snapshot: Snapshot) -> float:
     """How often the deal went back to an earlier stage; NaN where stages have no order."""
-    back = np.full(asof.size, np.nan)
-    snap, order = asof.followed.snap, asof.followed.number
-    before, steps = -1, 0.0
-    for i in asof.followed.by_kind["stage_changed"]:
-        if before < 0 or snap[before] != snap[i]:
-            steps = 0.0
-        elif order[i] < order[before]:
-            steps += 1.0
-        back[snap[i]] = math.nan if math.isnan(order[i]) else steps
-        before = i
-    return back
+    rows, order = snapshot.of("stage_changed"), snapshot.deal.number
+    if not rows or isnan(order[rows[-1]]):
+        return nan
+    return float(sum([order[b] < order[a] for a, b in pairwise(rows)]))
 
 
-def amount_change(asof: AsOf) -> Floats:
+def amount_change(snapshot: Snapshot) -> float:
     """Amount now over the first one, minus 1; NaN where the first was 0 or none is known."""
-    change = np.full(asof.size, np.nan)
-    snap, amount = asof.followed.snap, asof.followed.number
-    deal, first = -1, 0.0
-    for i in asof.followed.by_kind["amount_changed"]:
-        if snap[i] != deal:
-            deal, first = snap[i], amount[i]
-        change[deal] = amount[i] / first - 1.0 if first > 0 else math.nan
-    return change
+    rows, amount = snapshot.of("amount_changed"), snapshot.deal.number
+    if not rows or not amount[rows[0]] > 0:
+        return nan
+    return amount[rows[-1]] / amount[rows[0]] - 1.0
 
 
-def before_opening_days(asof: AsOf) -> Floats:
+def before_opening_days(snapshot: Snapshot) -> float:
     """Days from the first event to the opening, on the calendar."""
-    first = asof.snap.searchsorted(np.arange(asof.size))
-    opened = asof.occurred_us.take(asof.last_of("deal_opened"))
-    return (opened - asof.occurred_us.take(first)) / DAY_US
+    opened, occurred = snapshot.of("deal_opened"), snapshot.deal.occurred
+    return (occurred[opened[-1]] - occurred[snapshot.rows[0]]) / DAY_US if opened else nan
 
 
 COURSE: Final[tuple[Feature, ...]] = (
@@ -78,7 +66,7 @@ COURSE: Final[tuple[Feature, ...]] = (
         phrase="the close date was pushed {value} times",
         zero="the close date was never pushed",
         one="the close date was pushed once",
-        term=Computed(compute=lambda asof: asof.once(close_date_pushes)[0]),
+        term=Computed(compute=close_date_pushes, reads=("close_date_changed",)),
     ),
     Feature(
         name="close_date_pushed_days",
@@ -88,7 +76,7 @@ COURSE: Final[tuple[Feature, ...]] = (
         missing="no close date is known",
         phrase="the close date was pushed by {value} days in all",
         zero="the close date was never pushed",
-        term=Computed(compute=lambda asof: asof.once(close_date_pushes)[1]),
+        term=Computed(compute=close_date_pushed_days, reads=("close_date_changed",)),
     ),
     Feature(
         name="close_date_days",
@@ -97,7 +85,7 @@ COURSE: Final[tuple[Feature, ...]] = (
         direction=0,
         missing="no close date is known",
         phrase="{value} days to the planned close date",
-        term=Computed(compute=lambda asof: asof.once(close_date_days)),
+        term=Computed(compute=close_date_days, reads=("close_date_changed",)),
     ),
     Feature(
         name="stage",
@@ -126,7 +114,7 @@ COURSE: Final[tuple[Feature, ...]] = (
         phrase="{value} steps back to an earlier stage",
         zero="no step back to an earlier stage",
         one="1 step back to an earlier stage",
-        term=Computed(compute=stage_steps_back),
+        term=Computed(compute=stage_steps_back, reads=("stage_changed",)),
     ),
     Feature(
         name="deal_age_days",
@@ -145,7 +133,7 @@ COURSE: Final[tuple[Feature, ...]] = (
         missing="the opening is not known",
         phrase="first heard of {value} days before the opening",
         zero="first heard of at the opening",
-        term=Computed(compute=before_opening_days),
+        term=Computed(compute=before_opening_days, reads=("deal_opened",)),
     ),
     Feature(
         name="reopened",
@@ -175,7 +163,7 @@ COURSE: Final[tuple[Feature, ...]] = (
         missing="no amount is known",
         phrase="amount changed by {value}",
         zero="amount unchanged",
-        term=Computed(compute=amount_change),
+        term=Computed(compute=amount_change, reads=("amount_changed",)),
     ),
     Feature(
         name="next_step_days",

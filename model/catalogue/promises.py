@@ -2,98 +2,101 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 from functools import partial
+from math import nan
 from typing import Final
 
-import numpy as np
-
-from model.asof import AsOf
-from model.events import DAY_US
+from model.asof import Snapshot
+from model.events import DAY_US, KIND_CODES
 from model.feature import Computed, Feature
-from model.history import Floats
 
 MILESTONE: Final = ("milestone_set", "milestone_moved", "milestone_reached", "milestone_dropped")
-SET, _, REACHED, DROPPED = MILESTONE
-ROWS: Final = ("overdue", "overdue_days", "slippage_days", "reached_share", "open", "next_days")
-_UNTOLD: Final = (SET, math.nan, math.nan, math.nan)
+_CODES: Final = tuple(KIND_CODES[kind] for kind in MILESTONE)
+SET, _, REACHED, DROPPED = _CODES
+# How it stands, the ends of the days due at first and now, and when it was reached; times in
+# microseconds since 1970 UTC.
+_Story = tuple[int, int | None, int | None, int]
+_UNTOLD: Final[_Story] = (SET, None, None, 0)
 
 
-def milestones(asof: AsOf) -> Floats:
-    """Follow every milestone of every deal: due dates as set and moved, reached, dropped.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Milestones:
+    """A deal's milestones, added up; without any, all are NaN."""
+
+    overdue: float = nan
+    overdue_days: float = nan
+    slippage_days: float = nan
+    reached_share: float = nan
+    open: float = nan
+    next_days: float = nan
+
+
+_NONE: Final = Milestones()
+
+
+def milestones(snapshot: Snapshot) -> Milestones:
+    """Follow every milestone of a deal: due dates as set and moved, reached, dropped.
 
     A milestone is overdue after the end of its due date. Slippage is what its due date moved
     later since it was first set, and what it was reached late.
-
-    Returns
-    -------
-    ndarray
-        A row for each of `ROWS`; NaN where no milestone is set. Shape (6, S).
     """
-    totals: dict[int, list[float]] = {}
-    as_of = asof.as_of
-    for (snap, _), (state, first_due, due, reached) in _stories(asof).items():
+    stories = _stories(snapshot)
+    if not stories:
+        return _NONE
+    every = reached = slipped = 0  # whole microseconds, so that the sum is exact in any order
+    left = []  # to the due dates of the open ones
+    for state, first_due, due, reached_at in stories.values():
         if state == DROPPED:
             continue
-        total = totals.get(snap)
-        if total is None:
-            total = totals[snap] = [0.0, 0.0, 0.0, 0.0, 0.0, math.inf, 0.0]
-        total[6] += 1.0
-        total[3] += state == REACHED
-        if math.isnan(due):
+        every += 1
+        reached += state == REACHED
+        if due is None or first_due is None:
             continue
-        total[2] += max(due - first_due, 0.0)
+        slipped += max(due - first_due, 0)
         if state == REACHED:
-            total[2] += max(reached - due, 0.0)
-            continue
-        total[4] += 1.0
-        left = due - int(as_of[snap])
-        if left < 0:
-            total[0] += 1.0
-            total[1] = max(total[1], -left)
+            slipped += max(reached_at - due, 0)
         else:
-            total[5] = min(total[5], left)
-    table = np.full((6, asof.size), np.nan)
-    for snap, (overdue, late, slipped, reached, still_open, ahead, every) in totals.items():
-        table[:, snap] = (
-            overdue,
-            late / DAY_US,
-            slipped / DAY_US,
-            reached / every,
-            still_open,
-            ahead / DAY_US if ahead < math.inf else math.nan,
-        )
-    return table
+            left.append(due - snapshot.as_of)
+    if not every:
+        return _NONE
+    ahead = [us for us in left if us >= 0]
+    return Milestones(
+        overdue=float(len(left) - len(ahead)),
+        overdue_days=max(-min(left), 0) / DAY_US if left else 0.0,
+        slippage_days=slipped / DAY_US,
+        reached_share=reached / every,
+        open=float(len(left)),
+        next_days=min(ahead) / DAY_US if ahead else nan,
+    )
 
 
-def milestone_row(asof: AsOf, row: str) -> Floats:
-    """One row of `milestones`."""
-    values: Floats = asof.once(milestones)[ROWS.index(row)]
-    return values
-
-
-def _stories(asof: AsOf) -> dict[tuple[int, int], tuple[str, float, float, float]]:
-    """How each milestone of each snapshot stands: state, first due, due, reached.
-
-    The times are whole microseconds since 1970 UTC, so that their sums are exact in any order;
-    a due date is the end of its day. NaN where there is none.
-    """
-    stories: dict[tuple[int, int], tuple[str, float, float, float]] = {}
-    by_kind, snap = asof.followed.by_kind, asof.followed.snap
-    name, date = asof.followed.name, asof.followed.date
-    for i, kind in sorted((i, told) for told in MILESTONE for i in by_kind[told]):
-        key = (snap[i], name[i])
-        state, first_due, due, reached = stories.get(key, _UNTOLD)
-        if kind == REACHED:
-            state, reached = REACHED, asof.followed.occurred_us[i]
-        elif kind == DROPPED:
+def _stories(snapshot: Snapshot) -> dict[int, _Story]:
+    """By the code of its name, each milestone's story."""
+    by_code = snapshot.by_code
+    rows = [i for code in _CODES if code in by_code for i in by_code[code]]
+    rows.sort()
+    deal = snapshot.deal
+    found: dict[int, _Story] = {}
+    for i in rows:
+        code, name = deal.code[i], deal.name[i]
+        state, first_due, due, reached_at = found.get(name, _UNTOLD)
+        if code == REACHED:
+            state, reached_at = REACHED, deal.occurred[i]
+        elif code == DROPPED:
             state = DROPPED
         else:
-            due = (date[i] + 1.0) * DAY_US
-            first_due = due if math.isnan(first_due) else first_due
-            state = SET if kind == SET else state
-        stories[key] = (state, first_due, due, reached)
-    return stories
+            due = (int(deal.date[i]) + 1) * DAY_US
+            first_due = due if first_due is None else first_due
+            state = SET if code == SET else state
+        found[name] = (state, first_due, due, reached_at)
+    return found
+
+
+def milestone(snapshot: Snapshot, what: str) -> float:
+    """One of the `Milestones`."""
+    value: float = getattr(snapshot.once(milestones), what)
+    return value
 
 
 PROMISES: Final[tuple[Feature, ...]] = (
@@ -106,7 +109,7 @@ PROMISES: Final[tuple[Feature, ...]] = (
         phrase="{value} milestones overdue",
         zero="no milestone overdue",
         one="1 milestone overdue",
-        term=Computed(compute=partial(milestone_row, row="overdue")),
+        term=Computed(compute=partial(milestone, what="overdue"), reads=MILESTONE),
     ),
     Feature(
         name="milestone_overdue_days",
@@ -116,7 +119,7 @@ PROMISES: Final[tuple[Feature, ...]] = (
         missing="no milestone is set",
         phrase="a milestone is {value} days overdue",
         zero="no milestone overdue",
-        term=Computed(compute=partial(milestone_row, row="overdue_days")),
+        term=Computed(compute=partial(milestone, what="overdue_days"), reads=MILESTONE),
     ),
     Feature(
         name="milestone_slippage_days",
@@ -126,7 +129,7 @@ PROMISES: Final[tuple[Feature, ...]] = (
         missing="no milestone is set",
         phrase="milestones slipped by {value} days in all",
         zero="no milestone slipped",
-        term=Computed(compute=partial(milestone_row, row="slippage_days")),
+        term=Computed(compute=partial(milestone, what="slippage_days"), reads=MILESTONE),
     ),
     Feature(
         name="milestones_reached_share",
@@ -137,7 +140,7 @@ PROMISES: Final[tuple[Feature, ...]] = (
         phrase="{value} of milestones reached",
         zero="no milestone reached",
         one="all milestones reached",
-        term=Computed(compute=partial(milestone_row, row="reached_share")),
+        term=Computed(compute=partial(milestone, what="reached_share"), reads=MILESTONE),
     ),
     Feature(
         name="milestones_open",
@@ -148,7 +151,7 @@ PROMISES: Final[tuple[Feature, ...]] = (
         phrase="{value} milestones still open",
         zero="no milestone open",
         one="1 milestone still open",
-        term=Computed(compute=partial(milestone_row, row="open")),
+        term=Computed(compute=partial(milestone, what="open"), reads=MILESTONE),
     ),
     Feature(
         name="next_milestone_days",
@@ -157,6 +160,6 @@ PROMISES: Final[tuple[Feature, ...]] = (
         direction=0,
         missing="no milestone lies ahead",
         phrase="the next milestone is due in {value} days",
-        term=Computed(compute=partial(milestone_row, row="next_days")),
+        term=Computed(compute=partial(milestone, what="next_days"), reads=MILESTONE),
     ),
 )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import Final
 
-import numpy as np
-
-from model.asof import AsOf
+from model.asof import Snapshot
 from model.catalogue.course import close_date_days
+from model.events import KIND_CODES
 from model.feature import NOT_CARRIED, Computed, Count, Feature, Since
-from model.history import Floats
 
 STARTED: Final = "commercial_talks_started"
 TALKS: Final = (STARTED, "commercial_talks_absent")
@@ -19,31 +18,23 @@ VALIDATION: Final = (
     "technical_validation_failed",
 )
 VALIDATION_STATES: Final = ("not started", "started", "passed", "failed")
-_CODED: Final = tuple(enumerate(VALIDATION, 1))
+_STATE_OF_CODE: Final = {KIND_CODES[kind]: i for i, kind in enumerate(VALIDATION, 1)}
 
 
-def talks_started(asof: AsOf) -> Floats:
+def talks_started(snapshot: Snapshot) -> float:
     """1 if commercial talks started, 0 if not."""
-    started = np.zeros(asof.size)
-    for i in asof.followed.by_kind[STARTED]:
-        started[asof.followed.snap[i]] = 1.0
-    return started
+    return 1.0 if snapshot.of(STARTED) else 0.0
 
 
-def no_talks_days_left(asof: AsOf) -> Floats:
+def no_talks_days_left(snapshot: Snapshot) -> float:
     """Days left to the close date while no commercial talks have started; NaN once they have."""
-    left = asof.once(close_date_days).copy()
-    for i in asof.followed.by_kind[STARTED]:
-        left[asof.followed.snap[i]] = np.nan
-    return left
+    return nan if snapshot.of(STARTED) else close_date_days(snapshot)
 
 
-def validation_state(asof: AsOf) -> Floats:
+def validation_state(snapshot: Snapshot) -> float:
     """Codes of `VALIDATION_STATES`."""
-    state = np.zeros(asof.size)
-    for i, code in sorted((i, code) for code, kind in _CODED for i in asof.followed.by_kind[kind]):
-        state[asof.followed.snap[i]] = code
-    return state
+    last = snapshot.last(*VALIDATION)
+    return 0.0 if last < 0 else float(_STATE_OF_CODE[snapshot.deal.code[last]])
 
 
 PROOF: Final[tuple[Feature, ...]] = (
@@ -56,7 +47,7 @@ PROOF: Final[tuple[Feature, ...]] = (
         phrase="commercial talks: {value}",
         zero="commercial talks not started",
         one="commercial talks started",
-        term=Computed(compute=talks_started, carriers=TALKS),
+        term=Computed(compute=talks_started, reads=(STARTED,), carriers=TALKS),
     ),
     Feature(
         name="commercial_talks_days",
@@ -74,7 +65,7 @@ PROOF: Final[tuple[Feature, ...]] = (
         direction=0,
         missing="talks have started, or no close date is known",
         phrase="commercial talks not started with {value} days left",
-        term=Computed(compute=no_talks_days_left, carriers=TALKS),
+        term=Computed(compute=no_talks_days_left, reads=("close_date_changed",), carriers=TALKS),
     ),
     Feature(
         name="technical_validation",
@@ -83,7 +74,7 @@ PROOF: Final[tuple[Feature, ...]] = (
         direction=0,
         missing=NOT_CARRIED,
         phrase="technical validation {value}",
-        term=Computed(compute=validation_state, carriers=VALIDATION),
+        term=Computed(compute=validation_state, reads=VALIDATION, carriers=VALIDATION),
     ),
     Feature(
         name="technical_validation_days",

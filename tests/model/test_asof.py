@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.asof import AsOf
+from model.asof import AsOf, Snapshot
 from model.events import KIND_CODES, Event
 from model.history import History
-from model.vocabulary import FOLLOWED, Vocabulary
+from model.vocabulary import Vocabulary
 from tests.factories import day_us, deal_event
 
 OPENED = deal_event("deal_opened")
 
 
-def known(events: list[Event], *at: float, deals: tuple[int, ...] = (0,)) -> AsOf:
+def known(events: list[Event], *at: float, deals: tuple[int, ...] = (0,)) -> list[Snapshot]:
     """Each of these deals at each of these days."""
     history, vocabulary = History.from_events(events), Vocabulary(activities=("demo",))
     return AsOf(
@@ -23,11 +23,11 @@ def known(events: list[Event], *at: float, deals: tuple[int, ...] = (0,)) -> AsO
         vocabulary.codes(history),
         np.repeat(deals, len(at)),
         np.tile([day_us(day) for day in at], len(deals)),
-    )
+    ).snapshots
 
 
 def is_open(events: list[Event], at: float) -> bool:
-    return bool(known(events, at).is_open[0])
+    return known(events, at)[0].is_open
 
 
 def test_an_event_is_visible_once_it_is_known() -> None:
@@ -35,10 +35,9 @@ def test_an_event_is_visible_once_it_is_known() -> None:
 
     seen = known(events, 2, 5, 6, 7)
 
-    assert seen.snap.tolist() == [0, 1, 1, 2, 2, 3, 3, 3]
-    assert seen.row.tolist() == [0, 0, 2, 0, 2, 0, 1, 2]
-    meeting = seen.since_days[KIND_CODES["meeting_held"]]
-    np.testing.assert_array_equal(meeting, [np.nan, np.nan, np.nan, 4.0])
+    assert [snapshot.rows for snapshot in seen] == [[0], [0, 2], [0, 2], [0, 1, 2]]
+    assert [snapshot.last("meeting_held") for snapshot in seen] == [-1, -1, -1, 1]
+    assert seen[3].age_days[1] == 4
 
 
 def test_the_last_of_a_kind_is_the_last_to_happen_not_to_be_known() -> None:
@@ -47,19 +46,9 @@ def test_the_last_of_a_kind_is_the_last_to_happen_not_to_be_known() -> None:
         deal_event("stage_changed", 2, name="offer"),
     ]
 
-    seen = known(events, 10)
+    (seen,) = known(events, 10)
 
-    assert seen.history.names[seen.name[seen.last_of("stage_changed")[0]]] == "offer"
-
-
-def test_a_position_of_nothing_reads_the_missing_value() -> None:
-    seen = known([OPENED], 1)
-    nothing = seen.last_of("amount_changed")
-
-    assert nothing.tolist() == [-1]
-    assert np.isnan(seen.number[nothing]).all()
-    assert np.isnan(seen.age_us[nothing]).all()
-    assert seen.name[nothing].tolist() == [-1]
+    assert seen.deal.names[seen.deal.name[seen.last("stage_changed")]] == "offer"
 
 
 def test_deals_do_not_mix() -> None:
@@ -75,29 +64,13 @@ def test_deals_do_not_mix() -> None:
 
     seen = known(events, 0.5, 3, deals=(2, 0, 1))
 
-    since = seen.since_days[[KIND_CODES["deal_opened"], KIND_CODES["call_made"]]]
+    codes = [KIND_CODES["deal_opened"]], [KIND_CODES["call_made"]]
+    since = [[snapshot.since_days(each) for snapshot in seen] for each in codes]
     missing = np.nan
     np.testing.assert_array_equal(
         since,
         [[missing, missing, 0.5, 3, missing, 2], [0.5, 3, missing, missing, missing, 1]],
     )
-
-
-def test_what_is_followed_stands_in_order() -> None:
-    events = [
-        deal_event("message_sent", 2),
-        deal_event("stage_changed", 1, name="new", number=1.0),
-        deal_event("activity_logged", 3, name="demo"),
-        deal_event("stage_changed", 4, name="offer"),
-    ]
-
-    followed = known(events, 5).followed
-
-    assert followed.by_kind.keys() == set(FOLLOWED)
-    assert followed.by_kind["stage_changed"] == [0, 2]
-    assert followed.by_kind["message_sent"] == [1]
-    assert [age / 86_400_000_000 for age in followed.age_us] == [4, 3, 1]
-    assert followed.number[0] == 1.0
 
 
 # Whether a deal is open.

@@ -34,8 +34,7 @@ def hourly(hours: int = 200, apart: int = 1, first: int = 0) -> Feed:
 
 
 def pause_hours(feed: Feed, *at_hours: float) -> list[float]:
-    times = np.array([int(hour * HOUR_US) for hour in at_hours])
-    return [pause / HOUR_US for pause in feed.pause(times).tolist()]
+    return [feed.pause(int(hour * HOUR_US)) / HOUR_US for hour in at_hours]
 
 
 def test_a_feed_that_was_quiet_over_a_weekend_has_not_stopped() -> None:
@@ -80,17 +79,6 @@ def test_what_is_heard_later_stops_no_feed_earlier(
     longer = Feed(kinds=KINDS, heard=np.array(grown, dtype=np.int64) * HOUR_US)
 
     assert pause_hours(longer, *times) == pause_hours(feed, *times)
-
-
-@given(heard=heard_hours, times=st.lists(st.integers(0, 6000), min_size=1))
-def test_a_feed_said_to_run_has_no_pause(heard: list[int], times: list[int]) -> None:
-    feed = Feed(kinds=KINDS, heard=np.array(heard, dtype=np.int64) * HOUR_US)
-    runs = feed.runs_between(min(times) * HOUR_US, max(times) * HOUR_US)
-
-    assert not runs or pause_hours(feed, *times) == [0] * len(times)
-    assert pause_hours(feed, times[0]) == [0] or not feed.runs_between(
-        times[0] * HOUR_US, times[0] * HOUR_US
-    )
 
 
 def test_a_history_shows_what_its_sources_carry() -> None:
