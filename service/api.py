@@ -13,7 +13,7 @@ from fastapi import APIRouter
 from starlette.types import Receive, Scope, Send
 
 from model.errors import RedflareError
-from model.score import Scorer
+from model.scorer import Scorer
 from service.exchange import (
     Disconnected,
     check_media_type,

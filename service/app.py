@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from model.score import Scorer
+from model.scorer import Scorer
 from service.api import ScoreEndpoint, status_routes
 from service.openapi import describe
 from service.problems import FAULT, MEDIA_TYPE, Problem, of_status

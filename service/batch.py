@@ -21,7 +21,8 @@ from model.event_table import read_columns, read_shards
 from model.events import KIND_CODES, microseconds, parse_time
 from model.feeds import Feed, Feeds, feeds_of_columns, merge_feeds
 from model.history import History, Ints
-from model.score import Score, Scorer, days_until
+from model.score import Score
+from model.scorer import Scorer, days_until
 
 NAMED_DRIVERS: Final = 3  # of each deal in a table
 WITHIN_SCHEMA: Final = pa.schema(

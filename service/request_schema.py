@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from model.events import KINDS, NEEDS
-from model.score import MAIN_DRIVERS
+from model.scorer import MAIN_DRIVERS
 from service.wire import MOST_DRIVERS, MOST_EVENTS, REQUIRED
 
 Schema = dict[str, Any]

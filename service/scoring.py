@@ -7,7 +7,8 @@ from datetime import datetime
 from model.errors import HistoryError, HorizonError, ScoreError
 from model.events import Event
 from model.history import History
-from model.score import Score, Scorer
+from model.score import Score
+from model.scorer import Scorer
 from service.json_text import pointer
 from service.problems import Refused, refused_by
 from service.wire import ScoreQuestion

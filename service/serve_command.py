@@ -48,7 +48,7 @@ def serve(artifact: Path, host: str, port: int) -> None:
     import uvicorn
 
     from model.artifact import Artifact
-    from model.score import Scorer
+    from model.scorer import Scorer
     from service.app import create_app
     from service.settings import Settings
 

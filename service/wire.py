@@ -16,7 +16,7 @@ import numpy as np
 from model.errors import RedflareError
 from model.events import COLUMNS, Event, microseconds
 from model.feeds import Feed
-from model.score import MAIN_DRIVERS
+from model.scorer import MAIN_DRIVERS
 from service.fields import (
     FormError,
     read_count,

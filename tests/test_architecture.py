@@ -130,7 +130,7 @@ def test_no_other_folder_holds_code(tracked: list[Path]) -> None:
 
 
 def test_scoring_loads_numpy_alone(loaded_by: Callable[[str], set[str]]) -> None:
-    assert not loaded_by("import model.score") & {"sklearn", "pandas", "scipy", "pyarrow"}
+    assert not loaded_by("import model.scorer") & {"sklearn", "pandas", "scipy", "pyarrow"}
 
 
 def test_the_web_application_loads_nothing_of_learning(

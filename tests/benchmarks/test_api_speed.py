@@ -17,7 +17,7 @@ from model.artifact import Artifact
 from model.event_table import event_from_row
 from model.events import microseconds
 from model.history import History
-from model.score import Scorer
+from model.scorer import Scorer
 from tests.service.requests import AS_OF, request_json, serving
 from training.simulate import Simulation
 

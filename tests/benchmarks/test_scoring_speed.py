@@ -16,7 +16,7 @@ from model.artifact import Artifact
 from model.event_table import event_from_row, read_events, write_events
 from model.events import microseconds
 from model.history import History
-from model.score import Scorer
+from model.scorer import Scorer
 from service.cli import main
 from training.fit import Options, train
 from training.simulate import simulate

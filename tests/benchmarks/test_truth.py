@@ -16,7 +16,7 @@ from model.events import DAY_US, microseconds
 from model.features import FeatureSet
 from model.feeds import feeds_of
 from model.history import Floats, History
-from model.score import Scorer
+from model.scorer import Scorer
 from training.dataset import build_dataset, open_span
 from training.fit import Options, train
 from training.simulate import simulate

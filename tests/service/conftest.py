@@ -14,7 +14,7 @@ from model.artifact import Artifact
 from model.event_table import event_from_row
 from model.events import Event, microseconds
 from model.history import History
-from model.score import Scorer
+from model.scorer import Scorer
 from tests.service.requests import AS_OF, serving
 from training.simulate import Simulation
 

@@ -20,7 +20,8 @@ from model.event_table import write_events
 from model.events import Event, microseconds
 from model.feeds import feeds_of
 from model.history import History
-from model.score import CurvePoint, Driver, Score, Scorer
+from model.score import CurvePoint, Driver, Score
+from model.scorer import Scorer
 from service.api import INLINE_BYTES
 from service.app import create_app
 from service.forms import CurvePointForm, DriverForm, ScoreAnswer

@@ -21,7 +21,8 @@ from model.event_table import EVENT_SCHEMA, read_events, write_events
 from model.events import microseconds
 from model.feeds import feeds_of
 from model.history import History
-from model.score import Scorer, score_from_json
+from model.score import score_from_json
+from model.scorer import Scorer
 from service import cli
 from service.arguments import spread
 from service.tables import bar, points_text, text_table

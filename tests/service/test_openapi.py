@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from model.events import Event
-from model.score import Scorer
+from model.scorer import Scorer
 from service.app import create_app
 from service.problems import Refused
 from service.request_schema import EXAMPLE_EVENTS, EXAMPLE_REQUEST

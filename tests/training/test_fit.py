@@ -15,7 +15,7 @@ from model.errors import HorizonError, TrainingDataError
 from model.event_table import EVENT_SCHEMA, table_of
 from model.events import Event, from_microseconds
 from model.history import History
-from model.score import Scorer
+from model.scorer import Scorer
 from tests.factories import day, day_us, deal_event
 from tests.training.companies import DEALS, KNOWN_BEFORE, deals_events, deals_table
 from training import fit

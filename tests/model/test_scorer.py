@@ -22,7 +22,8 @@ from model.event_table import event_from_row, table_of
 from model.events import DAY_US, Event, from_microseconds, microseconds
 from model.hazard import edge_weights, probability
 from model.history import History
-from model.score import MAIN_DRIVERS, SCORE_SCHEMA, Score, Scorer, days_until, score_from_json
+from model.score import SCORE_SCHEMA, Score, score_from_json
+from model.scorer import MAIN_DRIVERS, Scorer, days_until
 from training.simulate import Simulation
 
 FIRST = datetime(2024, 6, 1, tzinfo=UTC)
@@ -443,7 +444,7 @@ def test_scores_without_drivers_cannot_be_asked_for_as_scores(company: Company) 
 
 
 def test_scoring_loads_numpy_alone(loaded_by: Callable[[str], set[str]]) -> None:
-    loaded = loaded_by("import model.score")
+    loaded = loaded_by("import model.scorer")
 
     assert "numpy" in loaded
     assert not loaded & {"sklearn", "pandas", "scipy", "pyarrow", "mlflow", "fastapi"}

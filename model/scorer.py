@@ -1,0 +1,375 @@
+"""From a deal's own events and an artifact, and nothing else, to its score.
+
+It needs NumPy alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.artifact import Artifact
+from model.asof import AsOf
+from model.drivers import Drivers, drivers
+from model.errors import ArtifactError, ScoreError
+from model.events import DAY_US, EPOCH_DAY, from_microseconds, microseconds
+from model.feature import say
+from model.features import CELLS_AT_ONCE, FeatureSet
+from model.feeds import Feed, Feeds, feeds_from_json
+from model.hazard import edge_weights, probability
+from model.history import Floats, History, Ints
+from model.rates import ClosingTable
+from model.score import SCORE_SCHEMA, CurvePoint, Driver, Score
+
+MAIN_DRIVERS: Final = 10
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scored:
+    """Many deals scored at once, as columns.
+
+    Parameters
+    ----------
+    is_open
+        Whether the deal was open as known; the other rows hold NaN. Shape (S,).
+    x
+        The features. Shape (S, F).
+    eta
+        Calibrated log-odds. Shape (S, B).
+    split
+        Probability, average and points for the days asked; None if drivers were not asked for.
+    """
+
+    is_open: NDArray[np.bool_]
+    x: Floats
+    eta: Floats
+    split: Drivers | None
+
+
+def days_until(as_of: int, close_by: date) -> float:
+    """Days from `as_of`, microseconds since 1970 UTC, to the end of the date (UTC).
+
+    Examples
+    --------
+    >>> days_until(0, date(1970, 1, 7))
+    7.0
+    """
+    return (close_by - EPOCH_DAY).days + 1.0 - as_of / DAY_US
+
+
+class Scorer:
+    """Scores deals with one artifact.
+
+    Parameters
+    ----------
+    artifact
+        Loaded and verified.
+    """
+
+    def __init__(self, artifact: Artifact) -> None:
+        self.artifact = artifact
+        try:
+            self.features = FeatureSet.from_json(artifact.features)
+        except KeyError as error:
+            raise ArtifactError(
+                f"an artifact with feature {error}",
+                "the features of this release",
+                "train it again, or use the release that it was trained with",
+            ) from error
+        self.rates = ClosingTable.from_json(artifact.facts["rates"])
+        self.trained_feeds = feeds_from_json(artifact.facts["feeds"])
+        self.known_before = microseconds(datetime.fromisoformat(artifact.facts["known_before"]))
+        self.tables = artifact.calibrated
+        self.edges = artifact.edges
+
+    @cached_property
+    def _edge_weights(self) -> Floats:
+        return edge_weights(self.edges, self.edges[1:])
+
+    @cached_property
+    def _edge_days(self) -> list[tuple[float, timedelta]]:
+        return [(days, timedelta(days=days)) for days in self.edges[1:].tolist()]
+
+    def feeds(self, heard: Feeds | None = None) -> dict[str, Feed]:
+        """The training's feeds, with what is known of when each was last heard.
+
+        Parameters
+        ----------
+        heard
+            Feeds of today; a source that training knew keeps its kinds and takes their times.
+        """
+        feeds: dict[str, Feed] = dict(self.trained_feeds)
+        for source, feed in (heard or {}).items():
+            known = self.trained_feeds.get(source)
+            kinds = feed.kinds if known is None else known.kinds
+            feeds[source] = Feed(kinds=kinds, heard=feed.heard)
+        return feeds
+
+    def check_as_of(self, as_of: int, hindsight: bool) -> bool:
+        """Whether the score is hindsight; refuse it unless asked for.
+
+        Raises
+        ------
+        ScoreError
+            If `as_of` lies before the artifact's cut-off and `hindsight` is not set.
+        """
+        before = as_of < self.known_before
+        if before and not hindsight:
+            raise ScoreError(
+                f"as_of {from_microseconds(as_of).isoformat()}",
+                f"a time from {from_microseconds(self.known_before).isoformat()} on, the cut-off "
+                "of the artifact",
+                "use the artifact that was in force then, or ask for hindsight",
+            )
+        return before
+
+    def score(
+        self,
+        history: History,
+        as_of: datetime,
+        *,
+        close_by: date | None = None,
+        days: float | None = None,
+        deal: int = 0,
+        feeds: Feeds | None = None,
+        hindsight: bool = False,
+        most: int | None = MAIN_DRIVERS,
+    ) -> Score:
+        """Score one deal.
+
+        Parameters
+        ----------
+        history
+            Its events, perhaps with those of others.
+        as_of
+            Nothing known later is used.
+        close_by, days
+            The date asked about, or days from `as_of`; exactly one.
+        deal
+            Index into ``history.deal_ids``.
+        feeds
+            When each source was last heard; None takes all as running.
+        hindsight
+            Allow an `as_of` before the artifact's cut-off.
+        most
+            How many drivers to name; None names all that add anything.
+
+        Returns
+        -------
+        Score
+            With drivers for the date asked about.
+
+        Raises
+        ------
+        ScoreError
+            If the deal was not open at `as_of`, or it is hindsight.
+        HorizonError
+            If the date lies outside what the artifact answers.
+        """
+        now = microseconds(as_of)
+        is_hindsight = self.check_as_of(now, hindsight)
+        if (close_by is None) == (days is None):
+            raise ScoreError(
+                f"close_by {close_by} and days {days}", "one of the two", "give one of them"
+            )
+        ahead = days_until(now, close_by) if close_by is not None else float(days or 0.0)
+        weights = edge_weights(self.edges, ahead, as_of_us=now)
+        scored = self._scored(
+            history,
+            np.array([deal]),
+            np.array([now], dtype=np.int64),
+            weights[None],
+            self.feeds(feeds) if feeds else self.trained_feeds,
+        )
+        if not scored.is_open[0] or scored.split is None:
+            raise ScoreError(
+                f"deal {history.deal_ids[deal]!r}",
+                f"a deal open at {as_of.isoformat()}, as known then",
+                "ask for a time when it was open; its events must tell of its opening",
+            )
+        return self._score(
+            history.deal_ids[deal], now, ahead, close_by, scored, 0, is_hindsight, most
+        )
+
+    def score_many(
+        self,
+        history: History,
+        deal: Ints,
+        as_of: Ints,
+        days: Floats | None,
+        feeds: Feeds | None = None,
+    ) -> Scored:
+        """Score many deals at once.
+
+        Parameters
+        ----------
+        deal
+            Indices into ``history.deal_ids``. Shape (S,).
+        as_of
+            Microseconds since 1970 UTC; `check_as_of` is the caller's. Shape (S,).
+        days
+            Days ahead that drivers are asked for, shape (S,); None leaves drivers out.
+        feeds
+            As `Scorer.feeds` gives them; None takes those of training.
+        """
+        weights = None if days is None else edge_weights(self.edges, days, as_of_us=as_of)
+        return self._scored(history, deal, as_of, weights, feeds or self.trained_feeds)
+
+    def probabilities(self, scored: Scored, days: Sequence[float]) -> Floats:
+        """P(won within each of `days`) of scored deals. Shape (S, len(days))."""
+        weights = edge_weights(self.edges, np.asarray(days, dtype=np.float64))
+        return np.stack([probability(scored.eta, w) for w in weights], axis=1)
+
+    def _scored(
+        self, history: History, deal: Ints, as_of: Ints, weights: Floats | None, feeds: Feeds
+    ) -> Scored:
+        vocabulary = self.features.vocabulary
+        codes = vocabulary.codes(history)
+        step = max(1, CELLS_AT_ONCE // vocabulary.size)
+        parts = []
+        for first in range(0, len(deal), step):
+            part = slice(first, first + step)
+            asof = AsOf(history, vocabulary, codes, deal[part], as_of[part], feeds)
+            parts.append(self._scored_part(asof, None if weights is None else weights[part]))
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def _scored_part(self, asof: AsOf, weights: Floats | None) -> Scored:
+        is_open = asof.is_open
+        x = self.features.of(asof, self.rates)
+        bins = self.artifact.grid.bin(x)
+        intercept = self.tables.intercept
+        if weights is None:
+            eta = self.tables.eta(bins)
+            split = None
+        else:
+            contributions = self.tables.contributions(bins)
+            eta = intercept + contributions.sum(axis=1)
+            split = (
+                _split_of_one(intercept, contributions[0], weights[0])
+                if asof.size == 1
+                else drivers(intercept, contributions, weights)
+            )
+        if not is_open.all():
+            eta[~is_open] = np.nan
+        return Scored(is_open=is_open, x=x, eta=eta, split=split)
+
+    def scores(
+        self,
+        history: History,
+        deal: Ints,
+        as_of: Ints,
+        days: Floats,
+        scored: Scored,
+        close_by: date | None,
+        most: int | None = MAIN_DRIVERS,
+    ) -> list[Score]:
+        """The open ones of scored deals as `Score` objects.
+
+        Parameters
+        ----------
+        deal, as_of, days
+            As given to `score_many`. Shape (S,).
+        """
+        return [
+            self._score(
+                history.deal_ids[deal[row]],
+                int(as_of[row]),
+                float(days[row]),
+                close_by,
+                scored,
+                row,
+                bool(as_of[row] < self.known_before),
+                most,
+            )
+            for row in np.flatnonzero(scored.is_open).tolist()
+        ]
+
+    def _score(
+        self,
+        deal_id: str,
+        now: int,
+        ahead: float,
+        close_by: date | None,
+        scored: Scored,
+        row: int,
+        hindsight: bool,
+        most: int | None,
+    ) -> Score:
+        if scored.split is None:
+            raise ScoreError("scores without drivers", "days asked for", "give days to score_many")
+        points = scored.split.points[row]
+        order = np.argsort(-np.abs(points), kind="stable")
+        order = order[: len(points) if most is None else most].tolist()
+        values = points.tolist()
+        x = scored.x[row].tolist()
+        main = tuple([self.driver(j, x[j], values[j]) for j in order if values[j]])
+        at_edges = probability(scored.eta[row][None, :], self._edge_weights)
+        start = from_microseconds(now)
+        curve = tuple(
+            [
+                CurvePoint(days=d, by=(start + ahead_of).isoformat(), probability=p)
+                for (d, ahead_of), p in zip(self._edge_days, at_edges.tolist(), strict=True)
+            ]
+        )
+        return Score(
+            schema_version=SCORE_SCHEMA,
+            deal_id=deal_id,
+            as_of=start.isoformat(),
+            close_by=None if close_by is None else close_by.isoformat(),
+            days=ahead,
+            probability=float(scored.split.probability[row]),
+            average_probability=float(scored.split.average[row]),
+            drivers=main,
+            other_points=float(points.sum() - sum(driver.points for driver in main)),
+            curve=curve,
+            model_version=self.artifact.model_version,
+            hindsight=hindsight,
+        )
+
+    def driver(self, column: int, x: float, points: float) -> Driver:
+        """One feature's part in words.
+
+        Parameters
+        ----------
+        column
+            Index into the features.
+        x
+            The matrix entry.
+        points
+            What it adds.
+        """
+        feature = self.features.features[column]
+        value = self.features.value(column, x)
+        return Driver(feature=feature.name, value=value, points=points, phrase=say(feature, value))
+
+
+def _split_of_one(intercept: Floats, contributions: Floats, weights: Floats) -> Drivers:
+    """The drivers of one deal as a batch of one: the same numbers, sooner."""
+    one = drivers(intercept, contributions, weights)
+    return Drivers(
+        probability=np.atleast_1d(one.probability),
+        average=np.atleast_1d(one.average),
+        points=one.points[None],
+    )
+
+
+def _joined(parts: Sequence[Scored]) -> Scored:
+    splits = [part.split for part in parts if part.split is not None]
+    return Scored(
+        is_open=np.concatenate([part.is_open for part in parts]),
+        x=np.concatenate([part.x for part in parts]),
+        eta=np.concatenate([part.eta for part in parts]),
+        split=Drivers(
+            probability=np.concatenate([split.probability for split in splits]),
+            average=np.concatenate([split.average for split in splits]),
+            points=np.concatenate([split.points for split in splits]),
+        )
+        if splits
+        else None,
+    )
