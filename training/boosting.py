@@ -25,7 +25,7 @@ from training.leaves import Booster
 T = TypeVar("T")
 
 STAGE: Final = 10  # trees between two looks at the judging rows
-MOST_ROWS: Final = 60_000  # of one ensemble; more are thinned evenly by deal
+MOST_ROWS: Final = 200_000  # of one ensemble; more are thinned evenly by deal
 BAG_SHARE: Final = 0.5  # of the deals
 
 
@@ -55,7 +55,7 @@ class Settings:
     shrinkage: float = 0.08
     ridge: float = 5.0
     features_a_split: float = 0.3
-    trees: int = 200
+    trees: int = 400
 
     def to_json(self) -> dict[str, Any]:
         """A form that JSON can hold."""
