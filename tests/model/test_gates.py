@@ -1,0 +1,80 @@
+"""Must-hit milestones: missed when their day ends, cleared only by reaching or withdrawing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from model.events import Event
+from model.gates import Gate, find_gates, gate
+from model.history import History
+from tests.factories import date_of, day_us, deal_event
+
+_MIDNIGHT = 15 / 24  # the tests' time starts at 9:00
+
+
+def _milestone(kind: str, at: float, due: float | None = None, **more: Any) -> Event:
+    date = None if due is None else date_of(due)
+    return deal_event(kind, at, name="pilot", **({} if date is None else {"date": date}), **more)
+
+
+def _gates(events: list[Event], at: float) -> tuple[Gate, ...]:
+    return find_gates(History.from_events([deal_event(), *events]), 0, day_us(at))
+
+
+_SET = _milestone("milestone_set", 1, 10)
+_DECLARED = _milestone("must_hit_declared", 2)
+
+
+@pytest.mark.parametrize(
+    ("what", "later", "at", "state"),
+    [
+        ("before its due date", [], 5, "open"),
+        ("in the last second of its due date", [], 10 + _MIDNIGHT - 1e-5, "open"),
+        ("when its due date ends", [], 10 + _MIDNIGHT, "missed"),
+        ("moved in time", [_milestone("milestone_moved", 9, 20)], 12, "open"),
+        ("moved in time, then late", [_milestone("milestone_moved", 9, 11)], 13, "missed"),
+        ("moved after its due date", [_milestone("milestone_moved", 11, 20)], 12, "missed"),
+        ("set anew after its due date", [_milestone("milestone_set", 11, 20)], 12, "missed"),
+        ("dropped", [_milestone("milestone_dropped", 9)], 12, "missed"),
+        ("declared again", [_milestone("must_hit_declared", 11)], 12, "missed"),
+        ("reached in time", [_milestone("milestone_reached", 9)], 12, "reached"),
+        ("reached late", [_milestone("milestone_reached", 11)], 12, "reached"),
+        ("reached, not known yet", [_milestone("milestone_reached", 9, known=13)], 12, "missed"),
+        ("withdrawn late", [_milestone("must_hit_withdrawn", 11)], 12, "withdrawn"),
+    ],
+)
+def test_a_gate_stands_as_its_events_say(
+    what: str, later: list[Event], at: float, state: str
+) -> None:
+    (found,) = _gates([_SET, _DECLARED, *later], at)
+    assert found.state == state, what
+    held = gate((found,), 0.4)
+    assert held is not None
+    assert held.gated_probability == (0.0 if state == "missed" else 0.4)
+    assert (held.next is not None) == (state == "open")
+
+
+def test_a_milestone_nobody_declared_is_no_gate() -> None:
+    assert _gates([_SET], 20) == ()
+    assert gate((), 0.4) is None
+
+
+def test_a_gate_without_a_date_is_never_missed() -> None:
+    (found,) = _gates([_DECLARED], 400)
+    assert (found.state, found.due, found.days_left) == ("open", None, None)
+
+
+def test_a_gate_says_who_declared_it_and_when() -> None:
+    (found,) = _gates([_SET, _DECLARED], 5)
+    assert (found.declared_by, found.declared_at_us) == ("crm", day_us(2))
+    assert found.due == date_of(10).isoformat()
+
+
+def test_what_is_known_later_changes_no_gate() -> None:
+    kinds = ("milestone_moved", "milestone_set", "milestone_reached", "must_hit_withdrawn")
+    for kind in kinds:
+        due = 30 if kind in ("milestone_moved", "milestone_set") else None
+        later = _milestone(kind, 3, due, known=6)
+        assert _gates([_SET, _DECLARED, later], 5) == _gates([_SET, _DECLARED], 5)
