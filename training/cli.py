@@ -43,6 +43,7 @@ def simulate(deals: int, seed: int, out: Path, world: int, no_truth: bool) -> in
 @click.option("--edges", type=float, multiple=True, help="Horizon edges in days, several.")
 @click.option("--spacing", type=click.FloatRange(0, min_open=True), help="Days between snapshots.")
 @click.option("--drop", multiple=True, help="A feature to leave out; may be repeated.")
+@click.option("--strict", is_flag=True, help="Refuse features that seem to know the outcome.")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True)
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -54,6 +55,7 @@ def train(
     edges: tuple[float, ...],
     spacing: float | None,
     drop: tuple[str, ...],
+    strict: bool,
     seed: int,
     jobs: int,
     as_json: bool,
@@ -72,18 +74,26 @@ def train(
             within_days=within,
             spacing_days=spacing,
             drop=drop,
+            strict=strict,
             seed=seed,
             jobs=jobs,
         ),
         progress=show_progress,
     )
     artifact.save(out)
+    for leak in artifact.facts["leaks"]:
+        click.echo(
+            f"warning: {leak['feature']!r} {leak['evidence']}; "
+            "it may know the outcome: check it, or leave it out with --drop",
+            err=True,
+        )
     report = {
         "artifact": str(out),
         "model_version": artifact.model_version,
         "edges_days": artifact.edges.tolist(),
         "features": len(artifact.grid),
         **artifact.facts["training"],
+        "leaks": artifact.facts["leaks"],
         "judged": artifact.facts["judged"],
     }
     if as_json:

@@ -37,6 +37,7 @@ from training.dataset import NEVER, Dataset, build_dataset, closing_lag, win_tim
 from training.grid_fit import bin_weights, make_grid
 from training.horizons import check_reach, check_wins, choose_edges, default_spacing_days
 from training.judging import FOLDS, Division, Judgement, divide, judge
+from training.leaks import find_leaks, refuse_leaks
 from training.leaves import Booster
 from training.quality import quality_by_edge
 from training.vocabulary import learn_vocabulary
@@ -65,6 +66,8 @@ class Options:
         Between a deal's regular snapshots; None chooses it by the data.
     drop
         Features to leave out.
+    strict
+        Whether a feature that seems to know the outcome is refused, not only named.
     seed
         Of everything random.
     jobs
@@ -75,6 +78,7 @@ class Options:
     within_days: tuple[float, ...] = ()
     spacing_days: float | None = None
     drop: tuple[str, ...] = ()
+    strict: bool = False
     seed: int = 0
     jobs: int = 2
 
@@ -226,6 +230,9 @@ def train(
     options = options or Options()
     learning = prepare(events, known_before, options)
     data, edges = learning.data, learning.edges
+    leaks = find_leaks(learning.history, learning.features, data, known_before, options.seed)
+    if options.strict:
+        refuse_leaks(leaks)
     division = divide(data, edges)
     best = _choose(learning, division, options, progress)
     calibration = fit_calibration(data, edges, best.eta)
@@ -237,7 +244,8 @@ def train(
         tables=tables,
         calibration=calibration,
         features=learning.features.to_json(),
-        facts=_facts(learning, known_before, division, best, calibrated, options),
+        facts=_facts(learning, known_before, division, best, calibrated, options)
+        | {"leaks": [leak.to_json() for leak in leaks]},
     )
 
 

@@ -1,0 +1,200 @@
+"""Features that know the outcome because they were written by it: named, with the evidence.
+
+Two signs are looked for. A feature that tells won from lost at a deal's first snapshot almost
+perfectly was hardly known then, whatever its times say. A field or activity that is recorded
+mostly when deals close belongs to the closing, even where it comes shortly before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.asof import LOST, WON
+from model.errors import TrainingDataError
+from model.events import DAY_US
+from model.features import FeatureSet
+from model.history import Floats, History, Ints
+from model.vocabulary import KIND_OF_FIELD
+from training.dataset import NEVER, Dataset
+
+Flags = NDArray[np.bool_]
+
+PERFECT_AUC: Final = 0.95  # no honest fact of a deal's first day tells its end so well
+CLOSING_DAYS: Final = 1.0  # a fact recorded so near the closing is taken for part of it
+CLOSING_SHARE: Final = 0.5  # "mostly": more than half of its records, by deal
+CLOSING_TIMES: Final = 3.0  # as often as facts spread evenly: short deals are near their end always
+FEWEST_OF_EACH: Final = 20  # deals won and lost: below it, chance separates them
+FEWEST_FILLED: Final = 20  # deals that have a fact: below it, a share says little
+MOST_DEALS: Final = 5_000  # looked at: enough for an AUC to two digits, and cheap
+BINS: Final = 16  # of a number's values
+PRIOR_DEALS: Final = 2.0  # that each bin starts from, at the base rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leak:
+    """A feature that probably knows the outcome.
+
+    Parameters
+    ----------
+    feature
+        Its name, as ``--drop`` takes it.
+    evidence
+        What was seen, in words.
+    """
+
+    feature: str
+    evidence: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As the artifact keeps it."""
+        return asdict(self)
+
+
+def find_leaks(
+    history: History, features: FeatureSet, data: Dataset, known_before: int, seed: int = 0
+) -> tuple[Leak, ...]:
+    """Name the features that probably know the outcome.
+
+    Parameters
+    ----------
+    history
+        The events known before the cut-off.
+    features, data
+        What will be learned from.
+    known_before
+        K, microseconds since 1970 UTC.
+    seed
+        Of the deals drawn where there are many.
+
+    Returns
+    -------
+    tuple of Leak
+        Those that tell the end alone, then those recorded at closing.
+    """
+    return (
+        *_telling_alone(history, features, data, known_before, seed),
+        *_recorded_at_closing(history, features, known_before),
+    )
+
+
+def refuse_leaks(leaks: tuple[Leak, ...]) -> None:
+    """Stop before learning from a leak.
+
+    Raises
+    ------
+    TrainingDataError
+        If there is any.
+    """
+    if leaks:
+        raise TrainingDataError(
+            "; ".join(f"{leak.feature!r} {leak.evidence}" for leak in leaks),
+            "with --strict, no feature that seems to know the outcome",
+            "leave it out with --drop, or train without --strict if it is honest",
+        )
+
+
+def _closings(history: History, known_before: int) -> Ints:
+    """When the last closing of each deal became known; `NEVER` if none. Shape (D,)."""
+    closed = np.full(history.deals, NEVER)
+    ends = (history.kind == WON) | (history.kind == LOST)
+    rows = np.flatnonzero(ends & (history.known < known_before))
+    closed[_deals(history)[rows]] = history.known[rows]  # rows ascend in time within a deal
+    return closed
+
+
+def _deals(history: History) -> Ints:
+    return np.repeat(np.arange(history.deals), np.diff(history.start))
+
+
+def _telling_alone(
+    history: History, features: FeatureSet, data: Dataset, known_before: int, seed: int
+) -> list[Leak]:
+    order = np.lexsort((data.as_of, data.deal))
+    _, first = np.unique(data.deal[order], return_index=True)
+    rows = order[first]
+    rows = rows[_closings(history, known_before)[data.deal[rows]] != NEVER]
+    rows = np.random.default_rng(seed).permutation(rows)[:MOST_DEALS]
+    won = data.win[rows] != NEVER
+    if min(won.sum(), (~won).sum()) < FEWEST_OF_EACH:
+        return []
+    leaks = []
+    for column, feature in enumerate(features.features):
+        auc = _auc_alone(data.x[rows, column], won, is_category=feature.is_category)
+        if auc >= PERFECT_AUC:
+            evidence = (
+                f"alone tells won from lost at the first snapshot of {len(rows)} closed deals "
+                f"with an AUC of {auc:.3f}"
+            )
+            leaks.append(Leak(feature=feature.name, evidence=evidence))
+    return leaks
+
+
+def _auc_alone(values: Floats, won: Flags, *, is_category: bool) -> float:
+    """The AUC of won rates by bin, each half of the deals judged by the other's rates.
+
+    Missing is a bin of its own. Rows must stand in random order.
+    """
+    missing = np.isnan(values)
+    if is_category:
+        _, bins = np.unique(values, return_inverse=True)
+    else:
+        known = values[~missing]
+        cuts = np.unique(np.quantile(known, np.arange(1, BINS) / BINS)) if known.size else known
+        bins = np.searchsorted(cuts, values, side="left")
+        bins[missing] = len(cuts) + 1
+    half = np.arange(len(values)) % 2 == 0
+    aucs = []
+    for learn, judge in ((half, ~half), (~half, half)):
+        size = int(bins.max()) + 1
+        count = np.bincount(bins[learn], minlength=size)
+        wins = np.bincount(bins[learn], weights=won[learn], minlength=size)
+        rate = (wins + PRIOR_DEALS * won[learn].mean()) / (count + PRIOR_DEALS)
+        aucs.append(_auc(rate[bins[judge]], won[judge]))
+    return float(np.mean(aucs))
+
+
+def _auc(score: Floats, won: Flags) -> float:
+    """Mann and Whitney's: how often a won deal is above a lost one, ties counting half."""
+    _, tied, count = np.unique(score, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[tied]
+    wins, losses = int(won.sum()), int((~won).sum())
+    if not wins or not losses:
+        return 0.5
+    return float((rank[won].sum() - wins * (wins + 1) / 2) / (wins * losses))
+
+
+def _recorded_at_closing(history: History, features: FeatureSet, known_before: int) -> list[Leak]:
+    deal = _deals(history)
+    closed = _closings(history, known_before)
+    begun = np.full(history.deals, NEVER)
+    np.minimum.at(begun, deal, history.known)
+    codes = features.vocabulary.codes(history)
+    usable = (closed[deal] != NEVER) & (history.known < known_before)
+    leaks = []
+    for (kind, name), code in features.vocabulary.own_codes.items():
+        fact = f"field:{name}" if kind == KIND_OF_FIELD else f"activity:{name}"
+        made_of_it = {fact} if kind == KIND_OF_FIELD else {f"{fact}:count", f"{fact}:days"}
+        rows = np.flatnonzero(usable & (codes == code))
+        deals, which = np.unique(deal[rows], return_inverse=True)
+        if len(deals) < FEWEST_FILLED:
+            continue
+        is_near = np.abs(closed[deal[rows]] - history.known[rows]) <= CLOSING_DAYS * DAY_US
+        # By deal, so that a deal with many records counts once.
+        near = float((np.bincount(which, weights=is_near) / np.bincount(which)).mean())
+        life_days = np.maximum((closed[deals] - begun[deals]) / DAY_US, CLOSING_DAYS)
+        evenly = float((CLOSING_DAYS / life_days).mean())
+        if near >= CLOSING_SHARE and near >= CLOSING_TIMES * evenly:
+            evidence = (
+                f"is recorded within {CLOSING_DAYS:g} day of the closing for {near:.0%} of its "
+                f"records in {len(deals)} closed deals, where {evenly:.0%} would be by chance"
+            )
+            leaks += [
+                Leak(feature=each, evidence=evidence)
+                for each in features.names
+                if each in made_of_it
+            ]
+    return leaks
