@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ CSV_SUFFIXES: Final = (".csv", ".tsv", ".txt")
 PARQUET_SUFFIXES: Final = (".parquet", ".pq")
 JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 FIRST_RECORD: Final = 2  # the header is record 1
+LONGEST_FIELD: Final = 2**31 - 1  # characters
 Progress = Callable[[int], object]  # bytes read since the last call
 
 
@@ -137,15 +138,15 @@ class Source:
         )
         after, left = 0, self.size
         try:
-            reader = pa_csv.open_csv(
+            with pa_csv.open_csv(
                 self.path, read_options=read, parse_options=parse, convert_options=convert
-            )
-            for batch in reader:
-                rows = without(after, batch.num_rows, skipped)
-                after = int(rows[-1]) + 1 if rows.size else after
-                progress(min(BATCH_BYTES, left))
-                left -= min(BATCH_BYTES, left)
-                yield batch, rows
+            ) as reader:
+                for batch in reader:
+                    rows = without(after, batch.num_rows, skipped)
+                    after = int(rows[-1]) + 1 if rows.size else after
+                    progress(min(BATCH_BYTES, left))
+                    left -= min(BATCH_BYTES, left)
+                    yield batch, rows
         except (pa.ArrowInvalid, UnicodeDecodeError) as error:
             raise self.unusable(str(error)) from error
 
@@ -165,16 +166,16 @@ class Source:
     ) -> Iterator[tuple[pa.RecordBatch, npt.NDArray[np.int64]]]:
         names = list(columns if columns is not None else self.names)
         with self.path.open("rb") as file:
-            held: list[dict[str, Any]] = []
+            held: list[list[str | None]] = []
             rows: list[int] = []
             read = 0
             for number, line in enumerate(file):
                 read += len(line)
                 if not line.strip():
                     continue
-                record = self._json_row(line, number)
-                if record is not None:
-                    held.append(record)
+                values = self._json_row(line, number, names)
+                if values is not None:
+                    held.append(values)
                     rows.append(number)
                 if len(held) == BATCH_ROWS:
                     progress(read)
@@ -185,22 +186,28 @@ class Source:
             if held:
                 yield _text_batch(held, names), np.array(rows, np.int64)
 
-    def _json_row(self, line: bytes, number: int) -> dict[str, Any] | None:
+    def _json_row(self, line: bytes, number: int, names: list[str]) -> list[str | None] | None:
+        """The values of a line as texts; None if it is refused."""
         try:
             record = json.loads(
                 line.decode("utf-8-sig"), parse_int=str, parse_float=str, parse_constant=str
             )
+            if isinstance(record, dict):
+                values = [_text(record.get(name)) for name in names]
+                "".join([value for value in values if value]).encode()
+                return values
+            reason = "no JSON object"
         except UnicodeDecodeError:
             raise self.unusable("UTF-8") from None
         except json.JSONDecodeError as error:
-            value = line.decode().rstrip("\r\n")
-            self.bad_rows.append(BadRow(row=number, value=value, reason=f"no JSON: {error.msg}"))
-            return None
-        if not isinstance(record, dict):
-            value = line.decode().rstrip("\r\n")
-            self.bad_rows.append(BadRow(row=number, value=value, reason="no JSON object"))
-            return None
-        return record
+            reason = f"no JSON: {error.msg}"
+        except RecursionError:
+            reason = "nested too deeply"
+        except UnicodeEncodeError:
+            reason = "half a surrogate pair, which is no character"
+        value = line.decode().rstrip("\r\n")
+        self.bad_rows.append(BadRow(row=number, value=value, reason=reason))
+        return None
 
 
 def lines_of(path: Path, rows: Iterable[int], *, delimiter: str, encoding: str) -> dict[int, int]:
@@ -224,6 +231,7 @@ def lines_of(path: Path, rows: Iterable[int], *, delimiter: str, encoding: str) 
     last = max(wanted, default=-1)
     found: dict[int, int] = {}
     codec = "utf-8-sig" if encoding == "utf-8" else encoding
+    csv.field_size_limit(LONGEST_FIELD)
     with path.open(encoding=codec, errors="replace", newline="") as file:
         reader = csv.reader(file, delimiter=delimiter)
         row, line = -2, 1  # the header is no row
@@ -266,8 +274,8 @@ def _plain_column(column: pa.Array) -> pa.Array:
     return pa.array(texts, pa.string())
 
 
-def _text_batch(records: list[dict[str, Any]], names: list[str]) -> pa.RecordBatch:
-    columns = [pa.array([_text(r.get(name)) for r in records], pa.string()) for name in names]
+def _text_batch(rows: list[list[str | None]], names: list[str]) -> pa.RecordBatch:
+    columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
     return pa.RecordBatch.from_arrays(columns, names)
 
 
@@ -361,8 +369,8 @@ def _json_names(path: Path) -> tuple[str, ...]:
         for line in file:
             try:
                 record = json.loads(line)
-            except ValueError:
-                continue
+            except (ValueError, RecursionError):
+                continue  # refused when it is read
             if isinstance(record, dict):
                 names.update(dict.fromkeys(record))
     return tuple(names)

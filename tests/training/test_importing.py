@@ -404,6 +404,36 @@ def test_json_lines_are_read_and_what_is_no_json_is_told(tmp_path: Path) -> None
     assert folder.events("kind") == ["deal_opened", "call_made"]
 
 
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        pytest.param("[" * 100_000 + "]" * 100_000, "nested too deeply", id="deep"),
+        pytest.param('"\\ud800"', "half a surrogate pair, which is no character", id="surrogate"),
+    ],
+)
+def test_a_json_line_that_no_text_can_hold_is_rejected_and_the_rest_imported(
+    tmp_path: Path, what: str, reason: str
+) -> None:
+    folder = Folder(tmp_path)
+    _, rejects = folder.run(
+        log__jsonl='{"deal": "D-1", "at": "2026-01-05T09:00:00Z", "what": "opened"}\n'
+        f'{{"deal": "D-1", "at": "2026-01-06T09:00:00Z", "what": {what}}}\n'
+        '{"deal": "D-1", "at": "2026-01-06T09:00:00Z", "what": "call"}\n'
+    )
+    assert [(r.line, r.reason) for r in rejects] == [(2, reason)]
+    assert folder.events("kind") == ["deal_opened", "call_made"]
+
+
+def test_a_reject_after_a_very_long_field_is_still_given_its_line(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    _, rejects = folder.run(
+        log__csv="deal,at,what,note\nD-1,2026-01-05T09:00:00Z,opened,"
+        + "x" * 200_000
+        + "\nD-1,soon,call,\n"
+    )
+    assert [(r.line, r.column) for r in rejects] == [(3, "at")]
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_the_delimiter_is_found_out(tmp_path: Path, delimiter: str) -> None:
     folder = Folder(tmp_path)
