@@ -271,6 +271,9 @@ def _check_suffix(path: Path) -> None:
 
 
 def _check_file(path: Path) -> None:
+    if not path.is_file():
+        given = f"{path}, a directory" if path.is_dir() else f"{path}, which is not there"
+        raise EventError(given, "a file of events", "check the name")
     _check_suffix(path)
     if path.stat().st_size == 0:
         raise EventError(f"{path}, an empty file", "events", "check what wrote it")

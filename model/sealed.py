@@ -102,10 +102,10 @@ def write_sealed(directory: Path, files: Mapping[str, bytes], *, schema_version:
     Raises
     ------
     ArtifactError
-        If something else stands there: it is never overwritten.
+        If something else stands there: it is never overwritten; or nothing can be written there.
     """
     target = directory.resolve()
-    _check_replaceable(target)
+    check_place(directory)
     manifest: dict[str, Any] = {
         "files": {
             name: {"bytes": len(content), "sha256": _digest(content)}
@@ -115,7 +115,6 @@ def write_sealed(directory: Path, files: Mapping[str, bytes], *, schema_version:
         "schema_version": schema_version,
     }
     manifest["sha256"] = _digest(to_json(manifest))
-    target.parent.mkdir(parents=True, exist_ok=True)
     fresh, aside = _beside(target)
     try:
         for name, content in {**files, MANIFEST: to_json(manifest)}.items():
@@ -123,6 +122,32 @@ def write_sealed(directory: Path, files: Mapping[str, bytes], *, schema_version:
         _swap(fresh, target, aside)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def check_place(directory: Path) -> None:
+    """Refuse a place that `write_sealed` could not write to, before the work is done.
+
+    Parameters
+    ----------
+    directory
+        Where; its parents are made.
+
+    Raises
+    ------
+    ArtifactError
+        If something else stands there, or nothing can be written there.
+    """
+    target = directory.resolve()
+    _check_replaceable(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _beside(target)[0].rmdir()
+    except OSError as error:
+        raise ArtifactError(
+            f"output {str(target)!r}, where nothing can be written ({error.strerror})",
+            "a new or empty directory, or an artifact to replace",
+            "choose another directory",
+        ) from error
 
 
 def _beside(target: Path) -> tuple[Path, Path]:

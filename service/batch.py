@@ -20,6 +20,7 @@ from model.errors import ScoreError
 from model.event_table import read_columns, read_shards
 from model.events import KIND_CODES, microseconds, parse_time
 from model.feeds import Feed, Feeds, feeds_of_columns, merge_feeds
+from model.hazard import edge_weights
 from model.history import History, Ints
 from model.score import Score
 from model.scorer import Scorer, days_until
@@ -121,6 +122,7 @@ def score_file(
     moments = list(_moments(question))
     for moment in moments:
         scorer.check_as_of(moment, question.hindsight)
+    _check_days(scorer, question, moments)
     feeds = known_feeds(scorer, events, max(moments, default=0))
     shards = read_shards(events)
     if jobs == 1:
@@ -134,6 +136,16 @@ def score_file(
     for answer in answers:
         step(answer.asked)
         yield answer
+
+
+def _check_days(scorer: Scorer, question: Question, moments: list[int]) -> None:
+    """Refuse what the artifact cannot answer here, not in a worker."""
+    if question.close_by is None:
+        edge_weights(scorer.edges, np.asarray(question.within_days, dtype=np.float64))
+    elif moments:
+        as_of = np.unique(np.array(moments, dtype=np.int64))
+        days = np.array([days_until(moment, question.close_by) for moment in as_of.tolist()])
+        edge_weights(scorer.edges, days, as_of_us=as_of)
 
 
 def _moments(question: Question) -> Iterator[int]:

@@ -147,6 +147,27 @@ def _check_choices(
         raise ScoreError("--out and --json", "at most one of them", "choose one")
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise ScoreError(f"--out {out}", "a name ending in .csv or .parquet", "rename it")
+    if out is not None:
+        _check_writable(out)
+
+
+def _check_writable(out: Path) -> None:
+    """Refuse a place that cannot be written to, before the work is done."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part = _part(out)
+        part.touch()
+        part.unlink()
+    except OSError as error:
+        raise ScoreError(
+            f"--out {out}, where nothing can be written ({error.strerror})",
+            "a place to write to",
+            "choose another",
+        ) from error
+
+
+def _part(out: Path) -> Path:
+    return out.with_name(f".{out.name}.part")
 
 
 def _riskiest(table: pa.Table, riskiest: int | None, rows_a_deal: int) -> pa.Table:
@@ -160,8 +181,7 @@ def _riskiest(table: pa.Table, riskiest: int | None, rows_a_deal: int) -> pa.Tab
 
 def _write(table: pa.Table, out: Path | None, as_json: bool) -> None:
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part = out.with_name(f".{out.name}.part")
+        part = _part(out)
         if out.suffix == ".parquet":
             pq.write_table(table, part)
         else:

@@ -62,9 +62,11 @@ def train(
 ) -> int:
     """Learn from the deals of EVENTS that closed, and write an artifact."""
     from model.event_table import read_events
+    from model.sealed import check_place
     from training.fit import Options
     from training.fit import train as learn
 
+    check_place(out)
     cutoff = microseconds(parse_time("--known-before", known_before))
     artifact = learn(
         read_events(events),

@@ -217,10 +217,13 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, suffix: str) -> Non
 
 @pytest.mark.parametrize("read", [read_events, lambda f: list(read_shards(f))])
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, read: Callable[[Path], Any]) -> None:
+    (tmp_path / "events.xlsx").write_bytes(b"PK")
     with pytest.raises(EventError, match=r"expected a file ending in \.parquet or \.csv"):
         read(tmp_path / "events.xlsx")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(EventError, match=r"none\.parquet, which is not there"):
         read(tmp_path / "none.parquet")
+    with pytest.raises(EventError, match=r", a directory: expected a file of events"):
+        read(tmp_path)
     with pytest.raises(EventError, match=r"events\.json: expected a file ending in"):
         write_events(table_of([deal_event()]), tmp_path / "events.json")
 

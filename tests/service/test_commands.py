@@ -477,12 +477,35 @@ def test_no_open_deal_is_refused_with_the_count(run: Run, events: Path, tmp_path
     )
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_scored(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    out = tmp_path / "file" / "scores.csv"
+
+    err = refusal(
+        run("score", tmp_path / "none.csv", "--as-of", AS_OF, "--within", 7, "--out", out)
+    )
+
+    assert "scores.csv, where nothing can be written" in err
+
+
+def test_a_date_too_far_is_refused_before_any_worker_starts(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "unread.csv").write_text("no events at all")
+
+    err = refusal(
+        run("score", tmp_path / "unread.csv", "--as-of", AS_OF, "--close-by", "9999-12-31")
+    )
+
+    assert "ask for an earlier date, or train with edges that reach further" in err
+
+
 @pytest.mark.parametrize("command", ["score", "explain"])
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("none.parquet", None, "none.parquet: No such file or directory"),
-        ("none.csv", None, "none.csv: No such file or directory"),
+        ("none.parquet", None, "none.parquet, which is not there"),
+        ("none.csv", None, "none.csv, which is not there"),
         ("empty.parquet", b"", "an empty file: expected events"),
         ("empty.csv", b"", "an empty file: expected events"),
         ("torn.parquet", b"PAR1 no more", "expected a readable .parquet file"),

@@ -189,7 +189,7 @@ def test_what_cannot_be_trained_is_refused_and_nothing_is_written(
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("none.parquet", None, "none.parquet: No such file or directory"),
+        ("none.parquet", None, "none.parquet, which is not there"),
         ("empty.csv", b"", "an empty file: expected events"),
         ("torn.parquet", b"PAR1", "expected a readable .parquet file"),
         ("deals.csv", b"deal,won\nD-1,yes\n", "run redflare import"),
@@ -218,3 +218,13 @@ def test_an_artifact_never_replaces_other_files(run: Run, events: Path, tmp_path
 
     assert "'notes.txt' is no part of an artifact" in err
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_learned(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+
+    err = refusal(run("train", tmp_path / "none.parquet", *TRAIN, "--out", tmp_path / "file" / "a"))
+
+    assert "where nothing can be written" in err
