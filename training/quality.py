@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,37 +11,7 @@ from sklearn.metrics import roc_auc_score
 from model.hazard import edge_weights, probability
 from model.history import Floats
 from training.dataset import Dataset
-
-CLIP: Final = 1e-6
-ECE_BINS: Final = 10
-
-
-def log_loss(won: NDArray[np.bool_], p: Floats, weight: Floats) -> float:
-    """Mean of ``-log`` of the probability given to what came, in nats.
-
-    Examples
-    --------
-    >>> round(log_loss(np.array([True, False]), np.array([0.5, 0.5]), np.ones(2)), 4)
-    0.6931
-    """
-    p = np.clip(p, CLIP, 1.0 - CLIP)
-    return float(-(weight @ np.where(won, np.log(p), np.log(1.0 - p))) / weight.sum())
-
-
-def brier_score(won: NDArray[np.bool_], p: Floats, weight: Floats) -> float:
-    """Mean squared distance from what came (Brier 1950)."""
-    return float(weight @ (p - won) ** 2 / weight.sum())
-
-
-def calibration_error(won: NDArray[np.bool_], p: Floats, weight: Floats) -> float:
-    """Expected calibration error over `ECE_BINS` bins of equal count."""
-    order = np.argsort(p, kind="stable")
-    gaps = [
-        abs(float(weight[part] @ (p[part] - won[part])))
-        for part in np.array_split(order, ECE_BINS)
-        if len(part)
-    ]
-    return float(sum(gaps) / weight.sum())
+from training.metrics import brier_score, calibration_error, log_loss
 
 
 def quality(won: NDArray[np.bool_], p: Floats, weight: Floats) -> dict[str, float | int | None]:

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from service.cli import main
-from training.quality import calibration_error, log_loss
+from training.metrics import calibration_error, log_loss
 
 TESTS = Path(__file__).parents[1]
 MAPPING = TESTS / "data" / "bpi2012.toml"

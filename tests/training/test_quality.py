@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from tests.training.companies import snapshots
-from training.quality import (
-    CLIP,
-    brier_score,
-    calibration_error,
-    log_loss,
-    quality,
-    quality_by_edge,
-)
+from training.metrics import CLIP, brier_score, calibration_error, log_loss
+from training.quality import quality, quality_by_edge
 
 answers = st.lists(
     st.tuples(st.booleans(), st.floats(0.001, 0.999), st.floats(0.1, 5.0)), min_size=1, max_size=40
