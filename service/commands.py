@@ -15,12 +15,14 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from model.change import explain_change
 from model.errors import ScoreError
 from model.event_table import read_deal
 from model.events import from_microseconds, microseconds, parse_time
 from model.history import History
 from model.score import Score
 from service.batch import Question, known_feeds, load_scorer, read_points, score_file
+from service.change_text import change_text
 from service.tables import bar, points_text, text_table
 
 DEFAULT_RISKIEST: Final = 20
@@ -226,7 +228,18 @@ def _score_table(shown: list[Score], of: int) -> str:
 @click.option("--as-of", required=True, help="Explain what was known then.")
 @click.option("--close-by", required=True, help="The date to be won by, inclusive.")
 @click.option("--drivers", "most", type=click.IntRange(1), default=12, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the score as JSON, all drivers.")
+@click.option("--since", help="Say too why it moved since this earlier date or time.")
+@click.option(
+    "--artifact-then",
+    type=click.Path(path_type=Path),
+    help="What was in force at --since, if another.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the score as JSON, all drivers; with --since {score, change}.",
+)
 @HINDSIGHT
 def explain(
     events: Path,
@@ -235,26 +248,52 @@ def explain(
     as_of: str,
     close_by: str,
     most: int,
+    since: str | None,
+    artifact_then: Path | None,
     as_json: bool,
     hindsight: bool,
 ) -> int:
-    """Lay one DEAL of EVENTS open: the probability by date, what drives it, the facts."""
+    """Lay one DEAL of EVENTS open: the probability by date, what drives it, the facts.
+
+    With --since: why the probability by that date moved, in steps that add up.
+    """
+    if artifact_then is not None and since is None:
+        raise ScoreError("--artifact-then without --since", "both", "say since when")
     scorer = load_scorer(artifact)
     now = parse_time("--as-of", as_of)
+    day = parse_date("--close-by", close_by)
     history = History.from_table(read_deal(events, deal))
+    feeds = known_feeds(scorer, events, microseconds(now))
     result = scorer.score(
         history,
         now,
-        close_by=parse_date("--close-by", close_by),
-        feeds=known_feeds(scorer, events, microseconds(now)),
+        close_by=day,
+        feeds=feeds,
         hindsight=hindsight,
         most=None if as_json else most,
     )
+    change = None
+    if since is not None:
+        change = explain_change(
+            scorer,
+            history,
+            parse_time("--since", since),
+            now,
+            close_by=day,
+            feeds=feeds,
+            earlier=None if artifact_then is None else load_scorer(artifact_then),
+            hindsight=hindsight,
+        )
     if as_json:
-        json.dump(result.to_json(), sys.stdout, allow_nan=False)
+        told = result.to_json()
+        if change is not None:
+            told = {"score": told, "change": change.to_json()}
+        json.dump(told, sys.stdout, allow_nan=False)
         click.echo()
     else:
         click.echo(_explanation(result))
+        if change is not None:
+            click.echo("\n" + change_text(change))
     return 0
 
 

@@ -194,7 +194,7 @@ class Source:
             )
             if isinstance(record, dict):
                 values = [_text(record.get(name)) for name in names]
-                "".join([value for value in values if value]).encode()
+                "".join([*record, *(value for value in values if value)]).encode()
                 return values
             reason = "no JSON object"
         except UnicodeDecodeError:
@@ -369,7 +369,8 @@ def _json_names(path: Path) -> tuple[str, ...]:
         for line in file:
             try:
                 record = json.loads(line)
-            except (ValueError, RecursionError):
+                "".join(record).encode()
+            except (TypeError, ValueError, RecursionError):
                 continue  # refused when it is read
             if isinstance(record, dict):
                 names.update(dict.fromkeys(record))

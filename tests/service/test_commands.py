@@ -398,6 +398,26 @@ def test_explain_prints_a_sum_that_adds_up(
         assert f"{point['probability']:.1%}" in out
 
 
+def test_explain_since_adds_why_it_moved(
+    run: Run, events: Path, scores: list[dict[str, Any]]
+) -> None:
+    deal = scores[0]["deal_id"]
+    since = (date.fromisoformat(AS_OF) - timedelta(days=1)).isoformat()
+    asked = ("explain", events, deal, "--as-of", AS_OF, "--close-by", CLOSE_BY)
+
+    told = json.loads(done(run(*asked, "--since", since, "--json")))
+    out = done(run(*asked, "--since", since))
+
+    assert told["score"] == json.loads(done(run(*asked, "--json")))
+    moved = told["change"]
+    assert moved["after"] == pytest.approx(told["score"]["probability"], abs=1e-12)
+    points = sum(step["points"] for step in moved["steps"])
+    assert moved["before"] + points == pytest.approx(moved["after"], abs=1e-9)
+    assert f"Why it moved since {since} (P(won) by {CLOSE_BY}):" in out
+    assert f"1 day fewer left to {CLOSE_BY}" in out
+    assert "say since when" in refusal(run(*asked, "--artifact-then", "a"))
+
+
 def test_explain_names_as_many_drivers_as_asked(
     run: Run, events: Path, scores: list[dict[str, Any]]
 ) -> None:

@@ -409,6 +409,9 @@ def test_json_lines_are_read_and_what_is_no_json_is_told(tmp_path: Path) -> None
     [
         pytest.param("[" * 100_000 + "]" * 100_000, "nested too deeply", id="deep"),
         pytest.param('"\\ud800"', "half a surrogate pair, which is no character", id="surrogate"),
+        pytest.param(
+            '"call", "\\ud800": 1', "half a surrogate pair, which is no character", id="key"
+        ),
     ],
 )
 def test_a_json_line_that_no_text_can_hold_is_rejected_and_the_rest_imported(
