@@ -35,8 +35,8 @@ class Feed:
     kinds
         Keys of `model.events.KINDS`.
     heard
-        When it was heard, microseconds since 1970 UTC, ascending; the first time of each hour
-        is enough. Empty: not said, taken as running all along.
+        When it was heard, microseconds since 1970 UTC; the first time of each hour is kept.
+        Empty: not said, taken as running all along.
     """
 
     kinds: frozenset[str]
@@ -48,6 +48,9 @@ class Feed:
             raise HistoryError(
                 f"a feed of kind {unknown[0]!r}", "one of " + ", ".join(KINDS), "correct the feed"
             )
+        if self.heard.size and (np.diff(self.heard // HOUR_US) <= 0).any():
+            hours = _first_of_each_hour(np.zeros(self.heard.size, dtype=np.int64), self.heard)
+            object.__setattr__(self, "heard", hours[0])
 
     @cached_property
     def speaks_for_all(self) -> bool:
@@ -181,9 +184,7 @@ def merge_feeds(parts: list[dict[str, Feed]]) -> dict[str, Feed]:
             heard.setdefault(source, []).append(feed.heard)
     merged = {}
     for source, carried in kinds.items():
-        known = np.concatenate(heard[source])
-        hours = _first_of_each_hour(np.zeros(known.size, dtype=np.int64), known)
-        merged[source] = Feed(kinds=carried, heard=hours.get(0, known))
+        merged[source] = Feed(kinds=carried, heard=np.concatenate(heard[source]))
     return merged
 
 

@@ -150,3 +150,13 @@ def test_kinds_are_kept_with_a_model_and_times_are_not() -> None:
 def test_a_feed_of_an_unknown_kind_is_refused() -> None:
     with pytest.raises(HistoryError, match=r"a feed of kind 'mail_read': expected one of deal_op"):
         Feed(kinds=frozenset({"mail_read", "customer_replied"}))
+
+
+def test_a_feed_is_the_same_however_finely_its_times_are_told() -> None:
+    every_ten_minutes = np.arange(150) * (HOUR_US // 6)
+    finely = Feed(kinds=frozenset({"customer_replied"}), heard=every_ten_minutes[::-1])
+    hourly = Feed(kinds=finely.kinds, heard=every_ten_minutes[::6])
+
+    assert finely.heard.tolist() == hourly.heard.tolist()
+    later = int(every_ten_minutes[-1]) + 10 * DAY_US
+    assert finely.pause(later) == hourly.pause(later) == 0  # heard in too few hours to say
