@@ -56,6 +56,19 @@ def test_opportunities_alone_tell_openings_and_closings_and_name_what_they_canno
     assert of_deal(folder, OTHER, "kind") == [("account_changed",), ("deal_opened",)]
 
 
+def test_opportunities_exported_without_their_accounts_are_opened_all_the_same(
+    tmp_path: Path,
+) -> None:
+    folder = Folder(tmp_path, "salesforce")
+    rows = [line.split(",") for line in OPPORTUNITIES.splitlines()]
+    folder.run(opportunity__csv="".join(",".join([r[0], *r[2:]]) + "\n" for r in rows))
+    assert of_deal(folder, OPPORTUNITY, "kind") == [
+        ("deal_opened",),
+        ("field_changed",),
+        ("deal_won",),
+    ]
+
+
 def test_opportunity_history_tells_the_states_and_the_closing(tmp_path: Path) -> None:
     folder = Folder(tmp_path, "salesforce")
     summary, rejects = folder.run(
