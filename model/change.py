@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import numpy as np
 
@@ -262,7 +262,7 @@ def _scored(
     )
 
 
-def _refuse(history: History, deal: int, moment: int) -> _State:
+def _refuse(history: History, deal: int, moment: int) -> NoReturn:
     raise ScoreError(
         f"deal {history.deal_ids[deal]!r}",
         f"a deal open at {from_microseconds(moment).isoformat()}, as known then",

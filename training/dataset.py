@@ -105,7 +105,7 @@ def win_times(history: History, known_before: int) -> Ints:
     """
     kind = history.kind
     seen = history.known < known_before
-    deal = _deal_of_rows(history)
+    deal = deal_of_rows(history)
     last_undone = np.full(history.deals, -1)
     undone = np.flatnonzero(seen & ((kind == LOST) | (kind == REOPENED)))
     last_undone[deal[undone]] = undone  # rows ascend, and the last assignment stands
@@ -127,7 +127,7 @@ def open_span(history: History, known_before: int) -> tuple[Ints, Ints]:
     """From when each deal was known as open, to its last known closing or the cut-off."""
     kind = history.kind
     seen = history.known < known_before
-    deal = _deal_of_rows(history)
+    deal = deal_of_rows(history)
     opened = np.full(history.deals, NEVER)
     at = np.flatnonzero(seen & (kind == OPENED))
     np.minimum.at(opened, deal[at], history.known[at])
@@ -161,7 +161,7 @@ def sample_moments(
     nth = np.arange(deal.size) - np.repeat(np.cumsum(count) - count, count)
     regular = first[deal] + nth * spacing
 
-    event_deal = _deal_of_rows(history)
+    event_deal = deal_of_rows(history)
     inside = has[event_deal] & (history.known >= opened[event_deal])
     inside &= history.known < until[event_deal]
     event_deal, moment = _distinct(event_deal[inside], history.known[inside])
@@ -175,7 +175,8 @@ def sample_moments(
     return every_deal[order], as_of[order], after[order]
 
 
-def _deal_of_rows(history: History) -> Ints:
+def deal_of_rows(history: History) -> Ints:
+    """Index of each event's deal. Shape (N,)."""
     return np.repeat(np.arange(history.deals), np.diff(history.start))
 
 

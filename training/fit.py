@@ -33,7 +33,14 @@ from training.boosting import (
 )
 from training.calibrating import fit_calibration
 from training.compile import compile_tables
-from training.dataset import NEVER, Dataset, build_dataset, closing_lag, win_times
+from training.dataset import (
+    NEVER,
+    Dataset,
+    build_dataset,
+    closing_lag,
+    deal_of_rows,
+    win_times,
+)
 from training.grid_fit import bin_weights, make_grid
 from training.horizons import check_reach, check_wins, choose_edges, default_spacing_days
 from training.judging import FOLDS, Division, Judgement, divide, judge
@@ -389,7 +396,7 @@ def _check_record_reaches(end: int, known_before: int) -> None:
 
 def _check_closings(history: History, known_before: int) -> None:
     won = int((win_times(history, known_before) != NEVER).sum())
-    deal = np.repeat(np.arange(history.deals), np.diff(history.start))
+    deal = deal_of_rows(history)
     lost = len(np.unique(deal[history.kind == LOST]))
     opened = len(np.unique(deal[history.kind == OPENED]))
     if won < FEWEST_WON or lost < FEWEST_LOST:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 from model.asof import LOST, WON
 from model.errors import TrainingDataError
@@ -19,7 +20,7 @@ from model.events import DAY_US
 from model.features import FeatureSet
 from model.history import Floats, History, Ints
 from model.vocabulary import KIND_OF_FIELD
-from training.dataset import NEVER, Dataset
+from training.dataset import NEVER, Dataset, deal_of_rows
 
 Flags = NDArray[np.bool_]
 
@@ -102,12 +103,8 @@ def _closings(history: History, known_before: int) -> Ints:
     closed = np.full(history.deals, NEVER)
     ends = (history.kind == WON) | (history.kind == LOST)
     rows = np.flatnonzero(ends & (history.known < known_before))
-    closed[_deals(history)[rows]] = history.known[rows]  # rows ascend in time within a deal
+    closed[deal_of_rows(history)[rows]] = history.known[rows]  # rows ascend in time within a deal
     return closed
-
-
-def _deals(history: History) -> Ints:
-    return np.repeat(np.arange(history.deals), np.diff(history.start))
 
 
 def _telling_alone(
@@ -153,22 +150,15 @@ def _auc_alone(values: Floats, won: Flags, *, is_category: bool) -> float:
         count = np.bincount(bins[learn], minlength=size)
         wins = np.bincount(bins[learn], weights=won[learn], minlength=size)
         rate = (wins + PRIOR_DEALS * won[learn].mean()) / (count + PRIOR_DEALS)
-        aucs.append(_auc(rate[bins[judge]], won[judge]))
+        if won[judge].any() and not won[judge].all():
+            aucs.append(roc_auc_score(won[judge], rate[bins[judge]]))
+        else:
+            aucs.append(0.5)  # nothing to tell apart
     return float(np.mean(aucs))
 
 
-def _auc(score: Floats, won: Flags) -> float:
-    """Mann and Whitney's: how often a won deal is above a lost one, ties counting half."""
-    _, tied, count = np.unique(score, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - (count - 1) / 2)[tied]
-    wins, losses = int(won.sum()), int((~won).sum())
-    if not wins or not losses:
-        return 0.5
-    return float((rank[won].sum() - wins * (wins + 1) / 2) / (wins * losses))
-
-
 def _recorded_at_closing(history: History, features: FeatureSet, known_before: int) -> list[Leak]:
-    deal = _deals(history)
+    deal = deal_of_rows(history)
     closed = _closings(history, known_before)
     begun = np.full(history.deals, NEVER)
     np.minimum.at(begun, deal, history.known)
