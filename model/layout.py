@@ -1,4 +1,4 @@
-"""Stored tables laid out as a `Lookup`: the mean of some bags, for every edge at once."""
+"""Stored tables laid out as a `Lookup`: means of some bags, for every edge at once."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def lay_out(tables: Tables, ensembles: list[IndexArray]) -> Lookup:
-    """The look-up of some means over bags.
+    """The look-up of some means over bags, side by side.
 
-    A pair's cells are those that any bag or edge of its ensemble tells apart: one gather then
-    brings the effects of all edges.
+    A pair's cells are those that any bag or edge tells apart: one gather then brings the effects
+    of all edges of all ensembles.
 
     Parameters
     ----------
@@ -31,38 +31,25 @@ def lay_out(tables: Tables, ensembles: list[IndexArray]) -> Lookup:
     Returns
     -------
     Lookup
-        One ensemble for each entry.
+        B columns for each ensemble, one ensemble after another.
     """
     features, width, edges = len(tables.bins), tables.mains.shape[-1], tables.edges
-    unions = [
-        (_Union.of(tables.left_groups[bags]), _Union.of(tables.right_groups[bags]))
-        for bags in ensembles
-    ]
-    sizes = np.stack([rows.counts * columns.counts for rows, columns in unions])
-    main_cells = len(ensembles) * features * width
-    starts = (main_cells + sizes.cumsum() - sizes.reshape(-1)).reshape(sizes.shape)
-    cells = np.empty((main_cells + int(sizes.sum()), edges))
-    place = 0
-    for bags in ensembles:
-        mains = tables.mains[bags].mean(axis=0).reshape(edges, -1)
-        cells[place : place + features * width] = mains.T
-        place += features * width
-    for bags, (rows, columns) in zip(ensembles, unions, strict=True):
-        effects = _half_pairs(tables, bags, rows, columns)
-        cells[place : place + effects.shape[1]] = effects.T
-        place += effects.shape[1]
+    rows, columns = _Union.of(tables.left_groups), _Union.of(tables.right_groups)
+    sizes = rows.counts * columns.counts
+    main_cells = features * width
+    starts = main_cells + sizes.cumsum() - sizes
+    cells = np.empty((main_cells + int(sizes.sum()), len(ensembles) * edges))
+    for place, bags in enumerate(ensembles):
+        own = slice(place * edges, (place + 1) * edges)
+        cells[:main_cells, own] = tables.mains[bags].mean(axis=0).reshape(edges, -1).T
+        cells[main_cells:, own] = _half_pairs(tables, bags, rows, columns).T
     return Lookup(
-        intercepts=np.stack([tables.intercepts[bags].mean(axis=0) for bags in ensembles]),
+        intercepts=np.concatenate([tables.intercepts[bags].mean(axis=0) for bags in ensembles]),
         cells=cells,
-        mains=np.arange(len(ensembles) * features).reshape(-1, features) * width,
+        mains=np.arange(features) * width,
         pairs=tables.pairs,
-        left=np.stack(
-            [
-                start[:, None] + rows.of_bin * columns.counts[:, None]
-                for start, (rows, columns) in zip(starts, unions, strict=True)
-            ]
-        ),
-        right=np.stack([columns.of_bin for _, columns in unions]),
+        left=starts[:, None] + rows.of_bin * columns.counts[:, None],
+        right=columns.of_bin,
     )
 
 
@@ -91,7 +78,7 @@ def _half_pairs(tables: Tables, bags: IndexArray, rows: _Union, columns: _Union)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Union:
-    """The coarse bins of each pair that tell apart whatever any of some ensembles does.
+    """The coarse bins of each pair that tell apart whatever any bag or edge does.
 
     Parameters
     ----------

@@ -217,9 +217,9 @@ class Tables:
         """
         out = np.empty((len(bins), self.edges))
         if len(bins) == 1:
-            out[0] = self._mean.row_eta(bins[0])[0]
+            out[0] = self._mean.row_eta(bins[0])
         else:
-            self._mean.eta(bins, 0, out)
+            self._mean.eta(bins, out)
         return out
 
     def eta_bags(self, bins: BinArray) -> FloatArray:
@@ -235,13 +235,12 @@ class Tables:
         FloatArray
             [rows, bags, B].
         """
-        out = np.empty((len(bins), self.bags, self.edges))
+        out = np.empty((len(bins), self.bags * self.edges))
         if len(bins) == 1:
             out[0] = self._each.row_eta(bins[0])
         else:
-            for bag in range(self.bags):
-                self._each.eta(bins, bag, out[:, bag])
-        return out
+            self._each.eta(bins, out)
+        return out.reshape(len(bins), self.bags, self.edges)
 
     def contributions(self, bins: BinArray) -> FloatArray:
         """What each feature adds to each edge's log-odds: ``f_bj + 1/2 sum_k f_bjk``.
