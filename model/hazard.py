@@ -115,11 +115,16 @@ def _refuse(edges: FloatArray, asked: FloatArray, as_of_us: ArrayLike | None) ->
         times = np.broadcast_to(np.asarray(as_of_us, dtype=np.int64), asked.shape)
         last_us = int(times.ravel()[first]) + int(edges[-1] * DAY_US)
         furthest += f", until {(EPOCH + timedelta(microseconds=last_us)).date()}"
-    remedy = "ask for a later date"
-    if day > edges[-1]:
-        remedy = "ask for an earlier date, or train with edges that reach further"
-    elif np.isnan(day):
-        remedy = "give the date to close by"
+    if as_of_us is None:
+        remedy = "ask for days above 0"
+        if day > edges[-1]:
+            remedy = "ask for fewer days, or train with edges that reach further"
+    else:
+        remedy = "ask for a later date (days above 0)"
+        if day > edges[-1]:
+            remedy = "ask for an earlier date, or train with edges that reach further"
+    if np.isnan(day):
+        remedy = "give a number of days"
     raise HorizonError(f"days ahead {day:g}", f"more than 0 and at most {furthest}", remedy)
 
 

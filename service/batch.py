@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -11,19 +11,20 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 from joblib import Parallel, delayed
+from numpy.typing import NDArray
 
 from model.artifact import Artifact
-from model.errors import ScoreError
-from model.event_table import read_columns, read_shards
-from model.events import KIND_CODES, microseconds, parse_time
-from model.feeds import Feed, Feeds, feeds_of_columns, merge_feeds
+from model.errors import HorizonError
+from model.event_table import read_shards
+from model.events import from_microseconds
+from model.feeds import Feed, Feeds
 from model.hazard import edge_weights
 from model.history import History, Ints
 from model.score import Score
 from model.scorer import Scorer, days_until
+from service.points import Points, Unscored, pairs
+from service.record import MOST_UNRECORDED_DAYS, Record, read_record
 
 NAMED_DRIVERS: Final = 3  # of each deal in a table
 WITHIN_SCHEMA: Final = pa.schema(
@@ -57,7 +58,7 @@ class Question:
     """
 
     as_of: int | None = None
-    points: Mapping[str, list[int]] | None = None
+    points: Points | None = None
     close_by: date | None = None
     within_days: tuple[float, ...] = ()
     hindsight: bool = False
@@ -77,12 +78,18 @@ class Answer:
         The same deals as `Score` objects.
     asked, answered
         How many (deal, as_of) pairs were asked for, and how many of them were open.
+    points_of
+        The deals of points that the shard holds.
+    not_open
+        Points at which they were not open.
     """
 
     table: pa.Table | None
     scores: list[Score]
     asked: int
     answered: int
+    points_of: list[str] = field(default_factory=list)
+    not_open: list[tuple[str, int]] = field(default_factory=list)
 
 
 def score_file(
@@ -91,6 +98,8 @@ def score_file(
     question: Question,
     *,
     jobs: int,
+    unscored: Unscored,
+    warn: Callable[[str], object],
     step: Callable[[int], object] = int,
 ) -> Iterator[Answer]:
     """Score every deal of a file, shard by shard in the file's order.
@@ -105,6 +114,10 @@ def score_file(
         What to score and when.
     jobs
         Processes to use.
+    unscored
+        Takes the points that are not scored; complete when all is answered.
+    warn
+        Called with what is doubtful.
     step
         Called with the number of deals after each shard.
 
@@ -119,11 +132,11 @@ def score_file(
         If the artifact, the events or the question cannot be used.
     """
     scorer = load_scorer(artifact)
+    question = _answerable(scorer, question, unscored)
     moments = list(_moments(question))
-    for moment in moments:
-        scorer.check_as_of(moment, question.hindsight)
-    _check_days(scorer, question, moments)
-    feeds = known_feeds(scorer, events, max(moments, default=0))
+    record = read_record(events, max(moments, default=0))
+    question = _recorded(record, question, unscored, warn)
+    feeds = known_feeds(scorer, record)
     shards = read_shards(events)
     if jobs == 1:
         answers: Iterator[Answer] = (
@@ -133,26 +146,73 @@ def score_file(
         answers = Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="n_jobs")(
             delayed(score_shard)(artifact, shard, question, feeds) for shard in shards
         )
+    unheard = dict(question.points or {})
     for answer in answers:
+        for deal_id in answer.points_of:
+            del unheard[deal_id]
+        unscored.add("of deals that were not open as known then", answer.not_open)
         step(answer.asked)
         yield answer
+    unscored.add("of deals that are not in the events", pairs(unheard))
 
 
-def _check_days(scorer: Scorer, question: Question, moments: list[int]) -> None:
-    """Refuse what the artifact cannot answer here, not in a worker."""
+def _answerable(scorer: Scorer, question: Question, unscored: Unscored) -> Question:
+    """Refuse what the artifact cannot answer here, not in a worker; of points only those."""
     if question.close_by is None:
         edge_weights(scorer.edges, np.asarray(question.within_days, dtype=np.float64))
-    elif moments:
-        as_of = np.unique(np.array(moments, dtype=np.int64))
-        days = np.array([days_until(moment, question.close_by) for moment in as_of.tolist()])
-        edge_weights(scorer.edges, days, as_of_us=as_of)
+    if question.as_of is not None:
+        scorer.check_as_of(question.as_of, question.hindsight)
+        _check_close_by(scorer, question, question.as_of)
+    kept: dict[str, list[int]] = {}
+    cutoff = from_microseconds(scorer.known_before).date()
+    early = f"before {cutoff}, the cut-off of the artifact (--hindsight allows it)"
+    far = f"from which {question.close_by} lies outside what the artifact answers"
+    refused = dict[int, str]()  # by moment, so that each is looked at once
+    for deal_id, moment in pairs(question.points or {}):
+        if moment not in refused:
+            refused[moment] = ""
+            try:
+                _check_close_by(scorer, question, moment)
+            except HorizonError:
+                refused[moment] = far
+            if moment < scorer.known_before and not question.hindsight:
+                refused[moment] = early
+        if refused[moment]:
+            unscored.add(refused[moment], [(deal_id, moment)])
+        else:
+            kept.setdefault(deal_id, []).append(moment)
+    return question if question.points is None else replace(question, points=kept)
+
+
+def _check_close_by(scorer: Scorer, question: Question, moment: int) -> None:
+    if question.close_by is not None:
+        edge_weights(scorer.edges, days_until(moment, question.close_by), as_of_us=moment)
+
+
+def _recorded(
+    record: Record, question: Question, unscored: Unscored, warn: Callable[[str], object]
+) -> Question:
+    """Refuse what lies far past the record's end, of points only those; warn of what lies near."""
+    kept: dict[str, list[int]] = {}
+    for deal_id, moment in pairs(question.points or {}):
+        if record.days_past(moment) > MOST_UNRECORDED_DAYS:
+            end = from_microseconds(record.end).date()
+            reason = f"more than {MOST_UNRECORDED_DAYS} days after the record ends on {end}"
+            unscored.add(reason, [(deal_id, moment)])
+        else:
+            kept.setdefault(deal_id, []).append(moment)
+    question = question if question.points is None else replace(question, points=kept)
+    warning = record.check(max(_moments(question), default=record.end))
+    if warning is not None:
+        warn(warning)
+    return question
 
 
 def _moments(question: Question) -> Iterator[int]:
     if question.as_of is not None:
         yield question.as_of
-    for moments in (question.points or {}).values():
-        yield from moments
+    for _, moment in pairs(question.points or {}):
+        yield moment
 
 
 @lru_cache(maxsize=2)
@@ -184,19 +244,14 @@ def score_shard(artifact: Path, table: pa.Table, question: Question, feeds: Feed
         days = np.array([days_until(int(t), question.close_by) for t in np.unique(as_of)])
         days = days[np.searchsorted(np.unique(as_of), as_of)]
         scored = scorer.score_many(history, deal, as_of, days, feeds)
-        answered = int(scored.is_open.sum())
         if question.as_scores:
             scores = scorer.scores(
                 history, deal, as_of, days, scored, question.close_by, question.most
             )
-            return Answer(table=None, scores=scores, asked=len(deal), answered=answered)
+            return _answer(history, question, deal, as_of, scored.is_open, scores=scores)
         rows = np.flatnonzero(scored.is_open)
-        return Answer(
-            table=_driver_table(scorer, history, deal, as_of, question.close_by, scored, rows),
-            scores=[],
-            asked=len(deal),
-            answered=answered,
-        )
+        table = _driver_table(scorer, history, deal, as_of, question.close_by, scored, rows)
+        return _answer(history, question, deal, as_of, scored.is_open, table=table)
     scored = scorer.score_many(history, deal, as_of, None, feeds)
     rows = np.flatnonzero(scored.is_open)
     probability = scorer.probabilities(scored, question.within_days)[rows]
@@ -210,7 +265,32 @@ def score_shard(artifact: Path, table: pa.Table, question: Question, feeds: Feed
         },
         schema=WITHIN_SCHEMA,
     )
-    return Answer(table=table, scores=[], asked=len(deal), answered=len(rows))
+    return _answer(history, question, deal, as_of, scored.is_open, table=table)
+
+
+def _answer(
+    history: History,
+    question: Question,
+    deal: Ints,
+    as_of: Ints,
+    is_open: NDArray[np.bool_],
+    *,
+    table: pa.Table | None = None,
+    scores: Sequence[Score] = (),
+) -> Answer:
+    points_of, not_open = list[str](), list[tuple[str, int]]()
+    if question.points is not None:
+        points_of = [history.deal_ids[i] for i in np.unique(deal)]
+        closed = zip(deal[~is_open].tolist(), as_of[~is_open].tolist(), strict=True)
+        not_open = [(history.deal_ids[i], moment) for i, moment in closed]
+    return Answer(
+        table=table,
+        scores=list(scores),
+        asked=len(deal),
+        answered=int(is_open.sum()),
+        points_of=points_of,
+        not_open=not_open,
+    )
 
 
 def _asked(history: History, question: Question) -> tuple[Ints, Ints]:
@@ -261,86 +341,11 @@ def _driver_table(
     return pa.table(columns)
 
 
-def known_feeds(scorer: Scorer, events: Path, until: int) -> dict[str, Feed]:
+def known_feeds(scorer: Scorer, record: Record) -> dict[str, Feed]:
     """The training's feeds with the times at which a file shows them heard.
 
     A source that training never met stays undescribed: what it carries would be told by events
     that were not known at every moment asked about.
     """
-    heard = read_feeds(events, until)
+    heard = record.feeds
     return scorer.feeds({s: heard[s] for s in heard.keys() & scorer.trained_feeds.keys()})
-
-
-def read_feeds(events: Path, until: int) -> dict[str, Feed]:
-    """What each source of a file carries and when it was heard, without loading the rest.
-
-    Parameters
-    ----------
-    events
-        A file of events.
-    until
-        Microseconds since 1970 UTC; what was known later tells nothing.
-    """
-    columns = ("source", "kind", "known_at")
-    return merge_feeds([_feeds_of_table(t, until) for t in read_columns(events, columns)])
-
-
-def _feeds_of_table(table: pa.Table, until: int) -> dict[str, Feed]:
-    known = table["known_at"].cast(pa.int64()).to_numpy()
-    table, known = table.filter(known <= until), known[known <= until]
-    source = table["source"].combine_chunks().dictionary_encode()
-    kind = table["kind"].combine_chunks().dictionary_encode()
-    unknown = sorted(set(kind.dictionary.to_pylist()) - KIND_CODES.keys())
-    if unknown:
-        raise ScoreError(
-            f"events of kind {unknown[0]!r}", "one of " + ", ".join(KIND_CODES), "import them"
-        )
-    codes = np.array([KIND_CODES[name] for name in kind.dictionary.to_pylist()], dtype=np.int64)
-    return feeds_of_columns(
-        source.indices.to_numpy(),
-        source.dictionary.to_pylist(),
-        codes[kind.indices.to_numpy()],
-        known,
-    )
-
-
-def read_points(path: Path) -> dict[str, list[int]]:
-    """The (deal_id, as_of) pairs of a CSV or Parquet file, by deal.
-
-    Raises
-    ------
-    ScoreError
-        If the file cannot be read, a column is missing, or a row lacks a value.
-    EventError
-        If a time cannot be read.
-    """
-    table = _read_table(path)
-    for column in ("deal_id", "as_of"):
-        if column not in table.column_names:
-            raise ScoreError(
-                f"{path} with columns {', '.join(table.column_names)}",
-                "columns deal_id and as_of",
-                "name the columns so",
-            )
-        if table[column].null_count:
-            raise ScoreError(f"{path}, column {column}", "a value in every row", "drop such rows")
-    points: dict[str, list[int]] = {}
-    times = table["as_of"].to_pylist()
-    for deal_id, time in zip(table["deal_id"].cast(pa.string()).to_pylist(), times, strict=True):
-        text = time.isoformat() if isinstance(time, date) else str(time)
-        points.setdefault(deal_id, []).append(microseconds(parse_time("as_of", text)))
-    return points
-
-
-def _read_table(path: Path) -> pa.Table:
-    if path.stat().st_size == 0:
-        raise ScoreError(f"{path}, an empty file", "columns deal_id and as_of", "check it")
-    try:
-        if path.suffix == ".parquet":
-            return pq.read_table(path)
-        text = {"deal_id": pa.string(), "as_of": pa.string()}
-        return pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=text))
-    except pa.ArrowInvalid as error:
-        raise ScoreError(
-            f"{path}", f"a readable CSV or Parquet file ({error})", "check what wrote it"
-        ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -21,11 +21,15 @@ from model.event_table import read_deal
 from model.events import from_microseconds, microseconds, parse_time
 from model.history import History
 from model.score import Score
-from service.batch import Question, known_feeds, load_scorer, read_points, score_file
+from service.batch import Question, known_feeds, load_scorer, score_file
 from service.change_text import change_text
+from service.fields import read_date
+from service.points import Unscored, read_points
+from service.record import read_record
 from service.tables import bar, points_text, text_table
 
 DEFAULT_RISKIEST: Final = 20
+MOMENT: Final = "a date, for its midnight UTC, or a time with its offset (2026-01-12T08:00:00Z)"
 
 EVENTS = click.argument("events", type=click.Path(path_type=Path))
 ARTIFACT = click.option(
@@ -36,30 +40,16 @@ HINDSIGHT = click.option(
 )
 
 
-def parse_date(name: str, text: str) -> date:
-    """Read a calendar date.
-
-    Raises
-    ------
-    ScoreError
-        If it is no date.
-    """
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise ScoreError(f"{name} {text!r}", "a date", "write it as 2026-03-31") from error
-
-
 @click.command()
 @EVENTS
 @ARTIFACT
-@click.option("--as-of", help="Score what was known then: a date or time, UTC unless it says.")
+@click.option("--as-of", help=f"Score what was known then: {MOMENT}.")
 @click.option("--close-by", help="The date to be won by, inclusive: probability and drivers.")
 @click.option("--within", type=float, multiple=True, help="Days ahead, several: probabilities.")
 @click.option(
     "--points",
     type=click.Path(path_type=Path),
-    help="CSV or Parquet of deal_id, as_of: score these moments.",
+    help="CSV or Parquet of deal_id and as_of, written like --as-of: score these moments.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Write .csv or .parquet.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of scores.")
@@ -88,7 +78,7 @@ def score(
     question = Question(
         as_of=None if as_of is None else microseconds(parse_time("--as-of", as_of)),
         points=None if points is None else read_points(points),
-        close_by=None if close_by is None else parse_date("--close-by", close_by),
+        close_by=None if close_by is None else read_date("--close-by", close_by),
         within_days=within,
         hindsight=hindsight,
         as_scores=close_by is not None and (as_json or out is None),
@@ -96,9 +86,18 @@ def score(
     )
     scores: list[Score] = []
     tables: list[pa.Table] = []
+    unscored = Unscored()
     asked = answered = 0
     with tqdm(desc="scoring", unit=" deals", disable=None) as progress:
-        for answer in score_file(events, artifact, question, jobs=jobs, step=progress.update):
+        for answer in score_file(
+            events,
+            artifact,
+            question,
+            jobs=jobs,
+            unscored=unscored,
+            warn=_warn,
+            step=progress.update,
+        ):
             scores.extend(answer.scores)
             if answer.table is not None:
                 tables.append(answer.table)
@@ -106,11 +105,7 @@ def score(
             answered += answer.answered
     wanted = asked if question.points is None else sum(map(len, question.points.values()))
     if answered == 0:
-        raise ScoreError(
-            f"{wanted} deals asked for, none of them open as known then",
-            "an open deal",
-            "check --as-of, --points and the events",
-        )
+        raise _nothing_scored(wanted, question, unscored)
     if question.as_scores:
         scores.sort(key=lambda score: score.probability)
         shown = scores[:riskiest] if as_json else scores[: riskiest or DEFAULT_RISKIEST]
@@ -120,15 +115,27 @@ def score(
         else:
             click.echo(_score_table(shown, len(scores)))
     else:
-        _write(_riskiest(pa.concat_tables(tables), riskiest, len(within) or 1), out, as_json)
-    if question.points is not None and answered < wanted:
-        click.echo(
-            f"{wanted - answered} of {wanted} points are not scored: the deal is not in the "
-            "events, or was not open as known then.",
-            err=True,
-        )
+        table = _riskiest(pa.concat_tables(tables), riskiest, len(within) or 1)
+        _write(table, out, as_json)
+        if out is not None:
+            click.echo(f"{table.num_rows} rows of {answered} open deals in {out}")
+    if unscored.by_reason:
+        click.echo(f"{wanted - answered} of {wanted} points are not scored:", err=True)
+        click.echo("\n".join(f"  {line}" for line in unscored.lines()), err=True)
         return 1
     return 0
+
+
+def _warn(warning: str) -> None:
+    click.echo(f"warning: {warning}", err=True)
+
+
+def _nothing_scored(wanted: int, question: Question, unscored: Unscored) -> ScoreError:
+    if question.points is None:
+        given = f"{wanted} deals asked for, none of them open as known then"
+        return ScoreError(given, "an open deal", "check --as-of and the events")
+    given = "; ".join([f"{wanted} points asked for, none of them scored", *unscored.lines()])
+    return ScoreError(given, "a point of an open deal", "check --points and the events")
 
 
 def _check_choices(
@@ -225,7 +232,7 @@ def _score_table(shown: list[Score], of: int) -> str:
 @EVENTS
 @click.argument("deal")
 @ARTIFACT
-@click.option("--as-of", required=True, help="Explain what was known then.")
+@click.option("--as-of", required=True, help=f"Explain what was known then: {MOMENT}.")
 @click.option("--close-by", required=True, help="The date to be won by, inclusive.")
 @click.option("--drivers", "most", type=click.IntRange(1), default=12, show_default=True)
 @click.option("--since", help="Say too why it moved since this earlier date or time.")
@@ -261,9 +268,13 @@ def explain(
         raise ScoreError("--artifact-then without --since", "both", "say since when")
     scorer = load_scorer(artifact)
     now = parse_time("--as-of", as_of)
-    day = parse_date("--close-by", close_by)
+    day = read_date("--close-by", close_by)
     history = History.from_table(read_deal(events, deal))
-    feeds = known_feeds(scorer, events, microseconds(now))
+    record = read_record(events, microseconds(now))
+    warning = record.check(microseconds(now))
+    if warning is not None:
+        _warn(warning)
+    feeds = known_feeds(scorer, record)
     result = scorer.score(
         history,
         now,

@@ -150,7 +150,10 @@ SCORE_REQUEST: Final[Schema] = {
             "maxItems": MOST_EVENTS,
             "description": "All events of the one deal, in any order.",
         },
-        "as_of": _time("Nothing known later is used; by default the present."),
+        "as_of": _time(
+            "Nothing known later is used; by default the present. At most a day later than the "
+            "server's clock."
+        ),
         "close_by": _text("The date to be won by, inclusive, UTC.", format="date"),
         "days": {
             "type": "number",

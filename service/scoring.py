@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from model.errors import HistoryError, HorizonError, ScoreError
 from model.events import Event
@@ -12,6 +13,8 @@ from model.scorer import Scorer
 from service.json_text import pointer
 from service.problems import Refused, refused_by
 from service.wire import ScoreQuestion
+
+CLOCKS_DIFFER: Final = timedelta(days=1)  # by no more, time zones taken for UTC included
 
 
 def score_question(scorer: Scorer, question: ScoreQuestion, now: datetime) -> Score:
@@ -24,13 +27,20 @@ def score_question(scorer: Scorer, question: ScoreQuestion, now: datetime) -> Sc
     question
         What is asked.
     now
-        The present, UTC, where the question does not say when.
+        The present, UTC: when to score where the question does not say, and hardly later.
 
     Raises
     ------
     Refused
         If the deal cannot be scored as asked.
     """
+    if question.as_of is not None and question.as_of > now + CLOCKS_DIFFER:
+        error = ScoreError(
+            f"as_of {question.as_of.isoformat()}",
+            f"a time not after the present, {now.isoformat(timespec='seconds')}",
+            "leave it out to score as of now; what happens until later is not known",
+        )
+        raise refused_by(error, pointer("as_of"))
     try:
         return scorer.score(
             History.from_events(question.events),

@@ -145,11 +145,10 @@ def prepare(events: pa.Table, known_before: int, options: Options) -> Learning:
     events = events.filter(pc.less(events["known_at"], cutoff))
     when = from_microseconds(known_before).date()
     if events.num_rows == 0:
-        raise TrainingDataError(
-            f"no event known before {when}", "a record of closed deals", "choose a later date"
-        )
+        remedy = "choose a later date" if end else "bring a record that has events"
+        raise TrainingDataError(f"no event known before {when}", "a record of closed deals", remedy)
     history = History.from_table(events)
-    _check_closings(history, known_before)
+    _check_closings(history, known_before, end)
     vocabulary = learn_vocabulary(history, known_before)
     everything = FeatureSet(vocabulary)
     _check_drop(options.drop, everything)
@@ -394,7 +393,7 @@ def _check_record_reaches(end: int, known_before: int) -> None:
         )
 
 
-def _check_closings(history: History, known_before: int) -> None:
+def _check_closings(history: History, known_before: int, end: int) -> None:
     won = int((win_times(history, known_before) != NEVER).sum())
     deal = deal_of_rows(history)
     lost = len(np.unique(deal[history.kind == LOST]))
@@ -404,7 +403,8 @@ def _check_closings(history: History, known_before: int) -> None:
             f"{won} won and {lost} lost of {opened} opened deals known before "
             f"{from_microseconds(known_before).date()}",
             f"at least {FEWEST_WON} won and {FEWEST_LOST} lost",
-            "bring an older record, or choose a later date",
+            "bring a record of more closed deals"
+            + (", or choose a later date" if end >= known_before else ""),
         )
 
 

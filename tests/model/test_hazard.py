@@ -45,10 +45,13 @@ def test_weights_of_many_dates_keep_the_shape_of_the_dates():
 @pytest.mark.parametrize(
     ("days", "message"),
     [
-        (0.0, "days ahead 0: expected more than 0 and at most 90 days. Remedy: ask for a later"),
-        (-1.0, "days ahead -1: .*later date"),
-        (np.nan, "days ahead nan: .*give the date"),
-        (90.5, "days ahead 90.5: .*at most 90 days.*reach further"),
+        (
+            0.0,
+            "days ahead 0: expected more than 0 and at most 90 days. Remedy: ask for days above 0",
+        ),
+        (-1.0, "days ahead -1: .*days above 0"),
+        (np.nan, "days ahead nan: .*give a number of days"),
+        (90.5, "days ahead 90.5: .*at most 90 days.*fewer days, or.*reach further"),
         (np.inf, "days ahead inf: .*reach further"),
         ([7.0, 2_900_000.0], "days ahead 2.9e"),
     ],
@@ -62,6 +65,8 @@ def test_the_refusal_names_the_furthest_answerable_date():
     as_of_us = microseconds(datetime(2026, 1, 1, tzinfo=UTC))
     with pytest.raises(HorizonError, match="at most 90 days, until 2026-04-01"):
         edge_weights(EDGES, 91.0, as_of_us=as_of_us)
+    with pytest.raises(HorizonError, match="ask for a later date"):
+        edge_weights(EDGES, -1.0, as_of_us=as_of_us)
     later_us = microseconds(datetime(2026, 2, 1, tzinfo=UTC))
     with pytest.raises(HorizonError, match="until 2026-05-02"):
         edge_weights(EDGES, [7.0, 91.0], as_of_us=[as_of_us, later_us])

@@ -362,7 +362,7 @@ def test_a_deal_never_opened_is_refused(company: Company) -> None:
         ({"days": 180.5}, "more than 0 and at most 180 days, until "),
         ({"days": 0.0}, "days ahead 0: .*ask for a later date"),
         ({"days": -3.0}, "days ahead -3: "),
-        ({"days": float("nan")}, "days ahead nan: .*give the date to close by"),
+        ({"days": float("nan")}, "days ahead nan: .*give a number of days"),
         ({"close_by": date(9999, 12, 31)}, "at most 180 days, until .*an earlier date"),
         ({"close_by": date(2020, 1, 1)}, "days ahead -.*ask for a later date"),
     ],

@@ -206,6 +206,24 @@ def test_the_present_is_the_server_s_where_no_time_is_named(
     assert answers[0].json() == answers[1].json()
 
 
+@pytest.mark.parametrize(("hours", "status"), [(0, 200), (24, 200), (24.001, 422), (24 * 365, 422)])
+def test_a_moment_later_than_the_server_s_clock_by_more_than_a_day_is_refused(
+    hours: float, status: int, scorer: Scorer, open_deals: list[list[Event]]
+) -> None:
+    app = create_app(scorer, clock=lambda: AS_OF)
+    asked = AS_OF + timedelta(hours=hours)
+    form = request_json(open_deals[0], as_of=asked.isoformat(), close_by=None, days=30)
+
+    answer = ask(app, ("POST", "/v1/score", form))[0]
+
+    assert answer.status_code == status
+    if status == 422:
+        assert answer.json()["pointer"] == "/as_of"
+        assert answer.json()["detail"].startswith(
+            f"as_of {asked.isoformat()}: expected a time not after the present, {AS_OF.isoformat()}"
+        )
+
+
 def test_a_fault_shows_nothing_of_its_inside(scorer: Scorer, open_deals: list[list[Event]]) -> None:
     class Faulty(Scorer):
         def score(self, *_: Any, **__: Any) -> Score:

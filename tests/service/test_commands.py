@@ -144,7 +144,7 @@ def test_out_holds_every_open_deal_with_its_main_drivers(
     printed = done(run("score", events, "--as-of", AS_OF, "--close-by", CLOSE_BY, "--out", out))
 
     rows = table_rows(out)
-    assert printed == ""
+    assert printed == f"{len(scores)} rows of {len(scores)} open deals in {out}\n"
     assert [path.name for path in out.parent.iterdir()] == [out.name]
     by_deal = {score["deal_id"]: score for score in scores}
     assert {row["deal_id"] for row in rows} == set(by_deal)
@@ -292,17 +292,82 @@ def test_points_that_were_not_open_are_counted_and_the_rest_is_scored(
 ) -> None:
     points = points_file(
         tmp_path / "p.csv",
-        [(scores[0]["deal_id"], AS_OF), ("D-000000", AS_OF), ("no such deal", AS_OF)],
+        [
+            (scores[0]["deal_id"], AS_OF),
+            (scores[0]["deal_id"], "2026-01-04"),
+            (scores[0]["deal_id"], "2199-01-01T12:00:00Z"),
+            ("D-000000", AS_OF),
+            *((f"no such deal {i}", AS_OF) for i in range(5)),
+        ],
     )
 
     status, out, err = run("score", events, "--points", points, "--within", 30)
 
     assert status == cli.DONE_IN_PART
     assert len(out.splitlines()) == 2
-    assert err == (
-        "2 of 3 points are not scored: the deal is not in the events, or was not open as known "
-        "then.\n"
+    end = max(read_events(events)["known_at"].to_pylist()).date()
+    assert err.splitlines() == [
+        "8 of 9 points are not scored:",
+        (
+            "  1 before 2026-01-05, the cut-off of the artifact (--hindsight allows it): "
+            f"{scores[0]['deal_id']} as of 2026-01-04"
+        ),
+        (
+            f"  1 more than 90 days after the record ends on {end}: "
+            f"{scores[0]['deal_id']} as of 2199-01-01T12:00:00+00:00"
+        ),
+        f"  1 of deals that were not open as known then: D-000000 as of {AS_OF}",
+        "  5 of deals that are not in the events: "
+        + ", ".join(f"no such deal {i} as of {AS_OF}" for i in range(3))
+        + " and 2 more",
+    ]
+
+
+def test_points_past_the_date_to_be_won_by_are_counted(
+    run: Run, events: Path, scores: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    deal = scores[0]["deal_id"]
+    points = points_file(tmp_path / "p.csv", [(deal, AS_OF), (deal, "2026-01-14")])
+
+    status, _, err = run("score", events, "--points", points, "--close-by", "2026-01-12")
+
+    assert status == cli.DONE_IN_PART
+    assert "from which 2026-01-12 lies outside what the artifact answers: " in err
+
+
+@pytest.mark.parametrize("command", ["score", "explain"])
+@pytest.mark.parametrize(("days", "is_refused"), [(7, False), (8, False), (90, False), (91, True)])
+def test_a_moment_past_the_record_is_warned_of_and_far_past_it_refused(
+    command: str,
+    days: int,
+    is_refused: bool,
+    run: Run,
+    events: Path,
+    scores: list[dict[str, Any]],
+    tmp_path: Path,
+) -> None:
+    table = read_events(events)
+    known = table.filter(pc.less_equal(table["known_at"], pa.scalar(NOW, EVENT_SCHEMA.types[3])))
+    write_events(known, tmp_path / "ends.parquet")
+    last = max(known["known_at"].to_pylist())
+    asked = [tmp_path / "ends.parquet", *([scores[0]["deal_id"]] if command == "explain" else [])]
+    close_by = (last + timedelta(days=days + 30)).date()
+
+    status, out, err = run(
+        command,
+        *asked,
+        "--as-of",
+        (last + timedelta(days=days)).isoformat(),
+        "--close-by",
+        close_by,
     )
+
+    assert status == (cli.UNUSABLE if is_refused else cli.DONE)
+    assert bool(out) is not is_refused
+    told = f"{days} days after the record of {asked[0]} ends on {last.date()}"
+    assert (told in err) is (days > 7)
+    assert ("bring a later export" in err) is (days > 7)
+    assert err.startswith("Error: " if is_refused else "warning: " if days > 7 else "")
 
 
 @pytest.mark.parametrize(
@@ -310,12 +375,16 @@ def test_points_that_were_not_open_are_counted_and_the_rest_is_scored(
     [
         ("", "an empty file"),
         ("deal,when\nD-1,2026-01-12\n", "with columns deal, when: expected columns deal_id"),
-        ("deal_id,as_of\nD-1,someday\n", "as_of 'someday': expected an ISO 8601 time"),
+        (
+            'deal_id,as_of\n\n"D-\n1",2026-01-12\nD-1,someday\n',
+            "p.csv, line 5: as_of 'someday': expected an ISO 8601 time",
+        ),
+        ("deal_id,as_of\nD-1,2026-01-12\nD-1,\n", "p.csv, line 3: as_of ''"),
         ("deal_id,as_of\nD-1,2026-01-12T10:00:00\n", "expected a time with its UTC offset"),
         ("deal_id,as_of\nD-1,9999-01-12\n", "expected a time from 1970 to 2199"),
         ("deal_id,as_of\nD-1,2020-01-12\n", "the cut-off of the artifact"),
         ("deal_id,as_of\nD-1\n", "expected a readable CSV or Parquet file"),
-        ("deal_id,as_of\n", "0 deals asked for"),
+        ("deal_id,as_of\n", "0 points asked for, none of them scored"),
     ],
 )
 def test_points_that_cannot_be_read_are_refused(
@@ -449,9 +518,13 @@ def test_hindsight_must_be_asked_for_and_is_said(
         (["--as-of", "9999-01-01", "--within", "7"], "expected a time from 1970 to 2199"),
         (["--as-of", "2026-01-12T10:00", "--within", "7"], "expected a time with its UTC offset"),
         (["--as-of", AS_OF, "--close-by", "NaN"], "--close-by 'NaN': expected a date"),
+        (["--as-of", AS_OF, "--close-by", "20260331"], "write it as 2026-03-31"),
+        (["--as-of", AS_OF, "--close-by", "2026-W14-2"], "write it as 2026-03-31"),
         (["--as-of", AS_OF, "--close-by", "9999-12-31"], "at most 180 days, until 2026-07-11"),
         (["--as-of", AS_OF, "--close-by", "2026-01-11"], "expected more than 0"),
-        (["--as-of", AS_OF, "--within", "nan"], "days ahead nan: expected more than 0"),
+        (["--as-of", AS_OF, "--within", "nan"], "Remedy: give a number of days"),
+        (["--as-of", AS_OF, "--within", "inf"], "Remedy: ask for fewer days"),
+        (["--as-of", AS_OF, "--within", "-1"], "Remedy: ask for days above 0"),
         (["--as-of", AS_OF, "--within", "7", "181"], "days ahead 181: "),
         (["--as-of", AS_OF, "--within", "0"], "days ahead 0: "),
         (["--as-of", AS_OF], "--close-by and --within: expected exactly one of them"),
@@ -489,7 +562,8 @@ def test_no_event_known_yet_is_no_open_deal(run: Run, events: Path) -> None:
 
 def test_no_open_deal_is_refused_with_the_count(run: Run, events: Path, tmp_path: Path) -> None:
     table = read_events(events)
-    closed = pc.unique(table.filter(pc.equal(table["kind"], "deal_lost"))["deal_id"]).slice(0, 40)
+    closed = pc.unique(table.filter(pc.equal(table["kind"], "deal_lost"))["deal_id"])
+    closed = closed.slice(len(closed) - 40)
     write_events(table.filter(pc.is_in(table["deal_id"], closed)), tmp_path / "closed.parquet")
 
     assert "40 deals asked for, none of them open as known then" in refusal(
@@ -560,7 +634,7 @@ def test_parquet_that_breaks_the_schema_is_refused(
     columns = {
         "deal_id": ["D-1"],
         "kind": ["deal_opened"],
-        "occurred_at": pa.array([datetime(2026, 1, 1, tzinfo=UTC)]),
+        "occurred_at": pa.array([datetime(2026, 1, 6, tzinfo=UTC)]),
         "source": ["crm"],
         "source_id": ["1"],
     }
@@ -570,7 +644,7 @@ def test_parquet_that_breaks_the_schema_is_refused(
 
 
 def test_parquet_without_known_at_takes_the_time_of_the_event(run: Run, tmp_path: Path) -> None:
-    at = datetime(2026, 1, 1, tzinfo=UTC)
+    at = datetime(2026, 1, 6, tzinfo=UTC)
     table = pa.table(
         {
             "deal_id": ["D-1"],
