@@ -234,7 +234,19 @@ def train(
         If there is too little to learn from.
     """
     options = options or Options()
-    learning = prepare(events, known_before, options)
+    return learn(prepare(events, known_before, options), known_before, options, progress)
+
+
+def learn(
+    learning: Learning, known_before: int, options: Options, progress: Progress = no_progress
+) -> Artifact:
+    """Learn from what `prepare` made of the same cut-off and options.
+
+    Raises
+    ------
+    TrainingDataError
+        If `options.strict` is set and a feature seems to know the outcome.
+    """
     data, edges = learning.data, learning.edges
     leaks = find_leaks(learning.history, learning.features, data, known_before, options.seed)
     if options.strict:
