@@ -57,3 +57,7 @@ class ArtifactError(RedflareError):
 
 class ScoreError(RedflareError):
     """A deal cannot be scored as asked. The message says what is missing."""
+
+
+class WhatIfError(RedflareError):
+    """An event cannot be supposed of a deal. The message says what could be."""

@@ -69,7 +69,7 @@ class Lookup:
 
     @cached_property
     def _rows_at_once(self) -> int:
-        return min(ROWS_AT_ONCE, max(1, CELLS_AT_ONCE // self.cells.shape[1]))
+        return min(ROWS_AT_ONCE, max(1, CELLS_AT_ONCE // int(self.cells.shape[1])))
 
     def _row_cells(self, bins: BinArray) -> IndexArray:
         # [F + P] cells of one row.

@@ -29,6 +29,7 @@ NEVER: Final = np.iinfo(np.int64).max
 EVENT_SHARE: Final = 0.2  # of the total weight, for moments just after events
 EVENT_SAMPLE: Final = 0.2  # of those moments taken
 LAG_QUANTILE: Final = 0.99
+ANOTHER_SEED: Final = 0x5EED  # so that one choice by hash tells nothing of another
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -173,6 +174,15 @@ def sample_moments(
     after = np.arange(every_deal.size) >= deal.size
     order = np.lexsort((after, as_of, every_deal))
     return every_deal[order], as_of[order], after[order]
+
+
+def row_chance(data: Dataset, seed: int) -> Floats:
+    """A number in [0, 1) for each row from its deal, its moment and the seed. Shape (R,).
+
+    It has nothing to do with which moments were drawn.
+    """
+    keys = _deal_keys(data.deal_ids, seed + ANOTHER_SEED)[data.deal]
+    return _uniform(_mixed(keys ^ data.as_of.astype(np.uint64)))
 
 
 def deal_of_rows(history: History) -> Ints:

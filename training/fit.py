@@ -23,6 +23,7 @@ from model.hazard import check_edges
 from model.history import Floats, History
 from model.rates import ClosingLog
 from model.tables import Tables
+from training.actions import action_table
 from training.boosting import (
     Settings,
     bag_members,
@@ -263,7 +264,19 @@ def learn(
         calibration=calibration,
         features=learning.features.to_json(),
         facts=_facts(learning, known_before, division, best, calibrated, options)
-        | {"leaks": [leak.to_json() for leak in leaks]},
+        | {
+            "actions": action_table(
+                learning.history,
+                learning.features,
+                data,
+                learning.bins,
+                edges,
+                tables.calibrated(calibration),
+                bag_members(len(data.deal_ids), BAGS, options.seed + 1),
+                options.seed,
+            ).to_json(),
+            "leaks": [leak.to_json() for leak in leaks],
+        },
     )
 
 

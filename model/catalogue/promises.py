@@ -16,8 +16,8 @@ _CODES: Final = tuple(KIND_CODES[kind] for kind in MILESTONE)
 SET, _, REACHED, DROPPED = _CODES
 # How it stands, the ends of the days due at first and now, and when it was reached; times in
 # microseconds since 1970 UTC.
-_Story = tuple[int, int | None, int | None, int]
-_UNTOLD: Final[_Story] = (SET, None, None, 0)
+MilestoneStory = tuple[int, int | None, int | None, int]
+_UNTOLD: Final[MilestoneStory] = (SET, None, None, 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +41,7 @@ def milestones(snapshot: Snapshot) -> Milestones:
     A milestone is overdue after the end of its due date. Slippage is what its due date moved
     later since it was first set, and what it was reached late.
     """
-    stories = _stories(snapshot)
+    stories = milestone_stories(snapshot)
     if not stories:
         return _NONE
     every = reached = slipped = 0  # whole microseconds, so that the sum is exact in any order
@@ -71,13 +71,13 @@ def milestones(snapshot: Snapshot) -> Milestones:
     )
 
 
-def _stories(snapshot: Snapshot) -> dict[int, _Story]:
+def milestone_stories(snapshot: Snapshot) -> dict[int, MilestoneStory]:
     """By the code of its name, each milestone's story."""
     by_code = snapshot.by_code
     rows = [i for code in _CODES if code in by_code for i in by_code[code]]
     rows.sort()
     deal = snapshot.deal
-    found: dict[int, _Story] = {}
+    found: dict[int, MilestoneStory] = {}
     for i in rows:
         code, name = deal.code[i], deal.name[i]
         state, first_due, due, reached_at = found.get(name, _UNTOLD)
