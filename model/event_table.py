@@ -25,6 +25,7 @@ from model.events import (
     Event,
     microseconds,
 )
+from model.places import part_of
 
 TIME: Final = pa.timestamp("us", tz="UTC")
 EVENT_SCHEMA: Final = pa.schema(
@@ -226,9 +227,9 @@ def write_events(table: pa.Table, path: Path | str) -> None:
         If the ending is another one, or the rows break the schema.
     """
     path = Path(path)
-    _check_suffix(path)
+    check_suffix(path)
     table = sort_events(check_events(table, str(path)))
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     if path.suffix == ".parquet":
         pq.write_table(table, part, row_group_size=ROW_GROUP_EVENTS, compression="zstd")
     else:
@@ -265,7 +266,14 @@ def _read_csv(path: Path) -> pa.Table:
     return pa_csv.read_csv(path, parse_options=parsing, convert_options=options)
 
 
-def _check_suffix(path: Path) -> None:
+def check_suffix(path: Path) -> None:
+    """Refuse a name that no events can be written to.
+
+    Raises
+    ------
+    EventError
+        If it ends otherwise than in one of `SUFFIXES`.
+    """
     if path.suffix not in SUFFIXES:
         raise EventError(f"{path}", "a file ending in " + " or ".join(SUFFIXES), "rename it")
 
@@ -274,7 +282,7 @@ def _check_file(path: Path) -> None:
     if not path.is_file():
         given = f"{path}, a directory" if path.is_dir() else f"{path}, which is not there"
         raise EventError(given, "a file of events", "check the name")
-    _check_suffix(path)
+    check_suffix(path)
     if path.stat().st_size == 0:
         raise EventError(f"{path}, an empty file", "events", "check what wrote it")
 

@@ -20,6 +20,7 @@ from model.errors import ScoreError
 from model.event_table import read_deal
 from model.events import from_microseconds, microseconds, parse_time
 from model.history import History
+from model.places import check_writable, part_of
 from model.score import Score
 from service.batch import Question, known_feeds, load_scorer, score_file
 from service.change_text import change_text
@@ -157,26 +158,7 @@ def _check_choices(
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise ScoreError(f"--out {out}", "a name ending in .csv or .parquet", "rename it")
     if out is not None:
-        _check_writable(out)
-
-
-def _check_writable(out: Path) -> None:
-    """Refuse a place that cannot be written to, before the work is done."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part = _part(out)
-        part.touch()
-        part.unlink()
-    except OSError as error:
-        raise ScoreError(
-            f"--out {out}, where nothing can be written ({error.strerror})",
-            "a place to write to",
-            "choose another",
-        ) from error
-
-
-def _part(out: Path) -> Path:
-    return out.with_name(f".{out.name}.part")
+        check_writable("--out", out)
 
 
 def _riskiest(table: pa.Table, riskiest: int | None, rows_a_deal: int) -> pa.Table:
@@ -190,7 +172,7 @@ def _riskiest(table: pa.Table, riskiest: int | None, rows_a_deal: int) -> pa.Tab
 
 def _write(table: pa.Table, out: Path | None, as_json: bool) -> None:
     if out is not None:
-        part = _part(out)
+        part = part_of(out)
         if out.suffix == ".parquet":
             pq.write_table(table, part)
         else:

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from model.sources import parse
+from model.sources.rows import Header
 from service.cli import COMMANDS
+from training.inputs import needed_of
+from training.mappings import load_mapping, ready_mappings
 
 README = Path(__file__).parents[1] / "README.md"
 CHECKER = doctest.OutputChecker()
@@ -159,3 +163,42 @@ def test_a_command_goes_on_after_a_backslash_and_its_output_follows() -> None:
         ("echo one \\\n    two", "one two\n"),
         ("true", ""),
     ]
+
+
+def table_rows(first: str) -> list[list[str]]:
+    """The cells of the README's table whose header begins so."""
+    text = README.read_text("utf-8")
+    table = text[text.index(f"| {first} |") :].partition("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.split("\n")[2:]]
+
+
+def test_the_readme_names_every_column_that_a_ready_mapping_must_have() -> None:
+    shown = {
+        (m.strip("`"), record): columns.split(", ")
+        for m, record, columns in table_rows("mapping | record | columns that it must have")
+    }
+    for mapping in ready_mappings():
+        what = load_mapping(mapping)
+        for part in (*what.records, *what.lookups):
+            needed = needed_of(part)
+            if (mapping, part.title) not in shown:
+                assert " of " in part.title or part.files  # another's shape, or no table at all
+                continue
+            names = shown.pop((mapping, part.title))
+            assert Header(tuple(names), ()).lacking(needed) == []
+            for name in names:
+                others = tuple(other for other in names if other != name)
+                assert Header(others, ()).lacking(needed), name
+    assert shown == {}
+
+
+def test_the_readme_names_every_key_of_a_mapping() -> None:
+    source = Path(parse.__file__).read_text("utf-8")
+    taken = re.findall(
+        r"""(?:eys|stages|opens|mail)\.(?!error|given|table)\w+\(\s*"(\w+)""", source
+    )
+    shown = {
+        name for row in table_rows("key | says") for name in re.findall(r"\w+", row[0] + row[1])
+    }
+    assert len(set(taken)) > 40
+    assert sorted(set(taken) - shown - {"kind"}) == []

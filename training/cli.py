@@ -22,8 +22,10 @@ from model.events import microseconds, parse_time
 @click.option("--no-truth", is_flag=True, help="Leave out truth.parquet.")
 def simulate(deals: int, seed: int, out: Path, world: int, no_truth: bool) -> int:
     """Make up a company: DIR/events.parquet, and DIR/truth.parquet with the exact probabilities."""
+    from model.places import check_folder
     from training.simulate import simulate as make_up
 
+    check_folder("--out", out)
     with tqdm(total=deals, desc="simulating", unit=" deals", disable=None) as progress:
 
         def done(number: int) -> None:

@@ -41,19 +41,30 @@ def import_files(
 
     MAPPING is a TOML file or the name of a ready mapping. The events are added to those that
     --out holds; importing the same file again changes nothing. Rows that cannot be used are
-    listed with file, line, column, value and reason, and the rest is imported.
+    listed with file, line, column, value and reason, and the rest is imported. Where no row
+    becomes an event, nothing is written and the exit status is 2.
 
     People are known by a keyed hash. The same key tells the same person everywhere; without
     one, a random key is made once and kept beside --out, with the ending .person-key.
     """
+    from model.event_table import check_suffix
+    from model.places import check_writable
     from training.importing import import_files as add_files
     from training.mappings import load_mapping
-    from training.rejects import write_rejects
-    from training.summary import summary_lines
+    from training.rejects import Reject, write_rejects
+    from training.summary import nothing_imported, summary_lines
 
     what = load_mapping(mapping)
+    place = rejects or out.with_name("rejects.csv")
+    check_suffix(out)
+    check_writable("--out", out)
+    check_writable("--rejects", place)
     size = sum(path.stat().st_size for path in files if path.is_file())
-    out.parent.mkdir(parents=True, exist_ok=True)
+
+    def keep(rejected: list[Reject]) -> None:
+        if rejected or place.exists():
+            write_rejects(rejected, place)
+
     with tqdm(
         total=size, desc="importing", unit="B", unit_scale=True, disable=None, leave=False
     ) as bar:
@@ -62,15 +73,15 @@ def import_files(
             files,
             out,
             person_key=lambda: person_key(out, person_key_file),
+            keep_rejects=keep,
             progress=bar.update,
         )
-    place = rejects or out.with_name("rejects.csv")
-    if rejected or place.exists():
-        write_rejects(rejected, place)
     if as_json:
         click.echo(json.dumps(summary.as_json(), indent=2))
     else:
         click.echo("\n".join(summary_lines(summary, place)))
+    if summary.events_written == summary.events_there == 0:
+        raise nothing_imported(summary, files, place)
     return DONE_IN_PART if rejected else DONE
 
 

@@ -44,6 +44,7 @@ def import_files(
     out: Path,
     *,
     person_key: PersonKey,
+    keep_rejects: Callable[[list[Reject]], object] = lambda _: None,
     progress: Progress = lambda _: None,
 ) -> tuple[Summary, list[Reject]]:
     """Add the events of files to an event log, whole or not at all.
@@ -58,6 +59,8 @@ def import_files(
         The event log; events that it holds stay.
     person_key
         Answers the key under which people are hashed; asked only if there are people.
+    keep_rejects
+        Takes the rejected rows before the event log is written, so that none is ever lost.
     progress
         Called with the bytes read.
 
@@ -91,10 +94,12 @@ def import_files(
         for key, value in zip(refused.row.tolist(), refused.values, strict=True):
             file, row = divmod(key, ROWS_OF_A_FILE)
             reader.reject(file, row, refused.column, value, refused.reason)
-    if found.events.num_rows or found.superseded.any() or not out.exists():
+    rejected = _rejects(inputs, reader.bad)
+    keep_rejects(rejected)
+    if found.events.num_rows or found.superseded.any():
         parts = [existing.filter(pa.array(~found.superseded))] if len(existing) else []
         write_events(pa.concat_tables([*parts, found.events]), out)
-    return _summary(reader, found), _rejects(inputs, reader.bad)
+    return _summary(reader, found), rejected
 
 
 def _summary(reader: _Reader, found: Assembly) -> Summary:
@@ -106,12 +111,14 @@ def _summary(reader: _Reader, found: Assembly) -> Summary:
         rejected=dict(Counter(reason for *_, reason in reader.bad)),
         left_out=reader.left_out,
         never_opened=len(found.never_opened),
+        openings_repeated=found.opened_again,
         closings_repeated=found.repeated,
         values_emptied=reader.emptied,
         known_defaulted=found.known_defaulted,
         known_raised=found.known_raised,
         export_only=_export_only(reader.inputs, found.export_only),
         files_ignored=[given.path.name for given in reader.inputs if given.ignored],
+        files_empty=[given.path.name for given in reader.inputs if given.number in reader.empty],
     )
 
 
@@ -167,6 +174,7 @@ class _Reader:
         self.lookups: dict[str, Rows] = {}
         self.bad: list[Bad] = []
         self.refused: set[tuple[int, int]] = set()
+        self.empty: set[int] = set()  # files without any row
         self.drafts: list[pa.Table] = []
         self.contents: list[npt.NDArray[np.uint64]] = []
         self.rows_read = self.left_out = self.emptied = 0
@@ -251,6 +259,7 @@ class _Reader:
         first = len(self.drafts)
         contents: list[npt.NDArray[np.uint64]] = []
         numbers: list[Longs] = []
+        before = self.rows_read
         for batch, row in given.source.batches(columns, self.progress):
             self.rows_read += batch.num_rows
             rows = self._rows(given, batch, row)
@@ -264,6 +273,8 @@ class _Reader:
         if contents:
             self._number_repeats(given, contents, np.concatenate(numbers), first)
         self.rows_read += len(given.source.bad_rows)
+        if self.rows_read == before:
+            self.empty.add(given.number)
         for bad in given.source.bad_rows:
             self.reject(given.number, bad.row, "", bad.value, bad.reason)
 

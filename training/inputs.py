@@ -9,7 +9,7 @@ from pathlib import Path
 
 from model.sources.mapping import Column, Lookup, Mapping, Record
 from model.sources.needs import needed_columns
-from model.sources.rows import Header
+from model.sources.rows import Header, plain
 from training.mailbox import MAIL_SUFFIXES, open_mails
 from training.reading import InputError, Source, open_source
 
@@ -61,12 +61,13 @@ def open_inputs(mapping: Mapping, paths: Sequence[Path]) -> list[Input]:
         If a file cannot be read or is nothing that the mapping knows, or none has records.
     """
     inputs = [_open(mapping, number, path) for number, path in enumerate(paths)]
-    if not any(given.records for given in inputs):
+    if not any(record.rows != "stage" for given in inputs for record in given.records):
         names = ", ".join(str(path) for path in paths)
+        titles = ", ".join(record.title for record in mapping.records if record.rows != "stage")
         raise InputError(
             f"{names} with mapping {mapping.given}",
-            "at least one file with events",
-            "check the files' names and columns",
+            f"at least one file with events: {titles}",
+            "add such a file, or check the files' names and columns",
         )
     return inputs
 
@@ -86,7 +87,23 @@ def _open(mapping: Mapping, number: int, path: Path) -> Input:
     )
     if given.ignored and not _named(path, mapping.ignore):
         raise _unknown(mapping, mapping.records + mapping.lookups, source, header)
+    _refuse_namesake(mapping, given)
     return given
+
+
+def _refuse_namesake(mapping: Mapping, given: Input) -> None:
+    """Refuse a file that is no events only because the record of its name lacks a column."""
+    if any(record.rows != "stage" for record in given.records):
+        return
+    for record in mapping.records:
+        other = any(given.header.find(column) for column in record.without)
+        if record.rows != "stage" and _is_namesake(record, given.path) and not other:
+            raise _unknown(mapping, [record], given.source, given.header)
+
+
+def _is_namesake(part: Record | Lookup, path: Path) -> bool:
+    """Whether a file is called like a record or lookup, whatever stands around the name."""
+    return plain(part.title) in (plain(path.stem), plain(path.stem).removesuffix("s"))
 
 
 def _fits(mapping: Mapping, part: Record | Lookup, source: Source, header: Header) -> bool:
@@ -94,7 +111,7 @@ def _fits(mapping: Mapping, part: Record | Lookup, source: Source, header: Heade
         return False
     if any(header.find(column) for column in part.without):
         return False
-    lacking = header.lacking(_needed(part))
+    lacking = header.lacking(needed_of(part))
     if lacking and part.files:
         raise _unknown(mapping, [part], source, header)
     return not lacking
@@ -104,7 +121,8 @@ def _named(path: Path, globs: Sequence[str]) -> bool:
     return any(fnmatch(path.name.lower(), glob.lower()) for glob in globs)
 
 
-def _needed(part: Record | Lookup) -> list[Column]:
+def needed_of(part: Record | Lookup) -> list[Column]:
+    """The columns without which a file is nothing of a record or lookup."""
     if isinstance(part, Record):
         return needed_columns(part)
     names = [*part.columns, *(name for name, _ in part.where if not name.endswith("?"))]
@@ -114,9 +132,18 @@ def _needed(part: Record | Lookup) -> list[Column]:
 def _unknown(
     mapping: Mapping, parts: Sequence[Record | Lookup], source: Source, header: Header
 ) -> InputError:
-    """The error of a file without the columns that the nearest of some parts needs."""
-    nearest = min(parts, key=lambda part: len(header.lacking(_needed(part))))
-    lacking = header.lacking(_needed(nearest))
+    """The error of a file without the columns that the nearest of some parts needs.
+
+    Nearest is the part that the file is called like, else the one that lacks the fewest columns.
+    """
+
+    def distance(part: Record | Lookup) -> tuple[bool, int, bool]:
+        lacking = len(header.lacking(needed_of(part)))
+        events = isinstance(part, Record) and part.rows != "stage"
+        return not _is_namesake(part, source.path), lacking, not events
+
+    nearest = min(parts, key=distance)
+    lacking = list(dict.fromkeys(header.lacking(needed_of(nearest))))
     missing = "the column " if len(lacking) == 1 else "the columns "
     expected = missing + ", ".join(lacking) if lacking else "a file name of its records"
     return InputError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from model.errors import RedflareError
+from training.csv_text import lines_of, unclosed_quote
 
 BATCH_BYTES: Final = 32 << 20  # of CSV text in one batch
 BATCH_ROWS: Final = 262_144  # of Parquet or JSON Lines in one batch
@@ -26,7 +27,6 @@ CSV_SUFFIXES: Final = (".csv", ".tsv", ".txt")
 PARQUET_SUFFIXES: Final = (".parquet", ".pq")
 JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 FIRST_RECORD: Final = 2  # the header is record 1
-LONGEST_FIELD: Final = 2**31 - 1  # characters
 Progress = Callable[[int], object]  # bytes read since the last call
 
 
@@ -120,7 +120,8 @@ class Source:
 
         def refuse(row: pa_csv.InvalidRow) -> str:
             number = int(row.number) - FIRST_RECORD
-            reason = f"{row.actual_columns} values where the header has {row.expected_columns}"
+            few = row.actual_columns < row.expected_columns
+            reason = f"{'fewer' if few else 'more'} values than the header has columns"
             skipped.append(number)
             self.bad_rows.append(BadRow(row=number, value=row.text, reason=reason))
             return "skip"
@@ -137,6 +138,8 @@ class Source:
             null_values=[""],
         )
         after, left = 0, self.size
+        unclosed = unclosed_quote(self.path, delimiter=self.delimiter, encoding=self.encoding)
+        held: tuple[pa.RecordBatch, npt.NDArray[np.int64]] | None = None
         try:
             with pa_csv.open_csv(
                 self.path, read_options=read, parse_options=parse, convert_options=convert
@@ -146,9 +149,23 @@ class Source:
                     after = int(rows[-1]) + 1 if rows.size else after
                     progress(min(BATCH_BYTES, left))
                     left -= min(BATCH_BYTES, left)
-                    yield batch, rows
+                    if held is not None:
+                        yield held
+                    held = batch, rows
+                if held is not None:
+                    yield held if unclosed is None else self._without_unclosed(*held, unclosed)
         except (pa.ArrowInvalid, UnicodeDecodeError) as error:
             raise self.unusable(str(error)) from error
+
+    def _without_unclosed(
+        self, batch: pa.RecordBatch, rows: npt.NDArray[np.int64], value: str
+    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+        """Refuse the last row, whose quote runs to the end of the file, unless it is refused."""
+        if not rows.size or any(bad.row > rows[-1] for bad in self.bad_rows):
+            return batch, rows
+        reason = "a quote that is never closed"
+        self.bad_rows.append(BadRow(row=int(rows[-1]), value=value, reason=reason))
+        return batch.slice(0, batch.num_rows - 1), rows[:-1]
 
     def unusable(self, reason: str) -> InputError:
         """The error of a file that breaks off in the middle."""
@@ -210,41 +227,6 @@ class Source:
         return None
 
 
-def lines_of(path: Path, rows: Iterable[int], *, delimiter: str, encoding: str) -> dict[int, int]:
-    """The line on which each row of a CSV file begins, quoted line breaks and blank lines counted.
-
-    Parameters
-    ----------
-    path
-        A CSV file with a header.
-    rows
-        Row numbers from zero, blank lines not counted.
-    delimiter, encoding
-        How it is written.
-
-    Returns
-    -------
-    dict
-        Line numbers from one, by row number.
-    """
-    wanted = set(rows)
-    last = max(wanted, default=-1)
-    found: dict[int, int] = {}
-    codec = "utf-8-sig" if encoding == "utf-8" else encoding
-    csv.field_size_limit(LONGEST_FIELD)
-    with path.open(encoding=codec, errors="replace", newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter)
-        row, line = -2, 1  # the header is no row
-        for values in reader:
-            row += bool(values)
-            if values and row in wanted:
-                found[row] = line
-            if row >= last:
-                break
-            line = reader.line_num + 1
-    return found
-
-
 def without(first: int, count: int, skipped: list[int]) -> npt.NDArray[np.int64]:
     """The next `count` row numbers from `first` on that were not skipped.
 
@@ -302,6 +284,8 @@ def open_source(path: Path, *, delimiter: str = "", encoding: str = "utf-8") -> 
     InputError
         If the file is missing, empty, of another kind or not decodable.
     """
+    if path.is_dir():
+        raise InputError(f"{path}, a directory", "a file", f"name the files in it: {path}/*.csv")
     if not path.is_file():
         raise InputError(f"{path}", "a file", "check its name; there is none of this name")
     if path.stat().st_size == 0:

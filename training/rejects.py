@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from model.places import part_of
+
 COLUMNS: Final = ("file", "line", "column", "value", "reason")
 
 
@@ -34,7 +36,7 @@ class Reject:
 
 def write_rejects(rejects: Sequence[Reject], path: Path) -> None:
     """Write rejects as CSV, in the order of file and line, whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     with part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from training.reading import InputError
 
 
 @dataclass(kw_only=True)
@@ -23,6 +26,8 @@ class Summary:
         Rows that the mapping leaves out: other lifecycles, deleted records, dropped activities.
     never_opened
         Rows of deals that were never opened.
+    openings_repeated
+        Openings of a deal at another time than the first, which stands.
     closings_repeated
         Closings after the one that stands.
     values_emptied
@@ -35,6 +40,8 @@ class Summary:
         Columns that say only how things stood when exported: left out.
     files_ignored
         Files that the mapping leaves alone.
+    files_empty
+        Files without a row.
     """
 
     rows_read: int = 0
@@ -44,12 +51,14 @@ class Summary:
     rejected: dict[str, int] = field(default_factory=dict)
     left_out: int = 0
     never_opened: int = 0
+    openings_repeated: int = 0
     closings_repeated: int = 0
     values_emptied: int = 0
     known_defaulted: int = 0
     known_raised: int = 0
     export_only: list[str] = field(default_factory=list)
     files_ignored: list[str] = field(default_factory=list)
+    files_empty: list[str] = field(default_factory=list)
 
     @property
     def rows_rejected(self) -> int:
@@ -82,6 +91,7 @@ def summary_lines(summary: Summary, rejects: Path) -> list[str]:
         (summary.events_superseded, "event", "replaced by what a history knows better"),
         (summary.left_out, "row", "left out as the mapping says"),
         (summary.never_opened, "row", "skipped: the deal was never opened"),
+        (summary.openings_repeated, "opening", "later than the deal's first left out"),
         (summary.closings_repeated, "closing", "after the one that stands left out"),
         (summary.values_emptied, "change", "to nothing left out"),
         (summary.known_defaulted, "row", "without a known_at: occurred_at stands for it"),
@@ -96,11 +106,52 @@ def summary_lines(summary: Summary, rejects: Path) -> list[str]:
         )
     if summary.files_ignored:
         lines.append("left alone: " + ", ".join(summary.files_ignored))
+    if summary.files_empty:
+        lines.append("without a row: " + ", ".join(summary.files_empty))
     if summary.rejected:
         lines.append(f"{_count(summary.rows_rejected, 'row')} rejected, listed in {rejects}:")
         ordered = sorted(summary.rejected.items(), key=lambda item: (-item[1], item[0]))
         lines += [f"  {number:,} {reason}" for reason, number in ordered]
     return lines
+
+
+def nothing_imported(summary: Summary, files: Sequence[Path], rejects: Path) -> InputError:
+    """The error of an import that no row became an event of, with what to do about most of them.
+
+    Examples
+    --------
+    >>> print(nothing_imported(Summary(), [Path("log.csv")], Path("rejects.csv")))
+    log.csv, no rows: expected at least one row that is an event. Remedy: export it again.
+    """
+    given = ", ".join(str(path) for path in files)
+    expected = "at least one row that is an event"
+    if not summary.rows_read:
+        return InputError(f"{given}, no rows", expected, "export it again")
+    told = (
+        (summary.rows_rejected, "rejected", f"see the reasons in {rejects}"),
+        (
+            summary.never_opened,
+            "of deals never opened",
+            'import what tells the openings too, or say [opens] first = "any" in the mapping',
+        ),
+        (
+            summary.left_out,
+            "left out as the mapping says",
+            "check the mapping's where, unless, rules and activities against the file",
+        ),
+        (
+            summary.closings_repeated + summary.values_emptied,
+            "that say nothing new",
+            "check the mapping",
+        ),
+    )
+    _, _, remedy = max(told, key=lambda each: each[0])
+    counts = ", ".join(f"{number:,} {what}" for number, what, _ in told if number)
+    return InputError(
+        f"{given}, {_count(summary.rows_read, 'row')}, none imported: {counts or 'none used'}",
+        expected,
+        remedy,
+    )
 
 
 def _count(number: int, what: str) -> str:

@@ -41,6 +41,8 @@ class Assembly:
         Rows refused for what only all rows together show.
     never_opened
         Row numbers of records of deals never opened.
+    opened_again
+        How many rows told of another opening of a deal, after the first.
     repeated
         How many closings came after the one that stands.
     there
@@ -57,6 +59,7 @@ class Assembly:
     superseded: Flags
     refused: list[Refused]
     never_opened: Longs
+    opened_again: int
     repeated: int
     there: int
     known_defaulted: int
@@ -97,7 +100,7 @@ def assemble(
     export_only = settle_openings(board)
     drop_unchanged(board)
     prefer_histories(board, close_by_stage(board, stages))
-    opened = open_deals(board, opens)
+    opened, opened_again = open_deals(board, opens)
     refused = refuse_early_closings(board, opened)
     repeated = drop_repeated_closings(board)
     never = board.fresh & (opened[board.deal] == NEVER)
@@ -124,6 +127,7 @@ def assemble(
         superseded=board.superseded,
         refused=events.refused,
         never_opened=never_opened[never_opened >= 0],
+        opened_again=opened_again,
         repeated=repeated,
         there=events.there,
         known_defaulted=defaulted,

@@ -119,7 +119,7 @@ def _of_deals(board: Board, index: Places) -> Flags:
     return flags
 
 
-def open_deals(board: Board, opens: str) -> Longs:
+def open_deals(board: Board, opens: str) -> tuple[Longs, int]:
     """Keep the first opening of each deal, drafting one where another kind opens deals.
 
     Parameters
@@ -131,8 +131,9 @@ def open_deals(board: Board, opens: str) -> Longs:
 
     Returns
     -------
-    Longs
-        The opening of each deal in microseconds, `NEVER` where there is none. Shape (deals,).
+    tuple
+        The opening of each deal in microseconds, `NEVER` where there is none, of shape (deals,);
+        and how many rows told of another opening at a later time.
     """
     index = board.among([OPENED])
     opened = _first_times(board, index)
@@ -144,8 +145,9 @@ def open_deals(board: Board, opens: str) -> Longs:
         board.append(first, np.full(first.size, OPENED, np.int8))
         index = board.among([OPENED])
         opened = _first_times(board, index)
-    board.drop_repeats(index, ~board.starts(index))
-    return opened
+    again = board.drop_repeats(index, ~board.starts(index))
+    later = board.occurred[again] != opened[board.deal[again]]
+    return opened, int((later & (board.row[again] >= 0)).sum())
 
 
 def _first_times(board: Board, index: Places) -> Longs:

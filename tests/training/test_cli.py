@@ -228,3 +228,12 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_learned(
     err = refusal(run("train", tmp_path / "none.parquet", *TRAIN, "--out", tmp_path / "file" / "a"))
 
     assert "where nothing can be written" in err
+
+
+def test_simulate_onto_a_file_is_refused_before_the_work(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("kept")
+
+    status, out, err = run("simulate", "--deals", 10**9, "--out", tmp_path / "mine")
+
+    assert (status, out) == (cli.UNUSABLE, "")
+    assert "mine, a file: expected a folder. Remedy: name another, or move the file" in err

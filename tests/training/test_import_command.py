@@ -10,6 +10,7 @@ import pytest
 
 from service.cli import main
 from tests.imports import LOG
+from training import importing
 
 
 class Ran(NamedTuple):
@@ -126,11 +127,138 @@ def test_an_unusable_file_leaves_the_event_log_as_it_was(run: Run, log: Path) ->
     ]
 
 
-def test_a_header_alone_is_no_mistake(run: Run, log: Path) -> None:
-    log.write_text(HEAD, "utf-8")
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("", "log.csv, no rows: expected at least one row that is an event. Remedy: export it"),
+        (
+            "D-1,soon,call\nD-1,soon,won\nD-2,2026-01-05,call\n",
+            (
+                "log.csv, 3 rows, none imported: 3 rejected: expected at least one row that is an "
+                "event. Remedy: see the reasons in rejects.csv."
+            ),
+        ),
+        (
+            "D-1,2026-01-05T09:00:00Z,call\n",
+            (
+                "1 of deals never opened: expected at least one row that is an event. Remedy: "
+                "import what tells the openings too"
+            ),
+        ),
+    ],
+    ids=["header alone", "all rejected", "never opened"],
+)
+def test_an_import_of_nothing_is_status_2_and_says_why(
+    run: Run, log: Path, rows: str, said: str
+) -> None:
+    log.write_text(HEAD + rows, "utf-8")
     ran = run("import", "log.toml", "log.csv", "--out", "events.parquet")
+    assert ran.returncode == 2
+    assert said in ran.stderr
+    assert not (log.parent / "events.parquet").exists()
+    assert (log.parent / "rejects.csv").exists() is ("soon" in rows)
+
+
+def test_a_file_without_rows_beside_others_is_named(run: Run, log: Path) -> None:
+    log.write_text(GOOD, "utf-8")
+    (log.parent / "more.csv").write_text(HEAD, "utf-8")
+    ran = run("import", "log.toml", "log.csv", "more.csv", "--out", "events.parquet")
     assert ran.returncode == 0
-    assert ran.stdout == "0 rows read, 0 events written\n"
+    assert "without a row: more.csv" in ran.stdout
+
+
+def test_rejects_are_written_before_the_event_log(
+    run: Run, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device", "events.parquet")
+
+    monkeypatch.setattr(importing, "write_events", fail)
+    log.write_text(GOOD + "D-1,soon,call\n", "utf-8")
+    ran = run("import", "log.toml", "log.csv", "--out", "events.parquet")
+    assert ran.returncode == 2
+    assert "log.csv,4,at,soon" in (log.parent / "rejects.csv").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("log.csv/events.parquet", "--out log.csv/events.parquet, where nothing can be written"),
+        ("events.xlsx", "events.xlsx: expected a file ending in .parquet or .csv"),
+        ("folder.csv", "--out folder.csv, a directory: expected a file to write"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_read(
+    run: Run, log: Path, out: str, said: str
+) -> None:
+    log.write_text("no header that fits", "utf-8")
+    (log.parent / "folder.csv").mkdir()
+    ran = run("import", "log.toml", "log.csv", "--out", out)
+    assert ran.returncode == 2
+    assert said in ran.stderr
+
+
+def test_a_directory_is_told_from_a_missing_file(run: Run, log: Path) -> None:
+    (log.parent / "exports").mkdir()
+    ran = run("import", "log.toml", "exports", "--out", "events.parquet")
+    assert ran.returncode == 2
+    assert "exports, a directory: expected a file. Remedy: name the files in it" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("mapping", "name", "header", "said"),
+    [
+        (
+            "salesforce",
+            "Opportunity.csv",
+            "Id,StageName,IsClosed,IsWon,CreatedDate",
+            "expected the column CloseDate for 'Opportunity' of mapping salesforce",
+        ),
+        (
+            "salesforce",
+            "opportunities.csv",
+            "Id,StageName,CloseDate,IsClosed,CreatedDate",
+            "expected the column IsWon for 'Opportunity' of mapping salesforce",
+        ),
+        (
+            "salesforce",
+            "OpportunityFieldHistory.csv",
+            "OpportunityId,CreatedDate,Field,NewValue",
+            "expected the column OldValue for 'OpportunityFieldHistory' of mapping salesforce",
+        ),
+        (
+            "hubspot",
+            "deals.csv",
+            "deal_id,dealname,closedate",
+            "expected the column createdate for 'deal' of mapping hubspot",
+        ),
+        (
+            "hubspot",
+            "engagement_email.csv",
+            "engagement_id,deal_id",
+            "expected the column email_subject for 'engagement_email' of mapping hubspot",
+        ),
+        (
+            "mail",
+            "deals.csv",
+            "mail,deal_id",
+            "expected the column address for 'deals' of mapping mail",
+        ),
+        (
+            "salesforce",
+            "OpportunityStage.csv",
+            "MasterLabel,SortOrder,IsClosed,IsWon",
+            "expected at least one file with events: Opportunity, OpportunityHistory",
+        ),
+    ],
+)
+def test_a_file_that_lacks_a_column_of_its_record_names_both(
+    run: Run, log: Path, mapping: str, name: str, header: str, said: str
+) -> None:
+    (log.parent / name).write_text(header + "\n", "utf-8")
+    ran = run("import", mapping, name, "--out", "events.parquet")
+    assert ran.returncode == 2
+    assert said in ran.stderr
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.imports import LOG, Folder
+from training.summary import summary_lines
 
 OPENED = "deal,at,what\nD-1,2026-01-05T09:00:00Z,opened\n"
 
@@ -102,7 +103,18 @@ def test_a_row_that_two_exports_share_is_one_fact(tmp_path: Path) -> None:
             "2026-01-04 09:00:00.000000Z",
             "closing before opening",
         ),
-        ("D-1,2026-01-06T09:00:00Z", "", "D-1,2026-01-06T09:00:00Z", "2 values where the header"),
+        (
+            "D-1,2026-01-06T09:00:00Z",
+            "",
+            "D-1,2026-01-06T09:00:00Z",
+            "fewer values than the header has columns",
+        ),
+        (
+            "D-1,2026-01-06T09:00:00Z,call,again",
+            "",
+            "D-1,2026-01-06T09:00:00Z,call,again",
+            "more values than the header has columns",
+        ),
     ],
 )
 def test_a_bad_row_is_told_and_the_rest_is_imported(
@@ -129,6 +141,39 @@ def test_one_id_with_other_content_is_rejected_wherever_it_comes_again(tmp_path:
     _, rejects = folder.run(more__csv="id,deal,at,what\n2,D-1,2026-01-08T09:00:00Z,call\n")
     assert [r.reason for r in rejects] == ["duplicate id with other content"]
     assert folder.events("occurred_at") == [at(5), at(6)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("end", ["", "\n", "\nD-1,2026-01-09T09:00:00Z,call\n"])
+def test_a_quote_that_is_never_closed_rejects_the_last_row(
+    tmp_path: Path, end: str, encoding: str
+) -> None:
+    folder = Folder(tmp_path, f'encoding = "{encoding}"\n' + LOG)
+    rows = OPENED + 'D-1,2026-01-07T09:00:00Z,"call' + end
+    summary, rejects = folder.run(log__csv=rows.encode(encoding))
+    assert [(r.line, r.reason) for r in rejects] == [(3, "a quote that is never closed")]
+    assert (rejects[0].value or "").startswith("D-1,2026-01-07T09:00:00Z,call")
+    assert (summary.rows_read, summary.rows_rejected) == (2, 1)
+    assert folder.events("kind") == ["deal_opened"]
+
+
+@pytest.mark.parametrize("what", ['5" pipe', '"a ""quoted"" call"', '"a\nlong call"', '"call"'])
+def test_quotes_that_are_closed_or_are_none_reject_nothing(tmp_path: Path, what: str) -> None:
+    mapping = LOG.replace('activity = "what"', 'activity = "what"\nother = "activity_logged"')
+    folder = Folder(tmp_path, mapping)
+    summary, _ = folder.run(log__csv=OPENED + f"D-1,2026-01-07T09:00:00Z,{what}\n")
+    assert (summary.rows_read, summary.rows_rejected) == (2, 0)
+
+
+def test_a_second_opening_at_another_time_is_counted(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    opened = [f"D-1,2026-01-0{day}T09:00:00Z,opened\n" for day in (5, 5, 7, 9)]
+    summary, _ = folder.run(log__csv="deal,at,what\n" + "".join(opened))
+    assert summary.openings_repeated == 2
+    assert summary.events_written == 1
+    assert "2 openings later than the deal's first left out" in summary_lines(summary, Path("r"))
+    again, _ = folder.run(log__csv="deal,at,what\n" + "".join(opened))
+    assert (again.openings_repeated, again.events_written, again.events_there) == (2, 0, 1)
 
 
 def test_lines_are_counted_through_quoted_line_breaks_and_blank_lines(tmp_path: Path) -> None:
