@@ -1,0 +1,94 @@
+"""Intervals by deal: as wide as the number of deals makes them, not of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.bootstrap import DealBootstrap, Estimate, share_interval
+from training.metrics import calibration_error
+
+RNG_SEED = 7
+
+
+def width(estimate: Estimate) -> float:
+    return estimate.high - estimate.low
+
+
+def test_repeated_rows_of_the_same_deals_narrow_no_interval() -> None:
+    rng = np.random.default_rng(RNG_SEED)
+    value = rng.normal(0.0, 1.0, 200)
+    deal = np.arange(200)
+    draws = DealBootstrap(200)
+
+    once = draws.mean(deal, value)
+    often = draws.mean(np.repeat(deal, 10), np.repeat(value, 10))
+
+    assert (once.low, once.high) == pytest.approx((often.low, often.high))
+    assert width(once) == pytest.approx(2 * 1.96 * value.std() / np.sqrt(200), rel=0.15)
+
+
+def test_a_paired_difference_is_our_loss_minus_theirs() -> None:
+    won = np.array([True, True, False, False])
+    ours, theirs = np.array([0.9, 0.8, 0.2, 0.1]), np.full(4, 0.5)
+    found = DealBootstrap(4).log_loss_difference(np.arange(4), won, ours, theirs)
+
+    expected = np.mean(np.log([0.5, 0.5, 0.5, 0.5]) - np.log([0.9, 0.8, 0.8, 0.9]))
+    assert found.value == pytest.approx(expected)
+    assert found.low <= found.value <= found.high < 0
+
+
+def test_the_interval_of_a_difference_covers_the_truth_as_often_as_it_says() -> None:
+    covered = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        of_deal = rng.normal(0.3, 1.0, 60)
+        deal = np.repeat(np.arange(60), rng.integers(1, 9, 60))
+        found = DealBootstrap(60, seed, rounds=200).mean(deal, of_deal[deal])
+        covered += found.low <= 0.3 <= found.high
+    assert 0.88 <= covered / 200 <= 0.99
+
+
+def test_a_perfect_calibration_s_error_is_that_of_chance_and_reaches_near_nothing() -> None:
+    rng = np.random.default_rng(RNG_SEED)
+    p = rng.random(3000)
+    won = rng.random(3000) < p
+    draws = DealBootstrap(3000)
+    found = draws.calibration_error(np.arange(3000), won, p)
+
+    assert found.value == pytest.approx(calibration_error(won, p, np.ones(3000)))
+    assert found.value == pytest.approx(draws.error_by_chance(np.arange(3000), p), rel=0.3)
+    assert found.low < found.value / 4
+    assert found.value <= found.high < 2 * found.value
+
+
+def test_a_wrong_calibration_s_interval_holds_its_error() -> None:
+    rng = np.random.default_rng(RNG_SEED)
+    p = np.full(4000, 0.5)
+    won = rng.random(4000) < 0.3
+    draws = DealBootstrap(4000)
+    found = draws.calibration_error(np.arange(4000), won, p)
+
+    assert found.low <= 0.2 <= found.high
+    assert draws.error_by_chance(np.arange(4000), p) < 0.03
+    assert width(found) < 0.06
+
+
+def test_parts_of_a_record_are_drawn_with_the_same_deals() -> None:
+    draws = DealBootstrap(100)
+    part = draws.mean(np.array([3, 3, 99]), np.array([0.0, 0.0, 1.0]))
+
+    assert part.value == pytest.approx(1 / 3)
+    assert (part.low, part.high) == (0.0, 1.0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=40))
+def test_the_interval_of_a_share_holds_it_and_stays_within_bounds(
+    rows: list[tuple[int, bool]],
+) -> None:
+    found = share_interval(np.array([d for d, _ in rows]), np.array([w for _, w in rows]))
+
+    assert 0.0 <= found.low <= found.value <= found.high <= 1.0
+    assert width(found) > 0.2  # ten deals tell no share closely

@@ -1,0 +1,156 @@
+"""Intervals by drawing deals anew: rows of one deal stand or fall together.
+
+A deal open for half a year is forecast two dozen times with one outcome. Were rows drawn one by
+one, every interval would be far too narrow (Efron and Tibshirani 1993, chapter 8).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.history import Floats, Ints
+from training.metrics import equal_bins, losses
+
+ROUNDS: Final = 1000
+LEVEL: Final = 0.95
+CHANCE_ROUNDS: Final = 100
+WILSON: Final = 1.959964  # normal quantile of `LEVEL`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class DealBootstrap:
+    """How often each deal is drawn in each of many rounds, the same for all figures.
+
+    Parameters
+    ----------
+    deals
+        How many deals there are.
+    seed
+        Of the draws.
+    rounds
+        How many.
+    """
+
+    def __init__(self, deals: int, seed: int = 0, rounds: int = ROUNDS) -> None:
+        rng = np.random.default_rng(seed)
+        shares = np.full(deals, 1.0 / max(deals, 1))
+        self.times = rng.multinomial(deals, shares, size=rounds).astype(np.float32)
+
+    def mean(self, deal: Ints, value: Floats) -> Estimate:
+        """The mean over rows, with the quantiles of the means of the rounds.
+
+        Parameters
+        ----------
+        deal, value
+            Of each row; deals counted from 0. Shape (R,).
+        """
+        sums = self._rounds(deal, value[:, None])[:, 0]
+        rows = self._rounds(deal, np.ones((len(deal), 1)))[:, 0]
+        return self._interval(float(value.mean()), sums[rows > 0] / rows[rows > 0])
+
+    def log_loss_difference(
+        self, deal: Ints, won: NDArray[np.bool_], ours: Floats, theirs: Floats
+    ) -> Estimate:
+        """Our log-loss minus theirs on the same rows: below zero, ours is better."""
+        return self.mean(deal, losses(won, ours) - losses(won, theirs))
+
+    def calibration_error(self, deal: Ints, won: NDArray[np.bool_], p: Floats) -> Estimate:
+        """The expected calibration error, with the interval of its reverse percentiles.
+
+        The error of a round adds the chance of drawing anew to that of the record, so its
+        quantiles lie too high; with q the quantiles and e the error, ``2 e - q_high`` to
+        ``2 e - q_low`` corrects for that, held to zero (Davison and Hinkley 1997, section 5.2).
+        Bins stay as the record has them. The chance in the record itself remains: see
+        `error_by_chance`.
+        """
+        bins = equal_bins(p)
+        gaps = np.zeros((len(p), len(bins)))
+        for column, part in enumerate(bins):
+            gaps[part, column] = p[part] - won[part]
+        error = float(np.abs(gaps.sum(axis=0)).sum() / len(p))
+        sums = np.abs(self._rounds(deal, gaps)).sum(axis=1)
+        rows = self._rounds(deal, np.ones((len(deal), 1)))[:, 0]
+        drawn = self._interval(error, sums[rows > 0] / rows[rows > 0])
+        return Estimate(
+            value=error,
+            low=max(0.0, 2.0 * error - drawn.high),
+            high=max(error, 2.0 * error - drawn.low),
+        )
+
+    def error_by_chance(self, deal: Ints, p: Floats) -> float:
+        """The calibration error that these probabilities would show were they exactly right.
+
+        The mean over `CHANCE_ROUNDS` made-up outcomes, in which a deal has one number from 0 to 1
+        and is won where it lies below the probability. Rows of one deal then agree more than
+        they do in truth, so this is rather too much.
+        """
+        met, place = np.unique(deal, return_inverse=True)
+        rng = np.random.default_rng(len(met))
+        bins = equal_bins(p)
+        errors = []
+        for _ in range(CHANCE_ROUNDS):
+            gap = p - (rng.random(len(met))[place] < p)
+            errors.append(sum(abs(float(gap[part].sum())) for part in bins) / len(p))
+        return float(np.mean(errors))
+
+    def _rounds(self, deal: Ints, values: Floats) -> Floats:
+        """The sums of each round. Shape (rounds, K)."""
+        met, place = np.unique(deal, return_inverse=True)
+        of_deal = np.zeros((len(met), values.shape[1]))
+        np.add.at(of_deal, place, values)
+        return np.asarray(self.times[:, met] @ of_deal)
+
+    @staticmethod
+    def _interval(value: float, rounds: Floats) -> Estimate:
+        tail = (1.0 - LEVEL) / 2.0
+        if rounds.size == 0:
+            return Estimate(value=value, low=value, high=value)
+        low, high = np.quantile(rounds, (tail, 1.0 - tail))
+        return Estimate(value=value, low=float(low), high=float(high))
+
+
+def share_interval(deal: Ints, won: NDArray[np.bool_]) -> Estimate:
+    """The won share of rows with Wilson's interval, as if each deal had but one outcome.
+
+    Counts the rows as ``n = (sum r)^2 / sum r^2`` independent ones, with r the rows of each deal
+    (Kish 1965): unlike a bootstrap it has a width even where all rows had one outcome.
+
+    Parameters
+    ----------
+    deal, won
+        Of each row; at least one row. Shape (R,).
+
+    References
+    ----------
+    Wilson, E. B. (1927), "Probable inference, the law of succession, and statistical inference",
+    Journal of the American Statistical Association 22.
+
+    Examples
+    --------
+    >>> found = share_interval(np.arange(10), np.arange(10) < 5)
+    >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
+    (0.5, 0.237, 0.763)
+    """
+    rows = np.unique(deal, return_counts=True)[1].astype(np.float64)
+    n = float(rows.sum() ** 2 / (rows**2).sum())
+    share = float(won.mean())
+    z2 = WILSON**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = WILSON * np.sqrt(share * (1 - share) / n + z2 / (4 * n**2)) / (1 + z2 / n)
+    return Estimate(
+        value=share,
+        low=max(0.0, min(share, float(middle - half))),
+        high=min(1.0, max(share, float(middle + half))),
+    )
