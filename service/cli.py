@@ -55,6 +55,9 @@ COMMANDS: Final[dict[str, Target]] = {
     "train": Target("training.cli:train", "Learn an artifact from an event log."),
     "score": Target("service.commands:score", "Say how probably deals are won by a date, and why."),
     "explain": Target("service.commands:explain", "Lay one deal open: curve, drivers, facts."),
+    "whatif": Target(
+        "service.what_if_command:whatif", "Suppose an event: the probability with it."
+    ),
     "serve": Target("service.serve_command:serve", "Answer score requests over HTTP."),
 }
 

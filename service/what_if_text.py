@@ -1,0 +1,113 @@
+"""What a supposed event would make of a probability, as text for a terminal."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from typing import Final
+
+from model.actions import FEWEST_DEALS, Evidence
+from model.what_if import OpenAction, WhatIf
+from service.tables import bar, points_text, text_table
+
+MOST_DRIVERS: Final = 8
+NARROWEST: Final = 60  # characters
+
+
+def width() -> int:
+    """Of the terminal, in characters."""
+    return max(shutil.get_terminal_size().columns, NARROWEST)
+
+
+def what_if_text(told: WhatIf) -> str:
+    """The change and its drivers, both curves, and the actions still open.
+
+    Parameters
+    ----------
+    told
+        With its events, its open actions, or both.
+    """
+    moment = told.as_of[:16].replace("T00:00", "").replace("T", " ")
+    first = f"Deal {told.deal_id} as of {moment}: {told.before:.1%} to be won by "
+    parts = [f"{first}{told.close_by} ({told.days:.0f} days)."]
+    if told.hindsight:
+        parts.append("Hindsight: the model knows of closings after this moment.")
+    if told.events:
+        parts += [_change(told), _curve(told)]
+    if told.best:
+        parts.append(_best(told.best))
+    if told.gated_before == 0.0 or told.gated_after == 0.0:
+        parts.append(_gated(told))
+    units = f"Points are percentage points of probability and add up. Model {told.model_version}."
+    parts.append(textwrap.fill(f"{told.statement} {units}", width()))
+    return "\n\n".join(parts)
+
+
+def _change(told: WhatIf) -> str:
+    named = told.drivers[:MOST_DRIVERS]
+    other = sum(moved.points for moved in told.drivers[MOST_DRIVERS:]) + told.other_points
+    rows = [
+        (f"{told.before * 100:.1f}", "as it is"),
+        *((points_text(moved.points), moved.phrase) for moved in named),
+        (points_text(other), "everything else"),
+        (f"{told.after * 100:.1f}", f"if {', then '.join(told.phrases)}"),
+    ]
+    return text_table(("points", "what if"), rows, right=(0,))
+
+
+def _curve(told: WhatIf) -> str:
+    rows = [
+        (
+            pair.by[:10],
+            f"{pair.days:g}",
+            f"{pair.before:.1%}",
+            f"{pair.after:.1%}",
+            bar(pair.after),
+        )
+        for pair in told.curve
+    ]
+    return text_table(("won by", "days", "as it is", "supposed", ""), rows, right=(1, 2, 3))
+
+
+def _best(best: tuple[OpenAction, ...]) -> str:
+    rows = [
+        (
+            points_text(action.points),
+            f"{action.after:.1%}",
+            action.event,
+            *_past_deals(action.evidence),
+        )
+        for action in best
+    ]
+    title = "Still open, each supposed alone"
+    shown = next((action.evidence for action in best if action.evidence is not None), None)
+    if shown is not None:
+        title += (
+            f". Beside it past deals about as probable ({shown.band_low:.0%} to "
+            f"{shown.band_high:.0%} within {shown.band_days:g} days) to which it was open: of "
+            f"those that saw it within {shown.window_days:g} days and of those that did not, "
+            f"the share won in the {shown.won_within_days:g} days after these"
+        )
+    header = ("points", "P(won)", "event", "saw it", "did not")
+    return textwrap.fill(f"{title}:", width()) + "\n\n" + text_table(header, rows, right=(0, 1))
+
+
+def _past_deals(evidence: Evidence | None) -> tuple[str, str]:
+    """Won shares of deals with the action and without, or how few there are."""
+    if evidence is None:
+        return "none on record", ""
+    took, others = evidence.took_deals, evidence.others_deals
+    if min(took, others) < FEWEST_DEALS:
+        return f"too few ({took})", f"({others})"
+    return (
+        f"{evidence.took_won / took:.0%} of {took}",
+        f"{evidence.others_won / others:.0%} of {others}",
+    )
+
+
+def _gated(told: WhatIf) -> str:
+    if told.gated_after != 0.0:
+        return "A must-hit milestone is missed: 0% as it is; supposed, it is missed no more."
+    if told.gated_before != 0.0:
+        return "A must-hit milestone would be missed: the gated probability would be 0%."
+    return "A must-hit milestone is missed: the gated probability is 0%, as it is and as supposed."
