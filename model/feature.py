@@ -13,8 +13,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from model.asof import Snapshot
+from model.vocabulary import NEVER_SEEN, OTHER
 
 NOT_CARRIED: Final = "no source of the deal carries it"
+CATEGORY_WORDS: Final = {
+    OTHER: "one that few earlier deals had",
+    NEVER_SEEN: "one that no earlier deal had",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,9 +114,17 @@ class Feature:
     missing
         What a missing value means.
     phrase
-        What a driver says, with ``{value}``; `zero` and `one` replace it for 0 and 1.
+        What a driver says, with ``{value}``, or with ``{days}`` for a number of days in words;
+        `zero`, `one` and `negative` replace it for 0, for 1, and below 0 (then of the value
+        without its sign).
     term
         Where the value comes from.
+    unknown
+        What a driver says where the value is missing.
+    words
+        What stands for a category in the phrase, where it is not its own name.
+    in_words
+        What stands for a number in the phrase, where it is not the number.
     """
 
     name: str
@@ -123,6 +136,10 @@ class Feature:
     term: Term
     zero: str | None = None
     one: str | None = None
+    negative: str | None = None
+    unknown: str | None = None
+    words: tuple[tuple[str, str], ...] = ()
+    in_words: Callable[[float], str] | None = None
 
     @property
     def is_category(self) -> bool:
@@ -131,30 +148,59 @@ class Feature:
 
 
 def say(feature: Feature, value: float | str | None) -> str:
-    """The feature's phrase for a value.
+    """The feature's phrase for a value: a fragment that a sales leader reads at once.
 
     Examples
     --------
     >>> silence = Feature(name="silence_days", unit="days", direction=-1, missing="no feed",
     ...                   question="days since the last real customer contact",
-    ...                   phrase="no real customer contact for {value} days",
+    ...                   phrase="no real customer contact for {days}",
+    ...                   unknown="customer contact is not on record",
     ...                   term=Since(codes=("customer_replied",)))
-    >>> say(silence, 23.2)
-    'no real customer contact for 23 days'
+    >>> [say(silence, days) for days in (23.2, 1.0, 0.25)]
+    ['no real customer contact for 23 days', 'no real customer contact for 1 day', \
+'no real customer contact for less than a day']
     >>> say(silence, None)
-    'days since the last real customer contact: not known'
+    'customer contact is not on record'
     """
     if value is None:
-        return f"{feature.question}: not known"
+        return feature.unknown or f"{feature.question}: not on record"
     if isinstance(value, str):
-        return feature.phrase.format(value=value)
+        word = dict(feature.words).get(value, CATEGORY_WORDS.get(value, value))
+        return feature.phrase.format(value=word)
+    if feature.in_words is not None:
+        return feature.phrase.format(value=feature.in_words(value))
     if value == 0 and feature.zero is not None:
         return feature.zero
     if value == 1 and feature.one is not None:
         return feature.one
-    if feature.unit in ("days", "events", "people", "milestones"):
-        shown = f"{value:.0f}" if abs(value) >= 10 or value == int(value) else f"{value:.1f}"
-        return feature.phrase.format(value=shown)
-    if feature.unit == "share":
-        return feature.phrase.format(value=f"{value:.0%}")
-    return feature.phrase.format(value=f"{value:,.6g}")
+    phrase = feature.phrase
+    if value < 0 and feature.negative is not None:
+        phrase, value = feature.negative, -value
+    shown = f"{value:.0%}" if feature.unit == "share" else number_in_words(value)
+    return phrase.format(value=shown, days=days_in_words(value))
+
+
+def days_in_words(days: float) -> str:
+    """A length of time as people say it.
+
+    Examples
+    --------
+    >>> [days_in_words(days) for days in (0.0, 0.99, 1.0, 1.6, 23.2)]
+    ['less than a day', 'less than a day', '1 day', '2 days', '23 days']
+    """
+    if abs(days) < 1.0:
+        return "less than a day"
+    return f"{days:.0f} day" if f"{days:.0f}" == "1" else f"{days:,.0f} days"
+
+
+def number_in_words(value: float) -> str:
+    """A number as people write it: whole from a thousand on, with commas, never 1.2e+06.
+
+    Examples
+    --------
+    >>> [number_in_words(value) for value in (3.0, 0.25, 1234567.8, 1e300)]
+    ['3', '0.25', '1,234,568', '1e+300']
+    """
+    large = 1e3 <= abs(value) < 1e15
+    return f"{value:,.0f}" if large else f"{value:.3g}" if abs(value) >= 1e15 else f"{value:.6g}"

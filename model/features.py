@@ -6,6 +6,7 @@ There is no second definition anywhere: training, batch and web all call `Featur
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import isnan, nan
 from typing import Any, Final
 
@@ -14,11 +15,12 @@ import numpy as np
 from model.asof import AsOf, Snapshot
 from model.catalogue import CALENDAR, CATALOGUE
 from model.catalogue.proof import VALIDATION_STATES
-from model.events import KIND_CODES
+from model.events import KIND_CODES, KIND_WORDS
 from model.feature import (
     Count,
     Feature,
     FieldCategory,
+    LastEvent,
     NumberField,
     Rate,
     Since,
@@ -27,7 +29,7 @@ from model.feeds import Feeds
 from model.history import Floats, History, Ints
 from model.rates import WinRates, win_rate
 from model.terms import carriers, reads, ready
-from model.vocabulary import KIND_OF_ACTIVITY, Vocabulary
+from model.vocabulary import KIND_OF_ACTIVITY, NEVER_SEEN, OTHER, Vocabulary
 
 CELLS_AT_ONCE: Final = 20_000  # snapshots times codes held in memory at a time
 FIXED_CATEGORIES: Final = {"technical_validation": VALIDATION_STATES}
@@ -91,7 +93,7 @@ class FeatureSet:
             return None
         if not feature.is_category:
             return float(x)
-        return "(never seen)" if x < 0 else self.categories(feature)[int(x)]
+        return NEVER_SEEN if x < 0 else self.categories(feature)[int(x)]
 
     def matrix(
         self,
@@ -178,7 +180,11 @@ class FeatureSet:
 def _all_features(vocabulary: Vocabulary) -> tuple[Feature, ...]:
     """The catalogue, and what this company's data adds to it."""
     known = vocabulary.categories.keys() | FIXED_CATEGORIES.keys()
-    features = [f for f in CATALOGUE if not f.is_category or f.name in known]
+    features = [
+        replace(f, words=last_event_words(vocabulary)) if isinstance(f.term, LastEvent) else f
+        for f in CATALOGUE
+        if not f.is_category or f.name in known
+    ]
     features += [f for _, f in CALENDAR if f.name in vocabulary.calendar]
     for name in vocabulary.activities:
         features.append(
@@ -186,9 +192,12 @@ def _all_features(vocabulary: Vocabulary) -> tuple[Feature, ...]:
                 name=f"activity:{name}:count",
                 unit="events",
                 question=f"{name} in all",
+                unknown=f"{name}: not on record",
                 direction=0,
                 missing="no source of the deal carries activities",
-                phrase=f"{_escaped(name)}: {{value}} in all",
+                phrase=f"{_escaped(name)}: {{value}} times so far",
+                zero=f"{name}: not once so far",
+                one=f"{name}: once so far",
                 term=Count(codes=(f"activity:{name}",)),
             )
         )
@@ -199,7 +208,8 @@ def _all_features(vocabulary: Vocabulary) -> tuple[Feature, ...]:
                 question=f"days since {name}",
                 direction=0,
                 missing="it never happened",
-                phrase=f"{_escaped(name)}: {{value}} days ago",
+                phrase=f"{_escaped(name)}: last {{days}} ago",
+                unknown=f"{name}: not once so far",
                 term=Since(codes=(f"activity:{name}",)),
             )
         )
@@ -211,6 +221,7 @@ def _all_features(vocabulary: Vocabulary) -> tuple[Feature, ...]:
                 question=name,
                 direction=0,
                 missing="not filled in",
+                unknown=f"{name} is not filled in",
                 phrase=f"{_escaped(name)} is {{value}}",
                 term=NumberField(code=f"field:{name}"),
             )
@@ -223,11 +234,30 @@ def _all_features(vocabulary: Vocabulary) -> tuple[Feature, ...]:
                 question=name,
                 direction=0,
                 missing="not filled in",
+                unknown=f"{name} is not filled in",
                 phrase=f"{_escaped(name)} is {{value}}",
                 term=FieldCategory(code=f"field:{name}"),
             )
         )
     return tuple(features)
+
+
+def last_event_words(vocabulary: Vocabulary) -> tuple[tuple[str, str], ...]:
+    """What each category of ``last_event`` means: kinds in words, own fields as changed.
+
+    Examples
+    --------
+    >>> words = dict(last_event_words(Vocabulary(activities=("demo",), number_fields=("seats",))))
+    >>> words["message_sent"], words["demo"], words["seats"]
+    ('a message of ours', 'demo', 'seats changed')
+    """
+    fields = dict.fromkeys((*vocabulary.number_fields, *vocabulary.text_fields))
+    words = {name: f"{name} changed" for name in fields}
+    words |= {
+        name: f"{name}, or its change" if name in fields else name for name in vocabulary.activities
+    }
+    words |= {OTHER: "something rare", NEVER_SEEN: "something never seen before"}
+    return tuple((words | KIND_WORDS).items())
 
 
 def _escaped(name: str) -> str:

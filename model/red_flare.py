@@ -13,6 +13,7 @@ from model.asof import Snapshot
 from model.catalogue.contact import CONTACT
 from model.errors import ScoreError
 from model.events import DAY_US
+from model.feature import days_in_words
 
 SILENCE: Final = "silence"
 VALUE_FALLEN: Final = "value fallen"
@@ -84,7 +85,7 @@ def silence_flare(
     return RedFlare(
         rule=SILENCE,
         since=snapshot.as_of - int(over_days * DAY_US),
-        phrase=f"no real customer contact for {silent_days:.0f} days",
+        phrase=f"no real customer contact for {days_in_words(silent_days)}",
     )
 
 

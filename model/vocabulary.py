@@ -16,6 +16,7 @@ from model.events import KIND_CODES, KINDS
 from model.history import History, Ints
 
 OTHER: Final = "(other)"  # stands for categories seen in training but too rare to learn from
+NEVER_SEEN: Final = "(never seen)"  # stands for categories that training never saw
 UNSEEN: Final = -1  # the matrix's code of a category that training never saw
 FEW: Final = 64  # below this many look-ups, looking each up beats a table of all
 KIND_OF_ACTIVITY: Final = KIND_CODES["activity_logged"]

@@ -24,7 +24,7 @@ EXAMPLE_SCORE: Final[dict[str, Any]] = {
             "feature": "customer_replied_days",
             "value": 4.5,
             "points": 0.09375,
-            "phrase": "the last customer reply 4 days ago",
+            "phrase": "the customer's last reply was 4 days ago",
         }
     ],
     "other_points": -0.03125,

@@ -21,7 +21,8 @@ ACTIVITY: Final[tuple[Feature, ...]] = (
         question="what happened last",
         direction=0,
         missing="nothing is known",
-        phrase="last event: {value}",
+        phrase="the last thing on record: {value}",
+        unknown="nothing is on record",
         term=LastEvent(),
     ),
     Feature(
@@ -30,7 +31,8 @@ ACTIVITY: Final[tuple[Feature, ...]] = (
         question="days since anything happened",
         direction=0,
         missing="nothing is known",
-        phrase="nothing happened for {value} days",
+        phrase="nothing happened for {days}",
+        unknown="nothing is on record",
         term=Computed(compute=quiet_days),
     ),
     *(
@@ -40,9 +42,10 @@ ACTIVITY: Final[tuple[Feature, ...]] = (
             question=f"events of any kind in {days} days",
             direction=0,
             missing="nothing is known",
-            phrase=f"{{value}} events in {days} days",
-            zero=f"nothing happened in {days} days",
-            one=f"1 event in {days} days",
+            phrase=f"{{value}} things happened in the last {days} days",
+            zero=f"nothing happened in the last {days} days",
+            one=f"one thing happened in the last {days} days",
+            unknown="nothing is on record",
             term=Count(codes=(), days=days),
         )
         for days in (7, 30)

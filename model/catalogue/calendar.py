@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from model.asof import Snapshot
 from model.events import DAY_US, EARLIEST, LATEST, microseconds
-from model.feature import Computed, Feature
+from model.feature import Computed, Feature, days_in_words
 
 WEEK_DAYS: Final = 7
+WEEK_DAYS_NAMES: Final = (
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+)
+MONTHS: Final = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+A_YEAR: Final = date(2026, 1, 1)
 MONDAY: Final = 4  # 1970-01-01 was a Thursday; day 4 was a Monday
 _QUARTERS: Final = [
     microseconds(datetime(year, month, 1, tzinfo=UTC))
@@ -36,6 +60,15 @@ def year_day(snapshot: Snapshot) -> float:
     return (snapshot.as_of - _QUARTERS[quarter - quarter % 4]) / DAY_US
 
 
+def _week_day_name(value: float) -> str:
+    return WEEK_DAYS_NAMES[int(value) % WEEK_DAYS]
+
+
+def _month_name(value: float) -> str:
+    """Of a day counted from 1 January, as of a year without 29 February."""
+    return MONTHS[(A_YEAR + timedelta(days=min(int(value), 364))).month - 1]
+
+
 CALENDAR: Final[tuple[tuple[float, Feature], ...]] = tuple(
     (
         record_days,
@@ -46,19 +79,22 @@ CALENDAR: Final[tuple[tuple[float, Feature], ...]] = tuple(
             direction=0,
             missing="never",
             phrase=phrase,
+            unknown="the date is not known",
+            in_words=in_words,
             term=Computed(compute=compute),
         ),
     )
-    for record_days, name, question, phrase, compute in (
-        (28.0, "week_day", "days into the week", "day {value} of the week", week_day),
+    for record_days, name, question, phrase, in_words, compute in (
+        (28.0, "week_day", "days into the week", "it is {value}", _week_day_name, week_day),
         (
             365.0,
             "quarter_days_left",
             "days to the end of the quarter",
-            "{value} days to the end of the quarter",
+            "the quarter ends in {value}",
+            days_in_words,
             quarter_days_left,
         ),
-        (730.0, "year_day", "days into the year", "day {value} of the year", year_day),
+        (730.0, "year_day", "days into the year", "it is {value}", _month_name, year_day),
     )
 )
 """Calendar features, each with the days of record from which its season can be learned."""

@@ -28,7 +28,8 @@ COMPANY: Final[tuple[Feature, ...]] = (
         question="days since the last internal update",
         direction=-1,
         missing=NOT_CARRIED,
-        phrase="no internal update for {value} days",
+        phrase="the owner posted no internal update for {days}",
+        unknown="internal updates are not on record",
         term=Computed(
             compute=internal_update_days, reads=(UPDATED, "deal_opened"), carriers=(UPDATED,)
         ),
@@ -39,9 +40,10 @@ COMPANY: Final[tuple[Feature, ...]] = (
         question="internal requests for an update unanswered",
         direction=-1,
         missing=NOT_CARRIED,
-        phrase="{value} internal requests for an update unanswered",
-        zero="no internal request unanswered",
-        one="1 internal request for an update unanswered",
+        phrase="{value} of our own requests for an update are unanswered",
+        zero="no request of ours for an update is unanswered",
+        one="one of our own requests for an update is unanswered",
+        unknown="internal requests for an update are not on record",
         term=Computed(compute=requests_unanswered, reads=(REQUESTED,), carriers=(REQUESTED,)),
     ),
     Feature(
@@ -50,9 +52,10 @@ COMPANY: Final[tuple[Feature, ...]] = (
         question="escalations in 30 days",
         direction=0,
         missing=NOT_CARRIED,
-        phrase="{value} escalations in 30 days",
-        zero="no escalation in 30 days",
-        one="1 escalation in 30 days",
+        phrase="{value} escalations in the last 30 days",
+        zero="no escalation in the last 30 days",
+        one="one escalation in the last 30 days",
+        unknown="escalations are not on record",
         term=Count(codes=("escalation_raised",), days=30),
     ),
     Feature(
@@ -61,7 +64,8 @@ COMPANY: Final[tuple[Feature, ...]] = (
         question="the owner's win rate, smoothed",
         direction=1,
         missing="no owner is known, or nothing has closed yet",
-        phrase="the owner wins {value}",
+        phrase="the owner wins about {value} of deals",
+        unknown="the owner is not known, or has closed no deal yet",
         term=Rate(who="owner"),
     ),
     Feature(
@@ -70,7 +74,8 @@ COMPANY: Final[tuple[Feature, ...]] = (
         question="the account's win rate, smoothed",
         direction=1,
         missing="no account is known, or nothing has closed yet",
-        phrase="deals with the account are won {value}",
+        phrase="about {value} of the account's deals are won",
+        unknown="the account is not known, or has closed no deal yet",
         term=Rate(who="account"),
     ),
 )

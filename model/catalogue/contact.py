@@ -44,8 +44,8 @@ CONTACTS: Final[tuple[Feature, ...]] = (
         question="days since the last real customer contact",
         direction=-1,
         missing=NOT_CARRIED,
-        phrase="no real customer contact for {value} days",
-        zero="customer contact today",
+        phrase="no real customer contact for {days}",
+        unknown="customer contact is not on record",
         term=Computed(compute=silence_days, reads=(*CONTACT, "deal_opened"), carriers=CONTACT),
     ),
     *(
@@ -55,9 +55,10 @@ CONTACTS: Final[tuple[Feature, ...]] = (
             question=f"real customer contacts in {days} days",
             direction=1,
             missing=NOT_CARRIED,
-            phrase=f"{{value}} real customer contacts in {days} days",
-            zero=f"no real customer contact in {days} days",
-            one=f"1 real customer contact in {days} days",
+            phrase=f"{{value}} real customer contacts in the last {days} days",
+            zero=f"no real customer contact in the last {days} days",
+            one=f"one real customer contact in the last {days} days",
+            unknown="customer contact is not on record",
             term=Count(codes=CONTACT, days=days),
         )
         for days in (14, 30, 90)
@@ -68,9 +69,10 @@ CONTACTS: Final[tuple[Feature, ...]] = (
         question="different customer people in contact in 90 days",
         direction=1,
         missing=NOT_CARRIED,
-        phrase="{value} customer people in contact in 90 days",
-        zero="no known customer person in contact in 90 days",
-        one="1 customer person in contact in 90 days",
+        phrase="{value} people of the customer were in contact in the last 90 days",
+        zero="nobody known of the customer was in contact in the last 90 days",
+        one="one person of the customer was in contact in the last 90 days",
+        unknown="customer contact is not on record",
         term=Computed(compute=partial(customer_people, days=90), reads=CONTACT, carriers=CONTACT),
     ),
     Feature(
@@ -79,9 +81,10 @@ CONTACTS: Final[tuple[Feature, ...]] = (
         question="our messages since the last real customer contact",
         direction=-1,
         missing=NOT_CARRIED,
-        phrase="{value} of our messages unanswered",
-        zero="no message of ours unanswered",
-        one="1 of our messages unanswered",
+        phrase="{value} of our messages are unanswered",
+        zero="no message of ours is unanswered",
+        one="one of our messages is unanswered",
+        unknown="our messages are not on record",
         term=Computed(
             compute=partial(since_contact, kind="message_sent"),
             reads=("message_sent",),
@@ -94,7 +97,8 @@ CONTACTS: Final[tuple[Feature, ...]] = (
         question="days since our last contact",
         direction=0,
         missing="we never made contact, or " + NOT_CARRIED,
-        phrase="we last made contact {value} days ago",
+        phrase="we last made contact {days} ago",
+        unknown="no contact of ours is on record",
         term=Since(codes=(*OUTREACH, "meeting_held")),
     ),
     Feature(
@@ -103,9 +107,10 @@ CONTACTS: Final[tuple[Feature, ...]] = (
         question="auto-replies since the last real customer contact",
         direction=-1,
         missing=NOT_CARRIED,
-        phrase="{value} auto-replies since the last real customer contact",
-        zero="no auto-reply since the last real customer contact",
-        one="1 auto-reply since the last real customer contact",
+        phrase="{value} automatic replies since the last real customer contact",
+        zero="no automatic reply since the last real customer contact",
+        one="one automatic reply since the last real customer contact",
+        unknown="automatic replies are not on record",
         term=Computed(
             compute=partial(since_contact, kind="auto_reply_received"),
             reads=("auto_reply_received",),
@@ -118,9 +123,10 @@ CONTACTS: Final[tuple[Feature, ...]] = (
         question="meetings in 60 days",
         direction=1,
         missing=NOT_CARRIED,
-        phrase="{value} meetings in 60 days",
-        zero="no meeting in 60 days",
-        one="1 meeting in 60 days",
+        phrase="{value} meetings in the last 60 days",
+        zero="no meeting in the last 60 days",
+        one="one meeting in the last 60 days",
+        unknown="meetings are not on record",
         term=Count(codes=("meeting_held",), days=60),
     ),
     Feature(
@@ -129,9 +135,10 @@ CONTACTS: Final[tuple[Feature, ...]] = (
         question="on-site meetings in 90 days",
         direction=1,
         missing=NOT_CARRIED,
-        phrase="{value} on-site meetings in 90 days",
-        zero="no on-site meeting in 90 days",
-        one="1 on-site meeting in 90 days",
+        phrase="{value} on-site meetings in the last 90 days",
+        zero="no on-site meeting in the last 90 days",
+        one="one on-site meeting in the last 90 days",
+        unknown="meetings are not on record",
         term=Computed(
             compute=partial(onsite_meetings, days=90),
             reads=("meeting_held",),
@@ -142,18 +149,20 @@ CONTACTS: Final[tuple[Feature, ...]] = (
         Feature(
             name=f"{kind}_count",
             unit="events",
-            question=f"{what} in all",
+            question=f"{several} in all",
             direction=0,
             missing=NOT_CARRIED,
-            phrase=f"{{value}} {what}",
-            zero=f"no {what}",
+            phrase=f"{{value}} {several} so far",
+            zero=f"no {one} so far",
+            one=f"one {one} so far",
+            unknown=f"{kept} are not on record",
             term=Count(codes=(kind,)),
         )
-        for kind, what in (
-            ("customer_replied", "customer replies"),
-            ("message_sent", "messages sent"),
-            ("call_made", "calls made"),
-            ("meeting_held", "meetings held"),
+        for kind, one, several, kept in (
+            ("customer_replied", "reply of the customer", "replies of the customer", "replies"),
+            ("message_sent", "message of ours", "messages of ours", "our messages"),
+            ("call_made", "call of ours", "calls of ours", "our calls"),
+            ("meeting_held", "meeting", "meetings", "meetings"),
         )
     ),
     *(
@@ -163,12 +172,13 @@ CONTACTS: Final[tuple[Feature, ...]] = (
             question=f"days since {what}",
             direction=0,
             missing="it never happened, or " + NOT_CARRIED,
-            phrase=f"{what} {{value}} days ago",
+            phrase=f"{what} was {{days}} ago",
+            unknown=f"no {never} is on record",
             term=Since(codes=(kind,)),
         )
-        for kind, what in (
-            ("customer_replied", "the last customer reply"),
-            ("call_made", "the last call"),
+        for kind, what, never in (
+            ("customer_replied", "the customer's last reply", "reply of the customer"),
+            ("call_made", "our last call", "call of ours"),
         )
     ),
 )

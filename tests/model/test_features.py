@@ -299,7 +299,7 @@ def test_names_with_braces_stay_names() -> None:
     odd = FeatureSet(Vocabulary(activities=("{name}",), number_fields=("a{0}",)))
 
     assert [say(f, 12.0) for f in odd.features[-3:]] == [
-        "{name}: 12 in all",
-        "{name}: 12 days ago",
+        "{name}: 12 times so far",
+        "{name}: last 12 days ago",
         "a{0} is 12",
     ]
