@@ -110,8 +110,9 @@ def small_artifact(small_company: Simulation, tmp_path_factory: pytest.TempPathF
     from model.events import microseconds
     from training import fit
     from training.boosting import Settings
+    from training.preparing import Options
 
-    options = fit.Options(edges_days=(7.0, 30.0, 90.0, 180.0), spacing_days=28.0, jobs=1)
+    options = Options(edges_days=(7.0, 30.0, 90.0, 180.0), spacing_days=28.0, jobs=1)
     # So little work takes many times as long when threads on busy cores wait for each other.
     with threadpool_limits(1), pytest.MonkeyPatch.context() as patch:
         patch.setattr(fit, "candidates", lambda _rows: [Settings(rows_a_leaf=20, trees=40)])

@@ -29,7 +29,8 @@ from model.history import Floats, Ints
 from model.scorer import Scorer
 from training.baselines import BASELINES, Known
 from training.dataset import NEVER
-from training.fit import Learning, Options, Progress, learn, no_progress, prepare
+from training.fit import Progress, learn, no_progress
+from training.preparing import Learning, Options, prepare
 from training.record import Record, check_origins, choose_days, choose_origins, day_of
 from training.standing import Standing, standing_of
 

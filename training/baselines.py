@@ -18,8 +18,8 @@ from model.events import DAY_US, KIND_CODES
 from model.features import FeatureSet
 from model.history import NONE, Floats, History, Ints
 from training.dataset import NEVER, Dataset
-from training.fit import Learning
 from training.logistic import logistic_regression
+from training.preparing import Learning
 from training.standing import Standing, standing_of
 
 Flags = NDArray[np.bool_]

@@ -65,8 +65,8 @@ def train(
     """Learn from the deals of EVENTS that closed, and write an artifact."""
     from model.event_table import read_events
     from model.sealed import check_place
-    from training.fit import Options
     from training.fit import train as learn
+    from training.preparing import Options
 
     check_place(out)
     cutoff = microseconds(parse_time("--known-before", known_before))

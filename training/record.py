@@ -17,8 +17,8 @@ from model.hazard import check_edges
 from model.history import Floats, History, Ints
 from model.vocabulary import Vocabulary
 from training.dataset import build_dataset, closing_lag, open_span, win_times
-from training.fit import FEWEST_LOST, FEWEST_WON
 from training.horizons import choose_edges, default_spacing_days
+from training.preparing import FEWEST_LOST, FEWEST_WON
 
 LEARNED_SHARE: Final = 0.5  # of the record, before the first origin that the data chooses
 

@@ -18,7 +18,8 @@ from model.events import microseconds
 from model.history import History
 from model.scorer import Scorer
 from service.cli import main
-from training.fit import Options, train
+from training.fit import train
+from training.preparing import Options
 from training.simulate import simulate
 
 KNOWN_BEFORE = datetime(2026, 1, 5, tzinfo=UTC)

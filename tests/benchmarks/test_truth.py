@@ -18,7 +18,8 @@ from model.feeds import feeds_of
 from model.history import Floats, History
 from model.scorer import Scorer
 from training.dataset import build_dataset, open_span
-from training.fit import Options, train
+from training.fit import train
+from training.preparing import Options
 from training.simulate import simulate
 
 DEALS = 20_000

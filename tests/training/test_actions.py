@@ -21,7 +21,7 @@ from tests.factories import deal_event
 from tests.training.companies import KNOWN_BEFORE, deals_events, deals_table, snapshots
 from training.actions import action_table, learn_actions, out_of_bag
 from training.dataset import NEVER
-from training.fit import Options, prepare
+from training.preparing import Options, prepare
 
 EDGES = np.array([0.0, 20.0, 40.0])
 LOW, HIGH = -2.0, 2.0  # log-odds predicted

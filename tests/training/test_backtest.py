@@ -18,7 +18,7 @@ from training import fit
 from training.backtest import Backtest, Plan, backtest, open_moments
 from training.boosting import Settings
 from training.dataset import NEVER
-from training.fit import Options
+from training.preparing import Options
 from training.record import Record, day_of
 
 PLAN = Plan(

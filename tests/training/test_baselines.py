@@ -12,9 +12,9 @@ from model.event_table import table_of
 from model.events import Event
 from model.history import Floats, History
 from tests.factories import date_of, day_us, deal_event
-from training import fit
+from training import preparing
 from training.baselines import BASELINES, Known, smoothed_shares
-from training.fit import Options
+from training.preparing import Options, prepare
 from training.standing import Standing, standing_of
 
 ORIGIN = 1000.0
@@ -52,7 +52,7 @@ def forecast(
     """What a baseline says of the deals of `asked`, in the order of their ids."""
     past = table_of(events)
     whole = History.from_table(pa.concat_tables([past, table_of(asked)]))
-    learning = fit.prepare(past, day_us(ORIGIN), Options(edges_days=tuple(days), spacing_days=5.0))
+    learning = prepare(past, day_us(ORIGIN), Options(edges_days=tuple(days), spacing_days=5.0))
     known = Known.of(whole, learning, day_us(ORIGIN))
     ids = sorted({event.deal_id for event in asked})
     deal = np.array([list(whole.deal_ids).index(each) for each in ids])
@@ -65,7 +65,7 @@ def forecast(
 @pytest.fixture(autouse=True)
 def nearly_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the cut-off lie well after the last closing, so that everything counts."""
-    monkeypatch.setattr(fit, "MOST_UNRECORDED_DAYS", 100)
+    monkeypatch.setattr(preparing, "MOST_UNRECORDED_DAYS", 100)
 
 
 def fresh(deal: str, **values: Any) -> list[Event]:

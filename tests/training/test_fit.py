@@ -20,7 +20,8 @@ from tests.factories import day, day_us, deal_event
 from tests.training.companies import DEALS, KNOWN_BEFORE, deals_events, deals_table
 from training import fit
 from training.boosting import Settings
-from training.fit import BAGS, Options, candidates, prepare, train
+from training.fit import BAGS, candidates, train
+from training.preparing import Options, prepare
 
 OPTIONS = Options(edges_days=(30.0,), spacing_days=10.0, jobs=1)
 

@@ -12,8 +12,9 @@ from model.errors import TrainingDataError
 from model.event_table import EVENT_SCHEMA
 from model.events import microseconds
 from tests.conftest import SMALL_KNOWN_BEFORE
-from training.fit import Options, prepare, train
+from training.fit import train
 from training.leaks import Leak, find_leaks
+from training.preparing import Options, prepare
 from training.simulate import Simulation
 
 HOUR_US = 3_600_000_000

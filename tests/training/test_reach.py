@@ -8,7 +8,7 @@ import pytest
 
 from model.errors import EventError, TrainingDataError
 from model.events import microseconds, parse_time
-from training.fit import Options, prepare
+from training.preparing import Options, prepare
 from training.simulate import simulate
 
 
