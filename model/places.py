@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from model.errors import RedflareError
 
@@ -61,8 +60,9 @@ def check_folder(option: str, path: Path) -> None:
         raise PlaceError(f"{option} {path}, a file", "a folder", "name another, or move the file")
     there = next(place for place in (path, *path.absolute().parents) if place.exists())
     try:
-        with TemporaryFile(dir=there):
-            pass
+        part = part_of(there / "redflare")
+        part.touch()
+        part.unlink()
     except OSError as error:
         raise _unwritable(option, path, error) from error
 
