@@ -1,22 +1,38 @@
 """Red flares: what about a deal calls for its owner today, as known at a time.
 
-A flare is raised once and stands until it clears: `newly_raised` tells the new ones from those
-that stood already. Gates are a rule of their own and not among these.
+A flare is raised once and stands until it clears: `red_flares` is told which stood at the last
+look, and `newly_raised` tells the new ones from them. Four rules raise them: a must-hit milestone
+missed, the customer silent for too long, the expected value fallen by too much within a week, and
+a probability low beside what is usual for this company's open deals.
+
+Each rule's condition is one function, of numbers or of arrays alike, so that past deals are judged
+by what raises the flares of today.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import date
+from math import isnan, nan
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from model.asof import Snapshot
 from model.catalogue.contact import CONTACT
 from model.errors import ScoreError
-from model.events import DAY_US
+from model.events import DAY_US, EPOCH_DAY
 from model.feature import days_in_words
+from model.gates import Gate
 
+GATE_MISSED: Final = "gate missed"
 SILENCE: Final = "silence"
 VALUE_FALLEN: Final = "value fallen"
+LOW_PROBABILITY: Final = "low probability"
+WEEK_US: Final = 7 * DAY_US
+LOW_CLEARS: Final = 1.25  # times its limit, from where on a probability is no longer low
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,15 +47,20 @@ class Thresholds:
         Of the expected value (amount times probability), lost within a week.
     fallen_amount
         The least loss of expected value that counts, in the deal's currency.
+    low_share
+        Of the usual probability of open deals, below which one is low.
     """
 
     silence_days: float
     fallen_share: float
     fallen_amount: float
+    low_share: float
 
 
-# Round numbers to begin with: no evaluation over past deals has chosen them yet.
-DEFAULT_THRESHOLDS: Final = Thresholds(silence_days=21.0, fallen_share=0.3, fallen_amount=0.0)
+# Looked up in first trials of `training.early`; its evaluation over several companies is to choose.
+DEFAULT_THRESHOLDS: Final = Thresholds(
+    silence_days=60.0, fallen_share=0.4, fallen_amount=0.0, low_share=0.75
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,16 +70,138 @@ class RedFlare:
     Parameters
     ----------
     rule
-        `SILENCE` or `VALUE_FALLEN`.
+        `GATE_MISSED`, `SILENCE`, `VALUE_FALLEN` or `LOW_PROBABILITY`.
     since
-        When the silence passed its limit, or when the fall was seen; microseconds since 1970 UTC.
+        When the gate was missed, the silence passed its limit, or the rest was first seen;
+        microseconds since 1970 UTC.
     phrase
         Why, in words.
+    subject
+        The milestone, where one is missed; empty otherwise.
+    fallen_from
+        The expected value it fell from, where it fell: the flare clears when the value is back
+        within the set share of it.
     """
 
     rule: str
     since: int
     phrase: str
+    subject: str = ""
+    fallen_from: float | None = None
+
+
+def is_silent(days: ArrayLike, thresholds: Thresholds) -> NDArray[np.bool_]:
+    """Whether days of silence pass the limit; never where they are NaN."""
+    return np.asarray(np.asarray(days, dtype=np.float64) >= thresholds.silence_days)
+
+
+def has_fallen(before: ArrayLike, now: ArrayLike, thresholds: Thresholds) -> NDArray[np.bool_]:
+    """Whether an expected value fell by as much as counts; never where one is NaN."""
+    start = np.asarray(before, dtype=np.float64)
+    fallen = start - np.asarray(now, dtype=np.float64)
+    least = np.maximum(thresholds.fallen_amount, thresholds.fallen_share * start)
+    return np.asarray((fallen > 0) & (fallen >= least))
+
+
+def is_low(
+    probability: ArrayLike, usual: ArrayLike, stood: ArrayLike, thresholds: Thresholds
+) -> NDArray[np.bool_]:
+    """Whether a probability is low beside the usual one; never where one is NaN.
+
+    Where it `stood` as low it stays so until `LOW_CLEARS` times the limit is reached, lest a flare
+    comes and goes with every small change.
+    """
+    limit = thresholds.low_share * np.asarray(usual, dtype=np.float64)
+    limit = limit * np.where(stood, LOW_CLEARS, 1.0)
+    return np.asarray(np.asarray(probability, dtype=np.float64) < limit)
+
+
+def contact_silence_days(snapshot: Snapshot) -> float:
+    """Days since the customer's last real contact, or since the opening if there was none.
+
+    Machines' replies are no contact. NaN where no feed of the deal carries contact at all, since
+    then nobody can tell.
+    """
+    coverage = snapshot.coverage
+    if coverage is not None and coverage.carried(snapshot).isdisjoint(CONTACT):
+        return nan
+    return snapshot.since_or_opening_days(*CONTACT)
+
+
+def usual_probability(judged: Sequence[Mapping[str, Any]], days: float) -> float:
+    """How often this company's open deals were won within so many days, linear between edges.
+
+    Parameters
+    ----------
+    judged
+        The artifact's fact of this name: ``days`` and ``won_share`` of each edge, ascending.
+    days
+        Ahead, above 0.
+
+    Returns
+    -------
+    float
+        0 to 1; NaN past the furthest edge that was judged.
+
+    Examples
+    --------
+    >>> usual_probability([{"days": 30.0, "won_share": 0.1}, {"days": 90.0, "won_share": 0.3}], 60)
+    0.2
+    """
+    edges = [0.0, *(float(edge["days"]) for edge in judged)]
+    shares = [0.0, *(float(edge["won_share"]) for edge in judged)]
+    return float(np.interp(days, edges, shares, right=nan))
+
+
+def red_flares(
+    snapshot: Snapshot,
+    gates: Sequence[Gate],
+    *,
+    now: float | None,
+    week_before: float | None,
+    usual: float | None = None,
+    standing: Sequence[RedFlare] = (),
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
+) -> tuple[RedFlare, ...]:
+    """The flares that stand for a deal, each with the time since when.
+
+    Parameters
+    ----------
+    snapshot
+        The deal as known at a time.
+    gates
+        Its must-hit milestones as known then, of `model.gates.find_gates`.
+    now, week_before
+        Probability of a win within one and the same number of days, as scored then and a week
+        before, each by the artifact in force then; None where there is none.
+    usual
+        `usual_probability` within those days, by the artifact of now; None leaves that rule out.
+    standing
+        The flares that stood at the last look.
+
+    Returns
+    -------
+    tuple of RedFlare
+        Empty where none stands, or the deal is not open.
+
+    Raises
+    ------
+    ScoreError
+        If a probability is not from 0 to 1.
+    """
+    for probability in (now, week_before, usual):
+        _check_probability(probability)
+    if not snapshot.is_open:
+        return ()
+    stood = {(flare.rule, flare.subject): flare for flare in standing}
+    found = [_gate_flare(gate) for gate in gates if gate.state == "missed"]
+    found.append(silence_flare(snapshot, thresholds))
+    if now is not None:
+        found.append(_fall_flare(snapshot, now, week_before, stood, thresholds))
+        if usual is not None:
+            low_stood = (LOW_PROBABILITY, "") in stood
+            found.append(_low_flare(snapshot.as_of, now, usual, low_stood, thresholds))
+    return tuple(_kept(flare, stood) for flare in found if flare is not None)
 
 
 def silence_flare(
@@ -74,17 +217,14 @@ def silence_flare(
     Returns
     -------
     RedFlare or None
-        None while contact is recent, or the deal is not open.
+        None while contact is recent, nobody can tell, or the deal is not open.
     """
-    if not snapshot.is_open:
-        return None
-    silent_days = snapshot.since_or_opening_days(*CONTACT)
-    over_days = silent_days - thresholds.silence_days
-    if not over_days >= 0:
+    silent_days = contact_silence_days(snapshot)
+    if not snapshot.is_open or not is_silent(silent_days, thresholds):
         return None
     return RedFlare(
         rule=SILENCE,
-        since=snapshot.as_of - int(over_days * DAY_US),
+        since=snapshot.as_of - int((silent_days - thresholds.silence_days) * DAY_US),
         phrase=f"no real customer contact for {days_in_words(silent_days)}",
     )
 
@@ -113,25 +253,92 @@ def value_flare(
 
     Examples
     --------
-    >>> value_flare(0, 50_000.0, 30_000.0).phrase
-    'expected value fallen by 40% in a week'
+    >>> value_flare(0, 50_000.0, 25_000.0).phrase
+    'expected value fallen by 50% in a week'
     """
     for value in (week_before, now):
         if not 0 <= value < float("inf"):
             raise ScoreError(
                 f"expected value {value:g}", "a finite amount of at least 0", "check the amount"
             )
-    fallen = week_before - now
-    if fallen <= 0 or fallen < max(thresholds.fallen_amount, thresholds.fallen_share * week_before):
+    if not has_fallen(week_before, now, thresholds):
         return None
     return RedFlare(
         rule=VALUE_FALLEN,
         since=as_of,
-        phrase=f"expected value fallen by {fallen / week_before:.0%} in a week",
+        phrase=f"expected value fallen by {1 - now / week_before:.0%} in a week",
+        fallen_from=week_before,
     )
 
 
-def newly_raised(standing: tuple[RedFlare, ...], now: tuple[RedFlare, ...]) -> tuple[RedFlare, ...]:
-    """The flares of now whose rule did not stand before: each is raised once until it clears."""
-    rules = {flare.rule for flare in standing}
-    return tuple(flare for flare in now if flare.rule not in rules)
+def newly_raised(standing: Sequence[RedFlare], now: Sequence[RedFlare]) -> tuple[RedFlare, ...]:
+    """The flares of now that did not stand before: each is raised once until it clears."""
+    stood = {(flare.rule, flare.subject) for flare in standing}
+    return tuple(flare for flare in now if (flare.rule, flare.subject) not in stood)
+
+
+def _gate_flare(gate: Gate) -> RedFlare | None:
+    if gate.due is None:
+        return None
+    ended = (date.fromisoformat(gate.due) - EPOCH_DAY).days + 1
+    return RedFlare(
+        rule=GATE_MISSED,
+        since=ended * DAY_US,
+        phrase=f"must-hit milestone {gate.name!r} missed, it was due {gate.due}",
+        subject=gate.name,
+    )
+
+
+def _fall_flare(
+    snapshot: Snapshot,
+    now: float,
+    week_before: float | None,
+    stood: Mapping[tuple[str, str], RedFlare],
+    thresholds: Thresholds,
+) -> RedFlare | None:
+    """A fall that is not made good yet, or a new one within the week."""
+    value = max(snapshot.number("amount_changed"), 0.0) * now
+    if isnan(value):
+        return None
+    earlier = stood.get((VALUE_FALLEN, ""))
+    start = None if earlier is None else earlier.fallen_from
+    if start is not None and has_fallen(start, value, thresholds):
+        return earlier
+    if week_before is None:
+        return None
+    then = Snapshot(snapshot.deal, snapshot.as_of - WEEK_US, snapshot.coverage)
+    before = max(then.number("amount_changed"), 0.0) * week_before
+    return None if isnan(before) else value_flare(snapshot.as_of, before, value, thresholds)
+
+
+def _low_flare(
+    as_of: int, now: float, usual: float, stood: bool, thresholds: Thresholds
+) -> RedFlare | None:
+    if not is_low(now, usual, stood, thresholds):
+        return None
+    return RedFlare(
+        rule=LOW_PROBABILITY,
+        since=as_of,
+        phrase=f"probability {now:.0%} where {usual:.0%} is usual for open deals",
+    )
+
+
+def _kept(flare: RedFlare, stood: Mapping[tuple[str, str], RedFlare]) -> RedFlare:
+    """The flare with the time it was first raised, where it stood before."""
+    before = stood.get((flare.rule, flare.subject))
+    if before is None or before.since >= flare.since:
+        return flare
+    return RedFlare(
+        rule=flare.rule,
+        since=before.since,
+        phrase=flare.phrase,
+        subject=flare.subject,
+        fallen_from=flare.fallen_from,
+    )
+
+
+def _check_probability(probability: float | None) -> None:
+    if probability is not None and not 0.0 <= probability <= 1.0:
+        raise ScoreError(
+            f"probability {probability:g}", "a number from 0 to 1", "give None where there is none"
+        )
