@@ -89,6 +89,11 @@ class Hypothetical:
         if self.number is not None and not isfinite(self.number):
             raise WhatIfError(f"number {self.number!r}", "a finite number", "correct it")
 
+        if self.date is not None and not EARLIEST_DATE <= self.date < LATEST_DATE:
+            raise WhatIfError(
+                f"date {self.date} of {self.kind}", f"one from {EARLIEST_DATE}", "correct it"
+            )
+
     @property
     def notation(self) -> str:
         """As `parse_hypothetical` reads it."""
@@ -171,14 +176,11 @@ def _shown(value: str | float | date) -> str:
 
 def _date(kind: str, text: str) -> date:
     try:
-        day = date.fromisoformat(text)
+        return date.fromisoformat(text)
     except ValueError as error:
         raise WhatIfError(
             f"date {text!r} of {kind}", _form(kind), "write the date last, as 2026-03-31"
         ) from error
-    if not EARLIEST_DATE <= day < LATEST_DATE:
-        raise WhatIfError(f"date {text!r} of {kind}", f"one from {EARLIEST_DATE}", "correct it")
-    return day
 
 
 def _number(kind: str, text: str) -> float:

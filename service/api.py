@@ -1,4 +1,4 @@
-"""What is answered under ``/v1``: the score of a deal, and the model in force."""
+"""What is answered under ``/v1``: the score of a deal, what if, and the model in force."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from service.exchange import (
 )
 from service.forms import HealthAnswer, ModelAnswer
 from service.problems import TOO_LARGE, Refused, refused_by
-from service.scoring import score_question
+from service.scoring import score_question, what_if_question
 from service.settings import Settings
+from service.what_if_wire import read_what_if
 from service.wire import read_question
 
 INLINE_BYTES: Final = 2**16  # a longer body is answered in a thread, not to hold up the others
@@ -83,6 +84,24 @@ class ScoreEndpoint:
         try:
             question = read_question(body)
             return orjson.dumps(score_question(self.scorer, question, self.clock()))
+        except RedflareError as error:
+            raise refused_by(error) from error
+
+
+class WhatIfEndpoint(ScoreEndpoint):
+    """``POST /v1/what-if``: one deal with its events, and what is supposed to happen to it."""
+
+    def answer(self, body: bytes) -> bytes:
+        """The JSON of the what-if that the JSON of a request asks for.
+
+        Raises
+        ------
+        Refused
+            If it cannot be answered.
+        """
+        try:
+            question = read_what_if(body)
+            return orjson.dumps(what_if_question(self.scorer, question, self.clock()))
         except RedflareError as error:
             raise refused_by(error) from error
 

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from model.scorer import Scorer
-from service.api import ScoreEndpoint, status_routes
+from service.api import ScoreEndpoint, WhatIfEndpoint, status_routes
 from service.openapi import describe
 from service.problems import FAULT, MEDIA_TYPE, Problem, of_status
 from service.request_log import RequestLog, path_of
@@ -47,8 +47,9 @@ def create_app(
     """
     # The framework's pages of interactive documentation load scripts from other hosts.
     app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
-    endpoint = ScoreEndpoint(scorer=scorer, settings=settings or Settings(), clock=clock)
-    app.router.routes.append(Route("/v1/score", endpoint, methods=["POST"]))
+    for path, endpoint in (("/v1/score", ScoreEndpoint), ("/v1/what-if", WhatIfEndpoint)):
+        answering = endpoint(scorer=scorer, settings=settings or Settings(), clock=clock)
+        app.router.routes.append(Route(path, answering, methods=["POST"]))
     app.include_router(status_routes(scorer))
     document = describe(app)
     app.openapi = lambda: document  # type: ignore[method-assign] # how FastAPI has it replaced

@@ -10,6 +10,8 @@ from fastapi.openapi.utils import get_openapi
 from service.forms import ProblemAnswer, ScoreAnswer
 from service.problems import FAULT, INVALID, MALFORMED, MEDIA, MEDIA_TYPE, TOO_LARGE, Kind
 from service.request_schema import SCHEMAS, Schema
+from service.what_if_forms import WhatIfAnswer
+from service.what_if_schema import WHAT_IF_SCHEMAS
 
 COMPONENTS: Final = "#/components/schemas/{model}"
 UNPROCESSABLE: Final = Kind(INVALID.slug, 422, "The request, an event or the date cannot be used")
@@ -31,9 +33,10 @@ def describe(app: FastAPI) -> Schema:
         title="Redflare", version="1", description=DESCRIPTION, routes=app.routes
     )
     document["paths"]["/v1/score"] = {"post": _score_operation()}
+    document["paths"]["/v1/what-if"] = {"post": _what_if_operation()}
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas |= SCHEMAS
-    for form in (ScoreAnswer, ProblemAnswer):
+    schemas |= SCHEMAS | WHAT_IF_SCHEMAS
+    for form in (ScoreAnswer, WhatIfAnswer, ProblemAnswer):
         schema = form.model_json_schema(ref_template=COMPONENTS)
         schemas |= schema.pop("$defs", {})
         schemas[form.__name__] = schema
@@ -49,12 +52,27 @@ def _score_operation() -> Schema:
         "description": "The probability that the deal is won by a date, the curve over dates, and "
         "the drivers in points of probability that add up. Stateless: nothing is kept.",
         "operationId": "score",
-        "requestBody": {"required": True, "content": _json("ScoreRequest", "application/json")},
+        **_exchange("ScoreRequest", "The score.", "ScoreAnswer"),
+    }
+
+
+def _what_if_operation() -> Schema:
+    return {
+        "summary": "Suppose that something happens to a deal",
+        "description": "The probability that the deal is won by a date, as it is and as it would "
+        "be if events happened now; the change by driver, in points that add up; and the actions "
+        "still open, each supposed alone, beside what past deals did. It says what such deals "
+        "did, not what an action causes. Stateless: nothing is kept.",
+        "operationId": "what-if",
+        **_exchange("WhatIfRequest", "Before and after.", "WhatIfAnswer"),
+    }
+
+
+def _exchange(request: str, description: str, answer: str) -> Schema:
+    return {
+        "requestBody": {"required": True, "content": _json(request, "application/json")},
         "responses": {
-            "200": {
-                "description": "The score.",
-                "content": _json("ScoreAnswer", "application/json"),
-            },
+            "200": {"description": description, "content": _json(answer, "application/json")},
             **{
                 str(kind.status): _problem(kind)
                 for kind in (MALFORMED, TOO_LARGE, MEDIA, UNPROCESSABLE)

@@ -14,7 +14,14 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from model.errors import EventError, HistoryError, HorizonError, RedflareError, ScoreError
+from model.errors import (
+    EventError,
+    HistoryError,
+    HorizonError,
+    RedflareError,
+    ScoreError,
+    WhatIfError,
+)
 from service.json_text import JsonTextError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -52,6 +59,7 @@ MEDIA: Final = Kind("media-type", 415, "The body is of another media type or enc
 INVALID: Final = Kind("invalid", 422, "The request is not of the documented form")
 EVENT: Final = Kind("event", 422, "An event breaks the schema")
 HORIZON: Final = Kind("horizon", 422, "The date lies outside what the model answers")
+WHAT_IF: Final = Kind("what-if", 422, "An event cannot be supposed of the deal")
 UNSCORABLE: Final = Kind("unscorable", 422, "The deal cannot be scored as asked")
 FAULT: Final = Kind("fault", 500, "A fault of the service")
 
@@ -60,6 +68,7 @@ KIND_OF_ERROR: Final[Mapping[type[RedflareError], Kind]] = {
     HistoryError: EVENT,
     HorizonError: HORIZON,
     ScoreError: UNSCORABLE,
+    WhatIfError: WHAT_IF,
     JsonTextError: MALFORMED,
 }
 

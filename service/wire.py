@@ -102,26 +102,57 @@ def read_question(body: bytes) -> ScoreQuestion:
     >>> question.days, len(question.events)
     (30.0, 1)
     """
-    form = read_json(body)
+    return question_of(read_request(body, REQUEST_FIELDS))
+
+
+def read_request(body: bytes, known: tuple[str, ...]) -> dict[str, Any]:
+    """Read a body that asks about one deal and one date, its members as they are.
+
+    Parameters
+    ----------
+    body
+        JSON, UTF-8.
+    known
+        The members that there may be, those of `REQUEST_FIELDS` among them.
+
+    Raises
+    ------
+    JsonTextError
+        If it is no JSON.
+    Refused
+        If members lack, are unknown or contradict each other.
+    """
+    form: dict[str, Any] = read_json(body)
     try:
-        _check_form(form)
+        _check_form(form, known)
     except FormError as error:
         raise refused_by(error, "") from error
+    return form
+
+
+def question_of(form: dict[str, Any]) -> ScoreQuestion:
+    """The question of a request that `read_request` read.
+
+    Raises
+    ------
+    Refused
+        If a member is not of the documented form.
+    """
     return ScoreQuestion(
         events=_events(form),
-        as_of=_read(form, "as_of", read_time, None),
-        close_by=_read(form, "close_by", read_date, None),
-        days=_read(form, "days", read_number, None),
+        as_of=read_member(form, "as_of", read_time, None),
+        close_by=read_member(form, "close_by", read_date, None),
+        days=read_member(form, "days", read_number, None),
         feeds=_feeds(form),
-        hindsight=_read(form, "hindsight", read_flag, False),
-        drivers=_read(form, "drivers", _read_drivers, MAIN_DRIVERS),
+        hindsight=read_member(form, "hindsight", read_flag, False),
+        drivers=read_member(form, "drivers", _read_drivers, MAIN_DRIVERS),
     )
 
 
-def _check_form(form: Any) -> None:
+def _check_form(form: Any, known: tuple[str, ...]) -> None:
     if type(form) is not dict:
         raise FormError(show(form), "an object", "send one request a body")
-    _check_names(form, REQUEST_FIELDS)
+    check_names(form, known)
     if "events" not in form:
         raise FormError("no events", "the deal's events", "send all of them")
     if "close_by" in form and "days" in form:
@@ -134,13 +165,27 @@ def _read_drivers(name: str, value: Any) -> int:
     return read_count(name, value, MOST_DRIVERS)
 
 
-def _check_names(form: dict[str, Any], known: tuple[str, ...]) -> None:
+def check_names(form: dict[str, Any], known: tuple[str, ...]) -> None:
+    """Refuse members that nobody documented.
+
+    Raises
+    ------
+    FormError
+        Naming the first.
+    """
     for name in form:
         if name not in known:
             raise FormError(f"field {name!r}", "one of " + ", ".join(known), "leave it out")
 
 
-def _read(form: dict[str, Any], name: str, read: Callable[[str, Any], T], default: T) -> T:
+def read_member(form: dict[str, Any], name: str, read: Callable[[str, Any], T], default: T) -> T:
+    """A member by its reader; the default where it is left out.
+
+    Raises
+    ------
+    Refused
+        If the reader does.
+    """
     if name not in form:
         return default
     try:
@@ -150,8 +195,8 @@ def _read(form: dict[str, Any], name: str, read: Callable[[str, Any], T], defaul
 
 
 def _events(form: dict[str, Any]) -> list[Event]:
-    rows: list[Any] = _read(form, "events", _read_rows, [])
-    deal_id = _read(form, "deal_id", read_id, None)
+    rows: list[Any] = read_member(form, "events", _read_rows, [])
+    deal_id = read_member(form, "deal_id", read_id, None)
     if deal_id is None and type(rows[0]) is dict:
         deal_id = rows[0].get("deal_id")
     events = []
@@ -204,7 +249,7 @@ def _read_event(row: Any, deal_id: Any) -> Event:
 def _feeds(form: dict[str, Any]) -> dict[str, Feed] | None:
     if "feeds" not in form:
         return None
-    given: dict[str, Any] = _read(form, "feeds", read_object, {})
+    given: dict[str, Any] = read_member(form, "feeds", read_object, {})
     feeds = {}
     for source, value in given.items():
         try:
@@ -216,7 +261,7 @@ def _feeds(form: dict[str, Any]) -> dict[str, Feed] | None:
 
 def _read_feed(value: Any) -> Feed:
     form = read_object("a feed", value)
-    _check_names(form, FEED_FIELDS)
+    check_names(form, FEED_FIELDS)
     kinds = read_list("kinds", form.get("kinds"))
     heard = read_list("heard", form.get("heard", []))
     times = sorted(microseconds(read_time("heard", time)) for time in heard)

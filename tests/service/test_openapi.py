@@ -62,6 +62,7 @@ def test_every_example_holds(document: dict[str, Any]) -> None:
     }
 
     assert {"Event", "ScoreRequest", "ScoreAnswer", "ProblemAnswer"} <= set(examples)
+    assert {"Hypothetical", "WhatIfRequest", "WhatIfAnswer"} <= set(examples)
     for form, given_examples in examples.items():
         for example in given_examples:
             validator(document, form).validate(example)
@@ -70,7 +71,10 @@ def test_every_example_holds(document: dict[str, Any]) -> None:
 def test_everything_has_a_description(document: dict[str, Any]) -> None:
     for schema in document["components"]["schemas"].values():
         assert schema["description"]
-    for form in ("Event", "Feed", "ScoreRequest", "ScoreAnswer", "ProblemAnswer"):
+    for form in (
+        *("Event", "Feed", "Hypothetical", "ProblemAnswer"),
+        *("ScoreRequest", "ScoreAnswer", "WhatIfRequest", "WhatIfAnswer"),
+    ):
         for name, member in document["components"]["schemas"][form]["properties"].items():
             assert "description" in member, f"{form}.{name}"
 
@@ -101,7 +105,7 @@ def test_answers_and_problems_are_as_documented(
 def test_every_answered_path_is_documented(document: dict[str, Any], scorer: Scorer) -> None:
     app: Any = create_app(scorer)
 
-    assert set(document["paths"]) == {"/v1/score", "/v1/model", "/healthz"}
+    assert set(document["paths"]) == {"/v1/score", "/v1/what-if", "/v1/model", "/healthz"}
     assert {route.path for route in app.app.routes if isinstance(route, APIRoute)} <= set(
         document["paths"]
     )
