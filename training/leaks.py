@@ -1,8 +1,10 @@
 """Features that know the outcome because they were written by it: named, with the evidence.
 
-Two signs are looked for. A feature that tells won from lost at a deal's first snapshot almost
+Three signs are looked for. A feature that tells won from lost at a deal's first snapshot almost
 perfectly was hardly known then, whatever its times say. A field or activity that is recorded
-mostly when deals close belongs to the closing, even where it comes shortly before it.
+mostly when deals close belongs to the closing, even where it comes shortly before it. And a feature
+of any kind that tells won from lost just before the closing, but tells nothing as known a week
+earlier, was written by the end: what drives a deal shows for longer.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from model.events import DAY_US
 from model.features import FeatureSet
 from model.history import Floats, History, Ints
 from model.vocabulary import KIND_OF_FIELD
-from training.dataset import NEVER, Dataset, deal_of_rows
+from training.dataset import NEVER, Dataset, deal_of_rows, win_times
 
 Flags = NDArray[np.bool_]
 
@@ -28,6 +30,12 @@ PERFECT_AUC: Final = 0.95  # no honest fact of a deal's first day tells its end 
 CLOSING_DAYS: Final = 1.0  # a fact recorded so near the closing is taken for part of it
 CLOSING_SHARE: Final = 0.5  # "mostly": more than half of its records, by deal
 CLOSING_TIMES: Final = 3.0  # as often as facts spread evenly: short deals are near their end always
+BEFORE_CLOSING_US: Final = DAY_US // 24  # when a feature is asked what it tells
+LAG_DAYS: Final = 7.0  # and so much earlier again
+OLDEST_LAGS: Final = 2.0  # deals that lived for at least so many lags
+TELLING_AUC: Final = 0.7  # below it, a week's noise may look like a sign
+KEPT_SHARE: Final = 0.25  # of the AUC above one half that an honest feature keeps at the least
+MOST_LAGGED: Final = 2_000  # deals looked at twice: enough for an AUC to two digits, and cheap
 FEWEST_OF_EACH: Final = 20  # deals won and lost: below it, chance separates them
 FEWEST_FILLED: Final = 20  # deals that have a fact: below it, a share says little
 MOST_DEALS: Final = 5_000  # looked at: enough for an AUC to two digits, and cheap
@@ -74,12 +82,16 @@ def find_leaks(
     Returns
     -------
     tuple of Leak
-        Those that tell the end alone, then those recorded at closing.
+        Those that tell the end alone, then those recorded at closing, then those that tell it
+        only in the last days.
     """
-    return (
+    leaks = [
         *_telling_alone(history, features, data, known_before, seed),
         *_recorded_at_closing(history, features, known_before),
-    )
+    ]
+    named = {leak.feature for leak in leaks}
+    late = _telling_late(history, features, known_before, seed)
+    return (*leaks, *(leak for leak in late if leak.feature not in named))
 
 
 def refuse_leaks(leaks: tuple[Leak, ...]) -> None:
@@ -125,6 +137,37 @@ def _telling_alone(
             evidence = (
                 f"alone tells won from lost at the first snapshot of {len(rows)} closed deals "
                 f"with an AUC of {auc:.3f}"
+            )
+            leaks.append(Leak(feature=feature.name, evidence=evidence))
+    return leaks
+
+
+def _telling_late(
+    history: History, features: FeatureSet, known_before: int, seed: int
+) -> list[Leak]:
+    """What tells won from lost just before the closing, and hardly anything a week before that."""
+    closed = _closings(history, known_before)
+    begun = np.full(history.deals, NEVER)
+    np.minimum.at(begun, deal_of_rows(history), history.known)
+    lag = int(LAG_DAYS * DAY_US)
+    deals = np.flatnonzero((closed != NEVER) & (closed - begun > OLDEST_LAGS * lag))
+    deals = np.random.default_rng(seed).permutation(deals)[:MOST_LAGGED]
+    won = win_times(history, known_before)[deals] != NEVER
+    if min(won.sum(), (~won).sum()) < FEWEST_OF_EACH:
+        return []
+    moments = closed[deals] - BEFORE_CLOSING_US
+    late = features.matrix(history, deals, moments)
+    early = features.matrix(history, deals, moments - lag)
+    leaks = []
+    for column, feature in enumerate(features.features):
+        auc = _auc_alone(late[:, column], won, is_category=feature.is_category)
+        if auc < TELLING_AUC:
+            continue
+        before = _auc_alone(early[:, column], won, is_category=feature.is_category)
+        if before - 0.5 <= KEPT_SHARE * (auc - 0.5):
+            evidence = (
+                f"tells won from lost an hour before the closing of {len(deals)} deals with an "
+                f"AUC of {auc:.2f}, but with {before:.2f} as known {LAG_DAYS:g} days earlier"
             )
             leaks.append(Leak(feature=feature.name, evidence=evidence))
     return leaks

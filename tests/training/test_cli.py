@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -237,3 +238,43 @@ def test_simulate_onto_a_file_is_refused_before_the_work(run: Run, tmp_path: Pat
 
     assert (status, out) == (cli.UNUSABLE, "")
     assert "mine, a file: expected a folder. Remedy: name another, or move the file" in err
+
+
+@pytest.fixture(scope="module")
+def leaky(events: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a field that was written at closing, exported as if always known."""
+    table = read_events(events)
+    closed = {
+        row["deal_id"]: row["kind"]
+        for row in table.to_pylist()
+        if row["kind"] in ("deal_won", "deal_lost")
+    }
+    rows = [
+        row | {"kind": "field_changed", "name": "end_code", "text": closed[row["deal_id"]][-3:]}
+        | {"source_id": f"end/{row['deal_id']}"}
+        for row in table.to_pylist()
+        if row["kind"] == "deal_opened" and row["deal_id"] in closed
+    ]  # fmt: skip
+    path = tmp_path_factory.mktemp("leaky") / "events.parquet"
+    more = pa.Table.from_pylist(rows, schema=EVENT_SCHEMA)
+    write_events(pa.concat_tables([table, more]), path)
+    return path
+
+
+def test_a_leak_is_warned_of_refused_if_strict_and_gone_if_dropped(
+    run: Run, leaky: Path, tmp_path: Path
+) -> None:
+    asked = ("train", leaky, *TRAIN, "--edges", 45)
+
+    status, _, err = run(*asked, "--out", tmp_path / "a")
+    assert status == cli.DONE
+    assert err.startswith("warning: 'field:end_code' alone tells won from lost at the first")
+    assert err.endswith("check it, or leave it out with --drop\n")
+
+    err = refusal(run(*asked, "--strict", "--out", tmp_path / "b"))
+    assert "'field:end_code' alone tells" in err
+    assert not (tmp_path / "b").exists()
+
+    status, _, err = run(*asked, "--strict", "--drop", "field:end_code", "--out", tmp_path / "c")
+    assert (status, err) == (cli.DONE, "")
+    assert "field:end_code" not in Artifact.load(tmp_path / "c").grid.names

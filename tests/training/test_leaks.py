@@ -15,7 +15,7 @@ from tests.conftest import SMALL_KNOWN_BEFORE
 from training.fit import train
 from training.leaks import Leak, find_leaks
 from training.preparing import Options, prepare
-from training.simulate import Simulation
+from training.simulate import Simulation, simulate
 
 HOUR_US = 3_600_000_000
 CUTOFF = microseconds(SMALL_KNOWN_BEFORE)
@@ -35,7 +35,7 @@ def closings(events: pa.Table) -> list[tuple[str, int, int, bool]]:
     return [(deal, opened[deal], *closed[deal]) for deal in closed if deal in opened]
 
 
-def fact(deal: str, name: str, at: int, **content: Any) -> dict[str, Any]:
+def fact(deal: str, own: str, at: int, **content: Any) -> dict[str, Any]:
     """A fact of the company's own, known when it happened."""
     return {
         "deal_id": deal,
@@ -43,8 +43,8 @@ def fact(deal: str, name: str, at: int, **content: Any) -> dict[str, Any]:
         "occurred_at": at,
         "known_at": at,
         "source": "crm",
-        "source_id": f"{name}/{deal}",
-        "name": name,
+        "source_id": f"{own}/{deal}",
+        "name": own,
         **content,
     }
 
@@ -125,3 +125,32 @@ def test_a_dropped_leak_is_not_named_again(small_company: Simulation) -> None:
     without = Options(edges_days=OPTIONS.edges_days, spacing_days=28.0, drop=("field:end_code",))
     learning = prepare(events, CUTOFF, without)
     assert find_leaks(learning.history, learning.features, learning.data, CUTOFF) == ()
+
+
+@pytest.mark.parametrize(
+    ("hours", "kind", "content", "named"),
+    [
+        (30, "field_changed", {"name": "po_number", "number": 1.0}, "field:po_number"),
+        (48, "escalation_raised", {"name": None}, "escalations_30_days"),
+        (72, "competitor_named", {"name": "them"}, "competitor_named"),
+    ],
+)
+def test_a_fact_of_any_kind_written_days_before_the_end_is_named(
+    hours: int, kind: str, content: dict[str, Any], named: str, small_company: Simulation
+) -> None:
+    facts = [
+        fact(deal, "late", closed - hours * HOUR_US, **({"kind": kind} | content))
+        for deal, opened, closed, won in closings(small_company.events)
+        if won and closed - hours * HOUR_US > opened
+    ]
+    leaks = leaks_of(with_facts(small_company.events, facts))
+    evidence = {leak.feature: leak.evidence for leak in leaks}
+    assert named in evidence
+    assert "an hour before the closing" in evidence[named]
+    assert "as known 7 days earlier" in evidence[named]
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_an_honest_company_raises_no_alarm(world: int) -> None:
+    events = simulate(500, seed=11, world=world, truth=False).events
+    assert leaks_of(events) == ()
