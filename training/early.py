@@ -10,7 +10,8 @@ rule (`training.early_rules`), and then held against what came:
   left out. Deals that were not open so long before can be warned of by nobody: see `reach`.
 - What came of the flared is told within `OUTCOME_DAYS` of the first flare, only where the record
   tells of so many days, whatever came; deals flared later are counted as left out. The base rate
-  is that of all open deals and weeks, told likewise.
+  is that of all open deals and weeks, told likewise. A false alarm is a deal won by then; one not
+  lost yet is none, since who warns earlier sees fewer of the flared lost within the same days.
 
 Intervals are of the Poisson bootstrap by deal (Oza and Russell 2001).
 """
@@ -106,14 +107,14 @@ def judge_walk(
     """`early_report` of a walk made before, for trying several thresholds."""
     came = outcomes(walked, history)
     flares = flare_rules(walked, thresholds)
-    judge = _Judge(walked, came, seed)
+    judge = Judge(walked, came, seed)
     figures = [judge.figures(rule.name, "flare", [rule]) for rule in flares]
     figures.append(judge.figures(ALL_FLARES, "flare", flares))
     for rule in simple_rules(walked):
         own = judge.figures(rule.name, "simple", [rule])
         low_share, rows = as_busy(walked, thresholds, own.flares)
         figures.append(judge.compared(own, rule, low_share, rows))
-    counted = _told(walked.as_of, came)
+    base_lost, base_not_won = judge.base()
     seen = judge.seen
     reach = came.judged & (judge.first_seen <= came.lost - EARLY_DAYS * DAY_US)
     lost_amount = float(came.amount[came.judged].sum())
@@ -133,8 +134,8 @@ def judge_walk(
         losses_without_amount=int((came.judged & (came.amount == 0)).sum()),
         reach_deal_share=_share(reach[came.judged]),
         reach_amount_share=float(came.amount[reach].sum()) / lost_amount if lost_amount else None,
-        base_lost_share=_share(_within(came.lost[walked.deal], walked.as_of)[counted]),
-        base_not_won_share=_share(~_within(came.won[walked.deal], walked.as_of)[counted]),
+        base_lost_share=base_lost,
+        base_not_won_share=base_not_won,
         thresholds=thresholds,
         rules=tuple(figures),
     )
@@ -164,10 +165,18 @@ def outcomes(walked: Walk, history: History) -> Outcomes:
     )
 
 
-class _Judge:
-    """A walk and what came, asked rule by rule."""
+class Judge:
+    """A walk and what came, asked rule by rule.
 
-    def __init__(self, walked: Walk, came: Outcomes, seed: int) -> None:
+    Parameters
+    ----------
+    walked, came
+        The weeks, and the outcomes of their deals.
+    seed
+        Of the bootstrap.
+    """
+
+    def __init__(self, walked: Walk, came: Outcomes, seed: int = 0) -> None:
         self.walk = walked
         self.came = came
         self.seed = seed
@@ -176,6 +185,13 @@ class _Judge:
         later = ~walked.first_of_walk
         pairs = np.stack([walked.owner[later], walked.as_of[later]], axis=1)
         self.owner_weeks = len(np.unique(pairs, axis=0))
+
+    def base(self) -> tuple[float | None, float | None]:
+        """Of all open deals and weeks told of, the shares lost and not won."""
+        came, as_of, deal = self.came, self.walk.as_of, self.walk.deal
+        told = _told(as_of, came)
+        lost, won = _within(came.lost[deal], as_of), _within(came.won[deal], as_of)
+        return _share(lost[told]), _share(~won[told])
 
     def first(self, rows: Bools) -> Ints:
         """When each deal was first flared; `NEVER` if it was not. Shape (D,)."""
@@ -223,23 +239,23 @@ class _Judge:
             low_share=low_share,
             flares_an_owner_week=theirs.flares_an_owner_week,
             early_amount_share=theirs.early_amount_share,
-            lost_share=theirs.lost_share,
+            not_won_share=theirs.not_won_share,
             early_amount_gain=theirs.early_amount_share - own.early_amount_share,
             early_amount_gain_interval=_interval(gain),
-            lost_gain=None,
-            lost_gain_interval=None,
+            not_won_gain=None,
+            not_won_gain_interval=None,
         )
-        if theirs.lost_share is not None and own.lost_share is not None:
-            lost = _ratios(model[:, 3], model[:, 4]) - _ratios(mine[:, 3], mine[:, 4])
+        if theirs.not_won_share is not None and own.not_won_share is not None:
+            not_won = _ratios(mine[:, 5], mine[:, 4]) - _ratios(model[:, 5], model[:, 4])
             same = replace(
                 same,
-                lost_gain=theirs.lost_share - own.lost_share,
-                lost_gain_interval=_interval(lost),
+                not_won_gain=theirs.not_won_share - own.not_won_share,
+                not_won_gain_interval=_interval(not_won),
             )
         return replace(own, same_work=same)
 
     def columns(self, first: Ints) -> Floats:
-        """Each deal's part in the shares: early, early amount, amount, lost and told. (D, 5)."""
+        """Each deal's part in the shares: early, early amount, amount, lost, told, won. (D, 6)."""
         came = self.came
         early = came.judged & (first <= came.lost - EARLY_DAYS * DAY_US)
         told = (first != NEVER) & _told(first, came)
@@ -250,6 +266,7 @@ class _Judge:
                 came.amount * came.judged,
                 (told & _within(came.lost, first)).astype(np.float64),
                 told.astype(np.float64),
+                (told & _within(came.won, first)).astype(np.float64),
             ],
             axis=1,
         )
@@ -261,7 +278,7 @@ class _Judge:
         return rng.poisson(1.0, (REPLICATES, self.seen.size)).astype(np.uint8)
 
     def resampled(self, columns: Floats) -> Floats:
-        """Sums of the columns over deals drawn anew. (`REPLICATES`, 5)."""
+        """Sums of the columns over deals drawn anew. (`REPLICATES`, 6)."""
         part = columns[self.seen]
         return np.array([draw @ part for draw in self.draws])
 

@@ -20,22 +20,22 @@ class SameWork:
     ----------
     low_share
         That limit, a share of the usual probability.
-    flares_an_owner_week, early_amount_share, lost_share
+    flares_an_owner_week, early_amount_share, not_won_share
         As in `RuleFigures`.
-    early_amount_gain, lost_gain
+    early_amount_gain, not_won_gain
         Above the rule's own, in shares; the latter is None where nothing could be told.
-    early_amount_gain_interval, lost_gain_interval
+    early_amount_gain_interval, not_won_gain_interval
         95 % intervals of the gains.
     """
 
     low_share: float
     flares_an_owner_week: float
     early_amount_share: float
-    lost_share: float | None
+    not_won_share: float | None
     early_amount_gain: float
     early_amount_gain_interval: tuple[float, float]
-    lost_gain: float | None
-    lost_gain_interval: tuple[float, float] | None
+    not_won_gain: float | None
+    not_won_gain_interval: tuple[float, float] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,10 +197,10 @@ def early_lines(report: EarlyReport) -> list[str]:
         "",
         "The low-probability flare at no more work than each simple rule, and its gain over it:",
         (
-            f"  {'':<34}{'flares an':>10}{'early,':>8}{'gain in points':>24}{'':>7}"
+            f"  {'':<34}{'flares an':>10}{'early,':>8}{'gain in points':>24}{'not':>7}"
             f"{'gain in points':>24}"
         ),
-        (f"  {'rule':<34}{'owner week':>10}{'amount':>8}{'(95 %)':>24}{'lost':>7}{'(95 %)':>24}"),
+        (f"  {'rule':<34}{'owner week':>10}{'amount':>8}{'(95 %)':>24}{'won':>7}{'(95 %)':>24}"),
     ]
     for figures in report.rules:
         same = figures.same_work
@@ -208,8 +208,8 @@ def early_lines(report: EarlyReport) -> list[str]:
             early = _gain(same.early_amount_gain, same.early_amount_gain_interval)
             lines.append(
                 f"  {figures.rule:<34}{same.flares_an_owner_week:>10.2f}"
-                f"{same.early_amount_share:>8.1%}{early:>24}{_percent(same.lost_share):>7}"
-                f"{_gain(same.lost_gain, same.lost_gain_interval):>24}"
+                f"{same.early_amount_share:>8.1%}{early:>24}{_percent(same.not_won_share):>7}"
+                f"{_gain(same.not_won_gain, same.not_won_gain_interval):>24}"
             )
     return lines
 

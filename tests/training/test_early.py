@@ -25,6 +25,7 @@ from model.vocabulary import Vocabulary
 from tests.factories import day_us, deal_event
 from training.backtest import Origin
 from training.early import ALL_FLARES, early_report, judge_walk, outcomes
+from training.early_choice import Tried, choose_thresholds, try_thresholds
 from training.early_form import EarlyReport, RuleFigures, early_lines
 from training.early_rules import as_busy, fallen_rows, flare_rules, flares_counted, low_rows
 from training.early_walk import Walk, walk
@@ -311,3 +312,47 @@ def test_an_artifact_that_learned_from_the_time_it_answers_for_is_refused(
     late = Origin(known_before_us=BEGINS, until_us=ENDS, artifact=artifact)
     with pytest.raises(TrainingDataError, match=r"learned from what was known before 2026-01-05"):
         walk(history, [late])
+
+
+def test_thresholds_are_tried_as_the_report_judges_them(walked: Walk, history: History) -> None:
+    tried = try_thresholds([(walked, history)], [28.0, 60.0], [0.2], [0.0, 0.7])
+    assert len(tried) == 4
+    for one in tried:
+        report = judge_walk(walked, history, one.thresholds)
+        together = figures_of(report, ALL_FLARES)
+        assert one.flares_an_owner_week == pytest.approx(together.flares_an_owner_week)
+        assert one.early_amount_share == pytest.approx(together.early_amount_share)
+        assert together.lost_share is not None
+        assert together.not_won_share is not None
+        assert report.base_lost_share is not None
+        assert report.base_not_won_share is not None
+        assert one.lost_ratio == pytest.approx(together.lost_share / report.base_lost_share)
+        won, base_won = 1.0 - together.not_won_share, 1.0 - report.base_not_won_share
+        assert one.won_ratio == pytest.approx(won / base_won)
+
+
+def tried_with(flares: float, early: float, won_ratio: float) -> Tried:
+    return Tried(
+        thresholds=THRESHOLDS,
+        flares_an_owner_week=flares,
+        early_amount_share=early,
+        lost_ratio=1.2,
+        won_ratio=won_ratio,
+    )
+
+
+def test_the_choice_warns_of_most_within_the_work_and_the_false_alarms_allowed() -> None:
+    busy, untrue = tried_with(1.4, 0.9, 0.5), tried_with(0.6, 0.8, 0.9)
+    fair, poor = tried_with(0.9, 0.5, 0.6), tried_with(0.1, 0.1, 0.3)
+    assert choose_thresholds([busy, untrue, poor, fair]) is fair
+    assert choose_thresholds([busy, untrue, poor, fair], most_flares=2.0) is busy
+    with pytest.raises(TrainingDataError, match=r"2 sets of thresholds: expected one with at most"):
+        choose_thresholds([busy, untrue])
+
+
+def test_a_record_that_tells_no_outcome_cannot_choose() -> None:
+    made, history = by_hand({"D-1": (quiet_from(28, 30), None, 0.0)})
+    with pytest.raises(
+        TrainingDataError, match=r"expected deals lost and deals won within 90 days"
+    ):
+        try_thresholds([(made, history)])
