@@ -20,17 +20,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import ArtifactError, RedflareError
-from model.grid import Grid, GridFeature
+from model.grid import BinArray, Grid, GridFeature
 from model.hazard import FloatArray, check_edges
 from model.sealed import from_json, read_sealed, refuse, to_json, write_sealed
 from model.tables import Calibration, Tables
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 MODEL: Final = "model.json"
 TABLES: Final = "tables.npz"
 FILES: Final = frozenset({MODEL, TABLES})
 MODEL_KEYS: Final = frozenset(
-    {"calibration", "edges", "facts", "features", "grid", "model_version", "schema_version"}
+    {
+        "bag_calibrations",
+        "calibration",
+        "edges",
+        "facts",
+        "features",
+        "grid",
+        "model_version",
+        "schema_version",
+    }
 )
 DTYPES: Final = {
     "intercepts": "<f8",
@@ -58,6 +67,9 @@ class Artifact:
         Effects of every bag, before calibration.
     calibration
         Of each edge.
+    bag_calibrations
+        For each bag a calibration refitted to deals drawn anew, so that intervals tell of the
+        calibration's own error; empty where every bag has the common one.
     features
         What computing the features needs: names, vocabularies. JSON alone, and the order of
         keys is not kept: what has an order belongs in a list.
@@ -91,6 +103,7 @@ class Artifact:
     calibration: Calibration
     features: dict[str, Any]
     facts: dict[str, Any]
+    bag_calibrations: tuple[Calibration, ...] = ()
 
     def __post_init__(self) -> None:
         try:
@@ -105,6 +118,12 @@ class Artifact:
                 f"tables of {self.tables.edges} edges and a calibration of "
                 f"{len(self.calibration.slopes)}",
                 f"{edges} in both, as the horizon has",
+            )
+        drawn = self.bag_calibrations
+        if drawn and [len(each.slopes) for each in drawn] != [edges] * self.tables.bags:
+            refuse(
+                f"{len(drawn)} calibrations of bags",
+                f"none, or {self.tables.bags} of {edges} edges, as many as bags",
             )
         for name, value in (("features", self.features), ("facts", self.facts)):
             _check_json(name, value)
@@ -127,6 +146,30 @@ class Artifact:
     def calibrated(self) -> Tables:
         """The tables that score: calibrated, ready to look up."""
         return self.tables.calibrated(self.calibration)
+
+    @cached_property
+    def _bag_lines(self) -> tuple[FloatArray, FloatArray]:
+        # Intercepts and slopes [bags, B] from the calibrated log-odds to each bag's own.
+        own = self.bag_calibrations or (self.calibration,) * self.tables.bags
+        slopes = np.stack([each.slopes for each in own]) / self.calibration.slopes
+        intercepts = np.stack([each.intercepts for each in own])
+        return intercepts - slopes * self.calibration.intercepts, slopes
+
+    def eta_bags(self, bins: BinArray) -> FloatArray:
+        """Log-odds of each edge's hazard under each bag, each with its own calibration.
+
+        Parameters
+        ----------
+        bins
+            `Grid.bin` of the features; [rows, F].
+
+        Returns
+        -------
+        FloatArray
+            [rows, bags, B].
+        """
+        intercepts, slopes = self._bag_lines
+        return np.asarray(intercepts + slopes * self.calibrated.eta_bags(bins))
 
     def save(self, directory: Path) -> None:
         """Write the artifact; an earlier artifact in that place is replaced whole.
@@ -188,10 +231,8 @@ class Artifact:
 
     def _document(self) -> dict[str, Any]:
         return {
-            "calibration": {
-                "intercepts": self.calibration.intercepts.tolist(),
-                "slopes": self.calibration.slopes.tolist(),
-            },
+            "bag_calibrations": [_lines(each) for each in self.bag_calibrations],
+            "calibration": _lines(self.calibration),
             "edges": self.edges.tolist(),
             "facts": self.facts,
             "features": self.features,
@@ -224,18 +265,26 @@ def _build(document: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Artifac
         right_groups=arrays["right_groups"],
         values=arrays["values"],
     )
-    calibration = {
-        name: np.asarray(values, dtype=np.float64)
-        for name, values in document["calibration"].items()
-    }
     return Artifact(
         edges=np.asarray(document["edges"], dtype=np.float64),
         grid=grid,
         tables=tables,
-        calibration=Calibration(**calibration),
+        calibration=_calibration(document["calibration"]),
+        bag_calibrations=tuple(_calibration(each) for each in document["bag_calibrations"]),
         features=document["features"],
         facts=document["facts"],
     )
+
+
+def _lines(calibration: Calibration) -> dict[str, list[float]]:
+    return {
+        "intercepts": calibration.intercepts.tolist(),
+        "slopes": calibration.slopes.tolist(),
+    }
+
+
+def _calibration(lines: dict[str, list[float]]) -> Calibration:
+    return Calibration(**{name: np.asarray(v, dtype=np.float64) for name, v in lines.items()})
 
 
 def _feature(

@@ -54,8 +54,8 @@ class DealRows:
         Codes; -1 where missing.
     number, date
         NaN where missing; dates in days since 1970.
-    names, texts
-        What the codes of names and texts stand for.
+    names, texts, sources
+        What the codes of names, texts and sources stand for.
     """
 
     __slots__ = (
@@ -68,6 +68,7 @@ class DealRows:
         "occurred",
         "person",
         "source",
+        "sources",
         "text",
         "texts",
     )
@@ -85,6 +86,7 @@ class DealRows:
         self.date: list[float] = history.date[rows].tolist()
         self.names = history.names
         self.texts = history.texts
+        self.sources = history.sources
 
 
 class Snapshot:
@@ -141,7 +143,8 @@ class Snapshot:
         empty = object.__new__(DealRows)
         for column in ("code", "occurred", "known", "name", "text", "person", "source"):
             setattr(empty, column, [])
-        empty.number, empty.date, empty.names, empty.texts = [], [], [], []
+        empty.number, empty.date = [], []
+        empty.names = empty.texts = empty.sources = ()
         return cls(empty, 0)
 
     def of(self, kind: str) -> list[int]:

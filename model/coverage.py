@@ -67,6 +67,18 @@ class Coverage:
             longest = max(longest, min(pauses, default=0))
         return longest
 
+    def stopped(self, snapshot: Snapshot) -> int:
+        """Microseconds that nobody could have told of anything at all."""
+        as_of = snapshot.as_of
+        if self.pauses(as_of) is None:
+            return 0
+        speaking = self._speaking({snapshot.deal.source[i] for i in snapshot.rows}, as_of)
+        return min((feed.pause(as_of) for feed in speaking), default=0)
+
+    def describes(self, snapshot: Snapshot) -> bool:
+        """Whether any source that told of the snapshot's deal is described."""
+        return any(self._own[snapshot.deal.source[i]] is not None for i in snapshot.rows)
+
     def _speaking(self, own: Iterable[int], as_of: int) -> list[Feed]:
         """The feeds of these sources of a deal, and those that speak for all."""
         feeds = [self._own[source] or self._undescribed for source in own]

@@ -51,7 +51,10 @@ KINDS: Final[dict[str, tuple[str, frozenset[str]]]] = {
     "milestone_moved": ("date is the milestone's new due date", frozenset({"name", "date"})),
     "milestone_reached": ("the named milestone was reached", frozenset({"name"})),
     "milestone_dropped": ("the named milestone no longer applies", frozenset({"name"})),
-    "must_hit_declared": ("the named milestone gates the deal", frozenset({"name"})),
+    "must_hit_declared": (
+        "the named milestone gates the deal; text is who says so",
+        frozenset({"name"}),
+    ),
     "must_hit_withdrawn": ("the named milestone gates no more", frozenset({"name"})),
     "commercial_talks_started": ("price and terms are discussed", frozenset()),
     "commercial_talks_absent": ("somebody noted that no talks have begun", frozenset()),

@@ -17,6 +17,7 @@ from model.catalogue import CALENDAR, CATALOGUE
 from model.catalogue.proof import VALIDATION_STATES
 from model.events import KIND_CODES, KIND_WORDS
 from model.feature import (
+    Category,
     Count,
     Feature,
     FieldCategory,
@@ -59,7 +60,7 @@ class FeatureSet:
             features = tuple(by_name[name] for name in names)
         self.features = features
         self.names = tuple(feature.name for feature in features)
-        code_of = dict(KIND_CODES)
+        self._code_of = code_of = dict(KIND_CODES)
         for (kind, name), code in vocabulary.own_codes.items():
             code_of[("activity:" if kind == KIND_OF_ACTIVITY else "field:") + name] = code
         self._values = [ready(feature, code_of, vocabulary) for feature in features]
@@ -94,6 +95,16 @@ class FeatureSet:
         if not feature.is_category:
             return float(x)
         return NEVER_SEEN if x < 0 else self.categories(feature)[int(x)]
+
+    def category_text(self, column: int, snapshot: Snapshot) -> str:
+        """What a snapshot says of a categorical feature, known to the vocabulary or not."""
+        term, deal = self.features[column].term, snapshot.deal
+        if not isinstance(term, Category | FieldCategory):
+            return self.vocabulary.code_names[deal.code[snapshot.rows[-1]]]
+        last = snapshot.by_code[self._code_of[term.code]][-1]
+        if isinstance(term, FieldCategory):
+            return deal.texts[deal.text[last]]
+        return deal.names[deal.name[last]]
 
     def matrix(
         self,

@@ -26,6 +26,8 @@ Floats = NDArray[np.float64]
 
 NONE: Final = -1  # the code of a missing string
 EPOCH_ORDINAL: Final = EPOCH_DAY.toordinal()
+# Whose texts are read: a field's value, who declared a gate. All others are prose.
+TEXT_KINDS: Final = ("field_changed", "must_hit_declared")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,7 +117,7 @@ class History:
                 deal_ids.append(deal_id)
                 start.append(index)
             kind, name, person = event.kind, event.name, event.person
-            text = event.text if kind == "field_changed" else None
+            text = event.text if kind in TEXT_KINDS else None
             number, date = event.number, event.date
             ints += (
                 KIND_CODES[kind],
@@ -184,7 +186,7 @@ class History:
             deal, deal_ids = _encode(table, "deal_id")
         kind, kinds = _encode(table, "kind")
         name, names = _encode(table, "name")
-        text, texts = _encode_field_texts(table)
+        text, texts = _encode_read_texts(table)
         person, _ = _codes(table, "person")
         source, sources = _encode(table, "source")
         return cls(
@@ -247,13 +249,13 @@ def _codes(table: pa.Table, column: str) -> tuple[Ints, pa.Array]:
     return codes, array.dictionary
 
 
-def _encode_field_texts(table: pa.Table) -> tuple[Ints, list[str]]:
-    """Codes of `text` for field_changed alone: other texts are prose, told by nothing here."""
+def _encode_read_texts(table: pa.Table) -> tuple[Ints, list[str]]:
+    """Codes of `text` for `TEXT_KINDS` alone."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    is_field = pc.equal(table["kind"].cast(pa.string()), "field_changed")
-    texts = pc.if_else(is_field, table["text"], pa.scalar(None, pa.string()))
+    is_read = pc.is_in(table["kind"].cast(pa.string()), pa.array(TEXT_KINDS))
+    texts = pc.if_else(is_read, table["text"], pa.scalar(None, pa.string()))
     return _encode(pa.table({"text": texts}), "text")
 
 

@@ -6,7 +6,7 @@ It needs NumPy alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Final
@@ -15,17 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.artifact import Artifact
-from model.asof import AsOf
+from model.asof import AsOf, Snapshot
+from model.data_quality import DataQuality, data_quality
 from model.drivers import Drivers, drivers
 from model.errors import ArtifactError, ScoreError
 from model.events import DAY_US, EPOCH_DAY, from_microseconds, microseconds
 from model.feature import say
 from model.features import CELLS_AT_ONCE, FeatureSet
 from model.feeds import Feed, Feeds, feeds_from_json
+from model.gates import Gate, find_gates, gate
 from model.hazard import edge_weights, probability
 from model.history import Floats, History, Ints
+from model.interval import interval
 from model.rates import ClosingTable
-from model.score import SCORE_SCHEMA, CurvePoint, Driver, Score
+from model.score import SCORE_SCHEMA, Basis, CurvePoint, Driver, Interval, Score
+from model.unusual import SeenRanges, Unusual
 
 MAIN_DRIVERS: Final = 10
 
@@ -44,12 +48,42 @@ class Scored:
         Calibrated log-odds. Shape (S, B).
     split
         Probability, average and points for the days asked; None if drivers were not asked for.
+    eta_bags
+        Log-odds under each bag. Shape (S, bags, B). None if checks were not asked for.
+    checks
+        What else is to be said of each open deal, None for the others; empty if not asked for.
     """
 
     is_open: NDArray[np.bool_]
     x: Floats
     eta: Floats
     split: Drivers | None
+    eta_bags: Floats | None = None
+    checks: list[Checks | None] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checks:
+    """What a deal's probability does not tell.
+
+    Parameters
+    ----------
+    gates
+        Its must-hit milestones.
+    data_quality
+        What is known of it, judged.
+    unusual
+        Values outside what training saw.
+    """
+
+    gates: tuple[Gate, ...]
+    data_quality: DataQuality
+    unusual: tuple[Unusual, ...]
+
+    @property
+    def scorable(self) -> bool:
+        """Whether the deal may be given a number."""
+        return self.data_quality.verdict != "unscorable"
 
 
 def days_until(as_of: int, close_by: date) -> float:
@@ -85,6 +119,9 @@ class Scorer:
         self.rates = ClosingTable.from_json(artifact.facts["rates"])
         self.trained_feeds = feeds_from_json(artifact.facts["feeds"])
         self.known_before = microseconds(datetime.fromisoformat(artifact.facts["known_before"]))
+        self.seen_ranges = SeenRanges(self.features, artifact.facts.get("ranges", {}))
+        self.rhythm_days: float | None = artifact.facts.get("rhythm_days")
+        self.basis: Basis = artifact.facts.get("basis", "model")
         self.tables = artifact.calibrated
         self.edges = artifact.edges
 
@@ -186,6 +223,7 @@ class Scorer:
             np.array([now], dtype=np.int64),
             weights[None],
             self.feeds(feeds) if feeds else self.trained_feeds,
+            checked=True,
         )
         if not scored.is_open[0] or scored.split is None:
             raise ScoreError(
@@ -204,6 +242,8 @@ class Scorer:
         as_of: Ints,
         days: Floats | None,
         feeds: Feeds | None = None,
+        *,
+        checked: bool = False,
     ) -> Scored:
         """Score many deals at once.
 
@@ -217,17 +257,47 @@ class Scorer:
             Days ahead that drivers are asked for, shape (S,); None leaves drivers out.
         feeds
             As `Scorer.feeds` gives them; None takes those of training.
+        checked
+            Whether to answer the bags' log-odds and the checks too, which a `Score` needs.
         """
         weights = None if days is None else edge_weights(self.edges, days, as_of_us=as_of)
-        return self._scored(history, deal, as_of, weights, feeds or self.trained_feeds)
+        return self._scored(
+            history, deal, as_of, weights, feeds or self.trained_feeds, checked=checked
+        )
 
     def probabilities(self, scored: Scored, days: Sequence[float]) -> Floats:
         """P(won within each of `days`) of scored deals. Shape (S, len(days))."""
         weights = edge_weights(self.edges, np.asarray(days, dtype=np.float64))
         return np.stack([probability(scored.eta, w) for w in weights], axis=1)
 
+    def intervals(self, scored: Scored, days: Floats) -> tuple[Floats, Floats]:
+        """The 80 % intervals of P(won within `days`) of checked deals.
+
+        Parameters
+        ----------
+        days
+            One for each deal, shape (S,), or the same for all.
+
+        Returns
+        -------
+        tuple
+            Low and high, each of shape (S,).
+        """
+        if scored.eta_bags is None:
+            raise ScoreError("deals scored without checks", "checked ones", "ask for checks")
+        weights = edge_weights(self.edges, np.broadcast_to(days, scored.is_open.shape))
+        bags = probability(scored.eta_bags, weights[:, None, :])
+        return interval(probability(scored.eta, weights), bags)
+
     def _scored(
-        self, history: History, deal: Ints, as_of: Ints, weights: Floats | None, feeds: Feeds
+        self,
+        history: History,
+        deal: Ints,
+        as_of: Ints,
+        weights: Floats | None,
+        feeds: Feeds,
+        *,
+        checked: bool,
     ) -> Scored:
         vocabulary = self.features.vocabulary
         codes = vocabulary.codes(history)
@@ -236,10 +306,11 @@ class Scorer:
         for first in range(0, len(deal), step):
             part = slice(first, first + step)
             asof = AsOf(history, vocabulary, codes, deal[part], as_of[part], feeds)
-            parts.append(self._scored_part(asof, None if weights is None else weights[part]))
+            own = None if weights is None else weights[part]
+            parts.append(self._scored_part(asof, own, checked=checked))
         return parts[0] if len(parts) == 1 else _joined(parts)
 
-    def _scored_part(self, asof: AsOf, weights: Floats | None) -> Scored:
+    def _scored_part(self, asof: AsOf, weights: Floats | None, *, checked: bool) -> Scored:
         is_open = asof.is_open
         x = self.features.of(asof, self.rates)
         bins = self.artifact.grid.bin(x)
@@ -255,9 +326,21 @@ class Scorer:
                 if asof.size == 1
                 else drivers(intercept, contributions, weights)
             )
+        eta_bags = self.artifact.eta_bags(bins) if checked else None
+        checks = [
+            self._checks(snapshot, x[row]) if is_open[row] else None
+            for row, snapshot in enumerate(asof.snapshots if checked else ())
+        ]
         if not is_open.all():
             eta[~is_open] = np.nan
-        return Scored(is_open=is_open, x=x, eta=eta, split=split)
+        return Scored(is_open=is_open, x=x, eta=eta, split=split, eta_bags=eta_bags, checks=checks)
+
+    def _checks(self, snapshot: Snapshot, x: Floats) -> Checks:
+        return Checks(
+            gates=find_gates(snapshot),
+            data_quality=data_quality(snapshot, self.rhythm_days),
+            unusual=self.seen_ranges.unusual(x, snapshot),
+        )
 
     def scores(
         self,
@@ -274,7 +357,7 @@ class Scorer:
         Parameters
         ----------
         deal, as_of, days
-            As given to `score_many`. Shape (S,).
+            As given to `score_many`, with drivers and checks asked for. Shape (S,).
         """
         return [
             self._score(
@@ -301,36 +384,69 @@ class Scorer:
         hindsight: bool,
         most: int | None,
     ) -> Score:
-        if scored.split is None:
-            raise ScoreError("scores without drivers", "days asked for", "give days to score_many")
-        points = scored.split.points[row]
-        order = np.argsort(-np.abs(points), kind="stable")
-        order = order[: len(points) if most is None else most].tolist()
-        values = points.tolist()
-        x = scored.x[row].tolist()
-        main = tuple([self.driver(j, x[j], values[j]) for j in order if values[j]])
-        at_edges = probability(scored.eta[row][None, :], self._edge_weights)
+        checks = scored.checks[row] if scored.checks else None
+        if scored.split is None or scored.eta_bags is None or checks is None:
+            raise ScoreError(
+                "deals scored without drivers or checks", "both", "ask score_many for them"
+            )
+        scorable = checks.scorable
         start = from_microseconds(now)
-        curve = tuple(
-            [
-                CurvePoint(days=d, by=(start + ahead_of).isoformat(), probability=p)
-                for (d, ahead_of), p in zip(self._edge_days, at_edges.tolist(), strict=True)
-            ]
-        )
+        own, average, other = None, None, None
+        main: tuple[Driver, ...] = ()
+        curve: tuple[CurvePoint, ...] = ()
+        spread = None
+        if scorable:
+            own, average = float(scored.split.probability[row]), float(scored.split.average[row])
+            main, other = self._drivers(scored.x[row], scored.split.points[row], most)
+            spread, curve = self._curve(scored.eta[row], scored.eta_bags[row], start, ahead)
         return Score(
             schema_version=SCORE_SCHEMA,
             deal_id=deal_id,
             as_of=start.isoformat(),
             close_by=None if close_by is None else close_by.isoformat(),
             days=ahead,
-            probability=float(scored.split.probability[row]),
-            average_probability=float(scored.split.average[row]),
+            probability=own,
+            interval=spread,
+            gates=gate(checks.gates, own),
+            average_probability=average,
             drivers=main,
-            other_points=float(points.sum() - sum(driver.points for driver in main)),
+            other_points=other,
             curve=curve,
+            change=None,
+            data_quality=checks.data_quality,
+            unusual=checks.unusual,
+            basis=self.basis,
             model_version=self.artifact.model_version,
             hindsight=hindsight,
         )
+
+    def _drivers(
+        self, x: Floats, points: Floats, most: int | None
+    ) -> tuple[tuple[Driver, ...], float]:
+        """The strongest drivers, and what all others add."""
+        order = np.argsort(-np.abs(points), kind="stable")
+        order = order[: len(points) if most is None else most].tolist()
+        values, xs = points.tolist(), x.tolist()
+        main = tuple([self.driver(j, xs[j], values[j]) for j in order if values[j]])
+        return main, float(points.sum() - sum(driver.points for driver in main))
+
+    def _curve(
+        self, eta: Floats, eta_bags: Floats, start: datetime, ahead: float
+    ) -> tuple[Interval, tuple[CurvePoint, ...]]:
+        """The interval of the date asked about, and the curve at the edges with theirs."""
+        weights = np.concatenate([edge_weights(self.edges, ahead)[None], self._edge_weights])
+        shown = probability(eta, weights)
+        low, high = interval(shown, probability(eta_bags, weights[:, None, :]))
+        ends = list(zip(shown.tolist(), low.tolist(), high.tolist(), strict=True))
+        curve = tuple(
+            [
+                CurvePoint(
+                    days=days, by=(start + passed).isoformat(), probability=p, low=lo, high=hi
+                )
+                for (days, passed), (p, lo, hi) in zip(self._edge_days, ends[1:], strict=True)
+            ]
+        )
+        return Interval(low=ends[0][1], high=ends[0][2]), curve
 
     def driver(self, column: int, x: float, points: float) -> Driver:
         """One feature's part in words.
@@ -361,6 +477,7 @@ def _split_of_one(intercept: Floats, contributions: Floats, weights: Floats) -> 
 
 def _joined(parts: Sequence[Scored]) -> Scored:
     splits = [part.split for part in parts if part.split is not None]
+    bags = [part.eta_bags for part in parts if part.eta_bags is not None]
     return Scored(
         is_open=np.concatenate([part.is_open for part in parts]),
         x=np.concatenate([part.x for part in parts]),
@@ -372,4 +489,6 @@ def _joined(parts: Sequence[Scored]) -> Scored:
         )
         if splits
         else None,
+        eta_bags=np.concatenate(bags) if bags else None,
+        checks=[check for part in parts for check in part.checks],
     )

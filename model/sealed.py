@@ -195,7 +195,7 @@ def _check_replaceable(target: Path) -> None:
         if not found:
             return
         try:
-            manifest = _read_manifest(target, newest=None)
+            manifest = _read_manifest(target, readable=None)
             known = {MANIFEST, *manifest["files"]}
         except ArtifactError:
             known = set()
@@ -219,7 +219,7 @@ def read_sealed(directory: Path, names: frozenset[str], *, schema_version: int) 
     names
         The files that belong there.
     schema_version
-        The newest that can be read.
+        The one that can be read.
 
     Returns
     -------
@@ -230,11 +230,11 @@ def read_sealed(directory: Path, names: frozenset[str], *, schema_version: int) 
     ------
     ArtifactError
         If a file is missing, cut short or changed by a single bit, naming it; if the schema is
-        newer than this program.
+        another than this program's.
     """
     if not directory.is_dir():
         refuse(f"artifact {str(directory)!r}", "a directory that redflare train wrote")
-    manifest = _read_manifest(directory, newest=schema_version)
+    manifest = _read_manifest(directory, readable=schema_version)
     if set(manifest["files"]) != names:
         refuse(
             f"{MANIFEST} in {str(directory)!r} that lists {sorted(manifest['files'])}",
@@ -258,7 +258,7 @@ def _read(directory: Path, name: str, size: int) -> bytes:
     return path.read_bytes()
 
 
-def _read_manifest(directory: Path, *, newest: int | None) -> dict[str, Any]:
+def _read_manifest(directory: Path, *, readable: int | None) -> dict[str, Any]:
     path = directory / MANIFEST
     if not path.is_file():
         refuse(f"artifact {str(directory)!r} without {MANIFEST}", "a manifest of its files")
@@ -266,12 +266,14 @@ def _read_manifest(directory: Path, *, newest: int | None) -> dict[str, Any]:
         content = file.read(LONGEST_MANIFEST)
     manifest = from_json(f"{MANIFEST} in {str(directory)!r}", content)
     version = manifest.get("schema_version")
-    # First, as a newer schema may seal itself in another way.
-    if manifest.get("format") == FORMAT and type(version) is int and version > (newest or version):
+    # First, as another schema may seal itself in another way.
+    is_ours = manifest.get("format") == FORMAT and version != readable
+    if is_ours and readable is not None and isinstance(version, int) and version >= 1:
+        remedy = "upgrade redflare" if version > readable else "use the release that trained it"
         raise ArtifactError(
             f"artifact {str(directory)!r}, whose {MANIFEST} gives schema version {version}",
-            f"at most {newest}, the newest that this redflare reads",
-            "upgrade redflare, or train the artifact again with this one",
+            f"{readable}, which this redflare reads",
+            f"{remedy}, or train the artifact again with this one",
         )
     unsealed = {key: value for key, value in manifest.items() if key != "sha256"}
     whole = (

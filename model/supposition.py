@@ -86,7 +86,7 @@ def suppose(
     for event in events:
         snapshot = snapshot_of(supposed, as_of, features, feeds)
         _check_values(event, as_of, features)
-        _check_milestone(event, snapshot, supposed, as_of)
+        _check_milestone(event, snapshot, as_of)
         if event.kind == MISSED:
             supposed = _with_due_date_passed(supposed, snapshot, str(event.name), as_of)
         else:
@@ -201,16 +201,14 @@ def _ordered(event: Hypothetical, supposed: History) -> Hypothetical:
     return event if order is None or isnan(order) else replace(event, number=order)
 
 
-def _check_milestone(
-    event: Hypothetical, snapshot: Snapshot, supposed: History, as_of: int
-) -> None:
+def _check_milestone(event: Hypothetical, snapshot: Snapshot, as_of: int) -> None:
     """Refuse what the milestone named cannot do as it stands."""
     stories = {
         snapshot.deal.names[code]: story for code, story in milestone_stories(snapshot).items()
     }
     still_open = sorted(name for name, story in stories.items() if story[0] == SET)
     if event.kind == "must_hit_withdrawn":
-        gates = [gate.name for gate in find_gates(supposed, 0, as_of) if gate.state != "withdrawn"]
+        gates = [gate.name for gate in find_gates(snapshot) if gate.state != "withdrawn"]
         _check_among(event, gates, "a must-hit milestone of this deal")
     elif event.kind in _OF_MILESTONE:
         _check_among(event, still_open, "an open milestone of this deal")

@@ -28,7 +28,7 @@ from model.actions import ActionTable, Evidence, open_actions
 from model.errors import ScoreError
 from model.events import DAY_US, from_microseconds, microseconds
 from model.feeds import Feeds
-from model.gates import find_gates, gate
+from model.gates import gate
 from model.hazard import edge_weights, probability
 from model.history import Floats, History
 from model.hypothetical import Hypothetical
@@ -289,15 +289,17 @@ def _scored(scorer: Scorer, known: History, *, now: int, ahead: float, feeds: Fe
         np.array([now], dtype=np.int64),
         np.array([ahead]),
         feeds,
+        checked=True,
     )
-    if not scored.is_open[0] or scored.split is None:
+    checks = scored.checks[0]
+    if checks is None or scored.split is None:
         raise ScoreError(
             f"deal {known.deal_ids[0]!r}",
             f"a deal open at {from_microseconds(now).isoformat()}, as known then",
             "ask for a time when it was open; its events must tell of its opening",
         )
     shown = float(scored.split.probability[0])
-    gates = gate(find_gates(known, 0, now), shown)
+    gates = gate(checks.gates, shown)
     return _State(
         probability=shown,
         average=float(scored.split.average[0]),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -25,16 +24,7 @@ from model.score import Score
 from model.scorer import Scorer, days_until
 from service.points import Points, Unscored, pairs
 from service.record import MOST_UNRECORDED_DAYS, Record, read_record
-
-NAMED_DRIVERS: Final = 3  # of each deal in a table
-WITHIN_SCHEMA: Final = pa.schema(
-    [
-        ("deal_id", pa.string()),
-        ("as_of", pa.timestamp("us", tz="UTC")),
-        ("days", pa.float64()),
-        ("probability", pa.float64()),
-    ]
-)
+from service.score_columns import driver_table, within_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,28 +233,16 @@ def score_shard(artifact: Path, table: pa.Table, question: Question, feeds: Feed
     if question.close_by is not None:
         days = np.array([days_until(int(t), question.close_by) for t in np.unique(as_of)])
         days = days[np.searchsorted(np.unique(as_of), as_of)]
-        scored = scorer.score_many(history, deal, as_of, days, feeds)
+        scored = scorer.score_many(history, deal, as_of, days, feeds, checked=True)
         if question.as_scores:
             scores = scorer.scores(
                 history, deal, as_of, days, scored, question.close_by, question.most
             )
             return _answer(history, question, deal, as_of, scored.is_open, scores=scores)
-        rows = np.flatnonzero(scored.is_open)
-        table = _driver_table(scorer, history, deal, as_of, question.close_by, scored, rows)
+        table = driver_table(scorer, history, deal, as_of, question.close_by, days, scored)
         return _answer(history, question, deal, as_of, scored.is_open, table=table)
-    scored = scorer.score_many(history, deal, as_of, None, feeds)
-    rows = np.flatnonzero(scored.is_open)
-    probability = scorer.probabilities(scored, question.within_days)[rows]
-    horizons = len(question.within_days)
-    table = pa.table(
-        {
-            "deal_id": np.repeat(np.array(history.deal_ids, dtype=object)[deal[rows]], horizons),
-            "as_of": pa.array(np.repeat(as_of[rows], horizons)).cast(WITHIN_SCHEMA.types[1]),
-            "days": np.tile(question.within_days, len(rows)),
-            "probability": probability.ravel(),
-        },
-        schema=WITHIN_SCHEMA,
-    )
+    scored = scorer.score_many(history, deal, as_of, None, feeds, checked=True)
+    table = within_table(scorer, history, deal, as_of, question.within_days, scored)
     return _answer(history, question, deal, as_of, scored.is_open, table=table)
 
 
@@ -304,41 +282,6 @@ def _asked(history: History, question: Question) -> tuple[Ints, Ints]:
     ]
     asked = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     return asked[:, 0], asked[:, 1]
-
-
-def _driver_table(
-    scorer: Scorer,
-    history: History,
-    deal: Ints,
-    as_of: Ints,
-    close_by: date,
-    scored: Any,
-    rows: Ints,
-) -> pa.Table:
-    points = scored.split.points[rows]
-    named = min(NAMED_DRIVERS, points.shape[1])
-    strongest = np.argpartition(-np.abs(points), named - 1, axis=1)[:, :named]
-    order = np.argsort(-np.abs(np.take_along_axis(points, strongest, axis=1)), axis=1)
-    strongest = np.take_along_axis(strongest, order, axis=1)
-    columns: dict[str, Any] = {
-        "deal_id": pa.array([history.deal_ids[i] for i in deal[rows].tolist()], pa.string()),
-        "as_of": pa.array(as_of[rows]).cast(pa.timestamp("us", tz="UTC")),
-        "close_by": pa.array([close_by] * len(rows), pa.date32()),
-        "probability": scored.split.probability[rows],
-        "average_probability": scored.split.average[rows],
-    }
-    for place in range(named):
-        column = strongest[:, place]
-        x = scored.x[rows, column]
-        own = points[np.arange(len(rows)), column]
-        phrases = [
-            scorer.driver(j, v, p).phrase
-            for j, v, p in zip(column.tolist(), x.tolist(), own.tolist(), strict=True)
-        ]
-        columns[f"driver_{place + 1}"] = pa.array(phrases, pa.string())
-        columns[f"points_{place + 1}"] = own
-    columns["model_version"] = pa.array([scorer.artifact.model_version] * len(rows), pa.string())
-    return pa.table(columns)
 
 
 def known_feeds(scorer: Scorer, record: Record) -> dict[str, Feed]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,19 +15,18 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from model.change import explain_change
 from model.errors import ScoreError
 from model.event_table import read_deal
 from model.events import from_microseconds, microseconds, parse_time
 from model.history import History
 from model.places import check_writable, part_of
 from model.score import Score
+from model.why_moved import explain_change
 from service.batch import Question, known_feeds, load_scorer, score_file
-from service.change_text import change_text
 from service.fields import read_date
 from service.points import Unscored, read_points
 from service.record import read_record
-from service.tables import bar, points_text, text_table
+from service.score_text import explanation, riskiest_first, score_table
 
 DEFAULT_RISKIEST: Final = 20
 MOMENT: Final = "a date, for its midnight UTC, or a time with its offset (2026-01-12T08:00:00Z)"
@@ -108,13 +107,13 @@ def score(
     if answered == 0:
         raise _nothing_scored(wanted, question, unscored)
     if question.as_scores:
-        scores.sort(key=lambda score: score.probability)
+        scores = riskiest_first(scores)
         shown = scores[:riskiest] if as_json else scores[: riskiest or DEFAULT_RISKIEST]
         if as_json:
             json.dump([score.to_json() for score in shown], sys.stdout, allow_nan=False)
             click.echo()
         else:
-            click.echo(_score_table(shown, len(scores)))
+            click.echo(score_table(shown, len(scores)))
     else:
         table = _riskiest(pa.concat_tables(tables), riskiest, len(within) or 1)
         _write(table, out, as_json)
@@ -165,8 +164,9 @@ def _riskiest(table: pa.Table, riskiest: int | None, rows_a_deal: int) -> pa.Tab
     """The rows of the deals least probable at their last row, those of a deal together."""
     if riskiest is None:
         return table
-    last = table["probability"].to_numpy()[rows_a_deal - 1 :: rows_a_deal]
-    deals = np.argsort(last, kind="stable")[:riskiest]
+    column = "gated_probability" if "gated_probability" in table.column_names else "probability"
+    last = table[column].to_numpy()[rows_a_deal - 1 :: rows_a_deal]
+    deals = np.argsort(last, kind="stable")[:riskiest]  # those without a number are last
     return table.take((deals[:, None] * rows_a_deal + np.arange(rows_a_deal)).ravel())
 
 
@@ -192,24 +192,6 @@ def _iso(table: pa.Table) -> pa.Table:
     return table.set_column(table.column_names.index("as_of"), "as_of", pa.array(texts))
 
 
-def _score_table(shown: list[Score], of: int) -> str:
-    rows = [
-        (
-            score.deal_id,
-            f"{score.probability:.1%}",
-            "; ".join(f"{d.phrase} ({points_text(d.points)})" for d in score.drivers[:3]),
-        )
-        for score in shown
-    ]
-    first = shown[0]
-    title = (
-        f"The {len(shown)} least probable of {of} open deals as of {first.as_of[:10]}, "
-        f"to be won by {first.close_by or f'{first.days:g} days later'}. "
-        f"The average deal: {first.average_probability:.1%}. Points are percentage points.\n\n"
-    )
-    return title + text_table(("deal", "P(won)", "main drivers"), rows, right=(1,))
-
-
 @click.command()
 @EVENTS
 @click.argument("deal")
@@ -227,7 +209,7 @@ def _score_table(shown: list[Score], of: int) -> str:
     "--json",
     "as_json",
     is_flag=True,
-    help="Print the score as JSON, all drivers; with --since {score, change}.",
+    help="Print the score as JSON, with all drivers.",
 )
 @HINDSIGHT
 def explain(
@@ -265,8 +247,7 @@ def explain(
         hindsight=hindsight,
         most=None if as_json else most,
     )
-    change = None
-    if since is not None:
+    if since is not None and result.probability is not None:
         change = explain_change(
             scorer,
             history,
@@ -277,51 +258,10 @@ def explain(
             earlier=None if artifact_then is None else load_scorer(artifact_then),
             hindsight=hindsight,
         )
+        result = replace(result, change=change)
     if as_json:
-        told = result.to_json()
-        if change is not None:
-            told = {"score": told, "change": change.to_json()}
-        json.dump(told, sys.stdout, allow_nan=False)
+        json.dump(result.to_json(), sys.stdout, allow_nan=False)
         click.echo()
     else:
-        click.echo(_explanation(result))
-        if change is not None:
-            click.echo("\n" + change_text(change))
+        click.echo(explanation(result))
     return 0
-
-
-def _explanation(score: Score) -> str:
-    lines = [
-        (
-            f"Deal {score.deal_id} as of {_day(score.as_of)}: {score.probability:.1%} to be won by "
-            f"{score.close_by} ({score.days:.0f} days)."
-        ),
-        "Hindsight: the model knows of closings after this moment.\n" if score.hindsight else "",
-        text_table(
-            ("won by", "days", "P(won)", ""),
-            [
-                (_day(p.by), f"{p.days:g}", f"{p.probability:.1%}", bar(p.probability))
-                for p in score.curve
-            ],
-            right=(1, 2),
-        ),
-        "",
-        text_table(
-            ("points", "driver"),
-            [
-                (f"{score.average_probability * 100:.1f}", "the average deal, by this date"),
-                *((points_text(d.points), d.phrase) for d in score.drivers),
-                (points_text(score.other_points), "everything else"),
-                (f"{score.probability * 100:.1f}", "this deal"),
-            ],
-            right=(0,),
-        ),
-        "",
-        f"Points are percentage points of probability and add up. Model {score.model_version}.",
-    ]
-    return "\n".join(lines)
-
-
-def _day(text: str) -> str:
-    time = datetime.fromisoformat(text).astimezone(UTC)
-    return time.date().isoformat() if time.time() == time.min.time() else f"{time:%Y-%m-%d %H:%M}"

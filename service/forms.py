@@ -12,12 +12,26 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 EXAMPLE_SCORE: Final[dict[str, Any]] = {
-    "schema_version": 1,
+    "schema_version": 2,
     "deal_id": "D-1",
     "as_of": "2026-01-19T08:00:00+00:00",
     "close_by": "2026-03-31",
     "days": 71.66666666666667,
     "probability": 0.25,
+    "interval": {"low": 0.1875, "high": 0.3125},
+    "gates": {
+        "next": {
+            "name": "security review",
+            "state": "open",
+            "due": "2026-02-06",
+            "days_left": 18.666666666666668,
+            "declared_by": "head of sales",
+            "declared_at": "2026-01-12T09:00:00+00:00",
+        },
+        "missed": [],
+        "gated_probability": 0.25,
+        "probability_if_missed": 0.0,
+    },
     "average_probability": 0.1875,
     "drivers": [
         {
@@ -29,9 +43,28 @@ EXAMPLE_SCORE: Final[dict[str, Any]] = {
     ],
     "other_points": -0.03125,
     "curve": [
-        {"days": 30.0, "by": "2026-02-18T08:00:00+00:00", "probability": 0.125},
-        {"days": 90.0, "by": "2026-04-19T08:00:00+00:00", "probability": 0.28125},
+        {
+            "days": 30.0,
+            "by": "2026-02-18T08:00:00+00:00",
+            "probability": 0.125,
+            "low": 0.0625,
+            "high": 0.1875,
+        },
+        {
+            "days": 90.0,
+            "by": "2026-04-19T08:00:00+00:00",
+            "probability": 0.28125,
+            "low": 0.21875,
+            "high": 0.34375,
+        },
     ],
+    "change": None,
+    "data_quality": {
+        "verdict": "good",
+        "findings": [{"code": "reopened", "phrase": "it was closed and opened again"}],
+    },
+    "unusual": [],
+    "basis": "model",
     "model_version": "m-0123456789abcdef",
     "hindsight": False,
 }
@@ -60,12 +93,103 @@ class DriverForm(Form):
     phrase: str = Field(description="The fact in words.")
 
 
+class IntervalForm(Form):
+    """The 80 % interval of a probability."""
+
+    low: float = Field(ge=0.0, le=1.0, description="Its lower end.")
+    high: float = Field(ge=0.0, le=1.0, description="Its upper end.")
+
+
 class CurvePointForm(Form):
     """The probability that the deal is won within so many days."""
 
     days: float = Field(description="From as_of.")
     by: datetime = Field(description="The moment they end.")
-    probability: float = Field(ge=0.0, le=1.0, description="Of a win until then.")
+    probability: float = Field(
+        ge=0.0, le=1.0, description="Of a win until then, by the model alone."
+    )
+    low: float = Field(ge=0.0, le=1.0, description="Lower end of its 80 % interval.")
+    high: float = Field(ge=0.0, le=1.0, description="Upper end of its 80 % interval.")
+
+
+class GateForm(Form):
+    """One must-hit milestone as known at as_of."""
+
+    name: str = Field(description="The milestone.")
+    state: Literal["open", "reached", "missed", "withdrawn"] = Field(description="How it stands.")
+    due: date | None = Field(description="Its due date; null where none is known.")
+    days_left: float | None = Field(
+        description="To the end of that date in the deal's time zone, negative after it."
+    )
+    declared_by: str = Field(description="Who declared it, or the source that told of it.")
+    declared_at: datetime = Field(description="When.")
+
+
+class GatesForm(Form):
+    """What the deal's must-hit milestones make of its probability."""
+
+    next: GateForm | None = Field(description="The open one due first.")
+    missed: list[GateForm] = Field(description="Those that are missed, the first due first.")
+    gated_probability: float | None = Field(
+        description="Zero while one is missed, else the model's own: what forecasts use."
+    )
+    probability_if_missed: float | None = Field(
+        description="Once the next one is missed: zero by declaration."
+    )
+
+
+class ShiftForm(Form):
+    """What one feature adds to a step."""
+
+    feature: str = Field(description="Its name, or the average deal.")
+    points: float = Field(description="Probability added.")
+    phrase: str = Field(description="The fact in words, as it stands after the step.")
+
+
+class StepForm(Form):
+    """One reason for a change."""
+
+    reason: Literal["fewer days", "time", "event", "retraining"] = Field(description="Of a kind.")
+    phrase: str = Field(description="In words.")
+    known_at: datetime | None = Field(description="When an event became known.")
+    points: float = Field(description="Probability added.")
+    shifts: list[ShiftForm] = Field(description="The features that moved; they sum to points.")
+
+
+class ChangeForm(Form):
+    """Why the probability by close_by moved."""
+
+    deal_id: str = Field(description="The deal.")
+    since: datetime = Field(description="From when.")
+    as_of: datetime = Field(description="Until when.")
+    close_by: date = Field(description="The date asked about at both.")
+    before: float = Field(ge=0.0, le=1.0, description="The probability then.")
+    after: float = Field(ge=0.0, le=1.0, description="The probability now.")
+    steps: list[StepForm] = Field(description="In order; before and their points give after.")
+
+
+class FindingForm(Form):
+    """One thing that is missing, stale or contradictory."""
+
+    code: str = Field(description="For programs.")
+    phrase: str = Field(description="In words.")
+
+
+class DataQualityForm(Form):
+    """What is known of the deal, judged."""
+
+    verdict: Literal["good", "thin", "unscorable"] = Field(
+        description="An unscorable deal has no probability."
+    )
+    findings: list[FindingForm] = Field(description="Why, the gravest first.")
+
+
+class UnusualForm(Form):
+    """A value outside what training saw."""
+
+    feature: str = Field(description="Its name in the catalogue.")
+    value: float | str = Field(description="The number, or the new category.")
+    phrase: str = Field(description="The fact and what was seen, in words.")
 
 
 class ScoreAnswer(Form):
@@ -73,23 +197,39 @@ class ScoreAnswer(Form):
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_SCORE]})
 
-    schema_version: Literal[1] = Field(description="Of this form.")
+    schema_version: Literal[2] = Field(description="Of this form.")
     deal_id: str = Field(description="The deal.")
     as_of: datetime = Field(description="Nothing known later was used.")
     close_by: date | None = Field(
         description="The date asked about, inclusive; null where days were asked."
     )
     days: float = Field(description="From as_of to the end of close_by.")
-    probability: float = Field(ge=0.0, le=1.0, description="That the deal is won by then.")
-    average_probability: float = Field(
+    probability: float | None = Field(
+        ge=0.0,
+        le=1.0,
+        description="That the deal is won by then, by the model alone; null where unscorable.",
+    )
+    interval: IntervalForm | None = Field(description="The 80 % interval of probability.")
+    gates: GatesForm | None = Field(
+        description="The must-hit milestones; null where none was ever declared."
+    )
+    average_probability: float | None = Field(
         ge=0.0, le=1.0, description="Of the average evidence, from which the drivers lead here."
     )
     drivers: list[DriverForm] = Field(description="The main ones, strongest first.")
-    other_points: float = Field(
+    other_points: float | None = Field(
         description="What all else adds: average_probability, the drivers' points and other_points "
         "add up to probability."
     )
     curve: list[CurvePointForm] = Field(description="At the model's own edges.")
+    change: ChangeForm | None = Field(
+        description="Why the probability moved, where the request says since when."
+    )
+    data_quality: DataQualityForm = Field(description="How far what is known carries a score.")
+    unusual: list[UnusualForm] = Field(description="Values outside what training saw.")
+    basis: Literal["model", "base rate"] = Field(
+        description="base rate: too few deals had closed to learn more than rates by stage and age."
+    )
     model_version: str = Field(description="Of the model: equal versions give equal scores.")
     hindsight: bool = Field(description="Whether as_of lies before the model's cut-off.")
 

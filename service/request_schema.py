@@ -131,7 +131,7 @@ FEED: Final[Schema] = {
     },
 }
 
-SCORE_REQUEST: Final[Schema] = {
+QUESTION: Final[Schema] = {
     "type": "object",
     "description": "One deal with its events, and the date to answer for: close_by or days.",
     "additionalProperties": False,
@@ -180,5 +180,16 @@ SCORE_REQUEST: Final[Schema] = {
         },
     },
     "examples": [EXAMPLE_REQUEST],
+}
+SCORE_REQUEST: Final[Schema] = {
+    **QUESTION,
+    "dependentRequired": {"since": ["close_by"]},
+    "properties": {
+        **QUESTION["properties"],
+        "since": _time(
+            "Say too why the probability by close_by moved since then; the deal must have been "
+            "open, and the model in force."
+        ),
+    },
 }
 SCHEMAS: Final[dict[str, Schema]] = {"Event": EVENT, "Feed": FEED, "ScoreRequest": SCORE_REQUEST}

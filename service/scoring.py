@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -15,6 +16,7 @@ from model.hypothetical import Hypothetical
 from model.score import Score
 from model.scorer import Scorer
 from model.what_if import WhatIf, what_if
+from model.why_moved import explain_change
 from service.json_text import pointer
 from service.problems import Refused, refused_by
 from service.what_if_wire import WhatIfQuestion
@@ -41,15 +43,31 @@ def score_question(scorer: Scorer, question: ScoreQuestion, now: datetime) -> Sc
         If the deal cannot be scored as asked.
     """
     with _refusing(question):
-        return scorer.score(
-            History.from_events(question.events),
-            _moment(question, now),
+        history, as_of = History.from_events(question.events), _moment(question, now)
+        score = scorer.score(
+            history,
+            as_of,
             close_by=question.close_by,
             days=question.days,
             feeds=question.feeds,
             hindsight=question.hindsight,
             most=question.drivers,
         )
+    if question.since is None or question.close_by is None or score.probability is None:
+        return score
+    try:
+        change = explain_change(
+            scorer,
+            history,
+            question.since,
+            as_of,
+            close_by=question.close_by,
+            feeds=scorer.feeds(question.feeds),
+            hindsight=question.hindsight,
+        )
+    except (HorizonError, ScoreError) as error:
+        raise refused_by(error, pointer("since")) from error
+    return replace(score, change=change)
 
 
 def what_if_question(scorer: Scorer, question: WhatIfQuestion, now: datetime) -> WhatIf:

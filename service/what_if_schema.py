@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from model.events import KINDS, NEEDS
 from model.hypothetical import MEETINGS, MISSED, TAKES
-from service.request_schema import EXAMPLE_EVENTS, EXAMPLE_REQUEST, SCORE_REQUEST, Schema
+from service.request_schema import EXAMPLE_EVENTS, EXAMPLE_REQUEST, QUESTION, Schema
 from service.what_if_wire import MOST_BEST, MOST_SUPPOSED
 
 COLUMNS: Final = ("name", "text", "number", "date")
@@ -76,11 +76,11 @@ HYPOTHETICAL: Final[Schema] = {
 }
 
 WHAT_IF_REQUEST: Final[Schema] = {
-    **SCORE_REQUEST,
+    **QUESTION,
     "description": "One deal with its events and the date to answer for, as in a score request, "
     "and what is supposed.",
     "properties": {
-        **SCORE_REQUEST["properties"],
+        **QUESTION["properties"],
         "hypothetical": {
             "type": "array",
             "items": {"$ref": "#/components/schemas/Hypothetical"},

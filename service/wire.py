@@ -62,6 +62,8 @@ class ScoreQuestion:
         None asks for the present.
     close_by, days
         Exactly one of them.
+    since
+        Explain too why the probability by `close_by` moved since then.
     feeds
         What each source carries and when it was heard; None takes those of training as running.
     hindsight
@@ -74,6 +76,7 @@ class ScoreQuestion:
     as_of: datetime | None
     close_by: date | None
     days: float | None
+    since: datetime | None
     feeds: dict[str, Feed] | None
     hindsight: bool
     drivers: int
@@ -102,7 +105,7 @@ def read_question(body: bytes) -> ScoreQuestion:
     >>> question.days, len(question.events)
     (30.0, 1)
     """
-    return question_of(read_request(body, REQUEST_FIELDS))
+    return question_of(read_request(body, (*REQUEST_FIELDS, "since")))
 
 
 def read_request(body: bytes, known: tuple[str, ...]) -> dict[str, Any]:
@@ -143,6 +146,7 @@ def question_of(form: dict[str, Any]) -> ScoreQuestion:
         as_of=read_member(form, "as_of", read_time, None),
         close_by=read_member(form, "close_by", read_date, None),
         days=read_member(form, "days", read_number, None),
+        since=read_member(form, "since", read_time, None),
         feeds=_feeds(form),
         hindsight=read_member(form, "hindsight", read_flag, False),
         drivers=read_member(form, "drivers", _read_drivers, MAIN_DRIVERS),
@@ -159,6 +163,8 @@ def _check_form(form: Any, known: tuple[str, ...]) -> None:
         raise FormError("both close_by and days", "one of them", "say one date to answer for")
     if "close_by" not in form and "days" not in form:
         raise FormError("neither close_by nor days", "one of them", "say what date to answer for")
+    if "since" in form and "close_by" not in form:
+        raise FormError("since with days", "since with close_by", "ask for one date at both times")
 
 
 def _read_drivers(name: str, value: Any) -> int:

@@ -25,14 +25,14 @@ from sklearn.linear_model import LogisticRegression
 
 from model.history import Floats, Ints
 from model.tables import Calibration
-from training.boosting import problems
+from training.boosting import bag_members, problems
 from training.dataset import Dataset
 
 FEW_WINS: Final = 50  # winning deals
 BLOCKS: Final = 10  # stretches of the judged time
 SMALLEST_SLOPE: Final = 0.05
 WEAK_PENALTY: Final = 1e4  # inverse ridge strength: the shrinkage is above, not here
-NO_CHANGE: Final = (0.0, 1.0)  # shift, slope
+NO_CHANGE: Final = np.array([0.0, 1.0])  # shift, slope
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,6 +43,19 @@ class _Rows:
     won: NDArray[np.bool_]
     weight: Floats
     block: Ints
+    deal: Ints
+
+    def take(self, rows: NDArray[np.bool_]) -> _Rows:
+        return _Rows(
+            eta=self.eta[rows],
+            won=self.won[rows],
+            weight=self.weight[rows],
+            block=self.block[rows],
+            deal=self.deal[rows],
+        )
+
+    def of_deals(self, members: NDArray[np.bool_]) -> _Rows:
+        return self.take(members[self.deal])
 
 
 def fit_calibration(data: Dataset, edges: Floats, eta: Floats) -> Calibration:
@@ -62,6 +75,66 @@ def fit_calibration(data: Dataset, edges: Floats, eta: Floats) -> Calibration:
     Calibration
         One pair an edge.
     """
+    return fit_calibrations(data, edges, eta, bags=0, seed=0)[0]
+
+
+def fit_calibrations(
+    data: Dataset, edges: Floats, eta: Floats, *, bags: int, seed: int
+) -> tuple[Calibration, tuple[Calibration, ...]]:
+    """Fit the calibration, and for each bag one to half of the judged deals.
+
+    The bags' spread then tells of the calibration's error as it does of the tables'. A bag
+    believes what it finds as far as the whole does.
+
+    Parameters
+    ----------
+    bags
+        How many.
+    seed
+        Of the deals drawn.
+
+    Returns
+    -------
+    tuple
+        As `fit_calibration`, and as many again as bags.
+    """
+    parts, wins = _parts(data, edges, eta)
+    every = _Rows(
+        eta=np.concatenate([part.eta for part in parts]),
+        won=np.concatenate([part.won for part in parts]),
+        weight=np.concatenate([part.weight for part in parts]),
+        block=np.concatenate([part.block for part in parts]),
+        deal=np.concatenate([part.deal for part in parts]),
+    )
+    if len(every.eta) == 0:
+        return Calibration.none(len(parts)), ()
+    centers = [_center(part) for part in parts]
+    middle = _center(every)
+    found = _fit(every, middle)
+    kept = _kept(every, found, middle, NO_CHANGE)
+    common = _drawn(NO_CHANGE, found, kept)
+    alone = [
+        (part, center, _kept(part, _fit(part, center), center, common))
+        for part, center, won in zip(parts, centers, wins, strict=True)
+        if won >= FEW_WINS
+    ]
+
+    def calibration(members: NDArray[np.bool_]) -> Calibration:
+        shared = _drawn(NO_CHANGE, _fit(every.of_deals(members), middle), kept)
+        lines = np.tile(shared, (len(parts), 1))
+        own = [b for b, won in enumerate(wins) if won >= FEW_WINS]
+        for b, (part, center, believed) in zip(own, alone, strict=True):
+            lines[b] = _drawn(shared, _fit(part.of_deals(members), center), believed)
+        return _lines(lines, centers)
+
+    every_deal = np.ones(len(data.deal_ids), dtype=bool)
+    return calibration(every_deal), tuple(
+        calibration(members) for members in bag_members(len(data.deal_ids), bags, seed)
+    )
+
+
+def _parts(data: Dataset, edges: Floats, eta: Floats) -> tuple[list[_Rows], list[int]]:
+    """The judged rows of each edge's question, and how many deals were won in it."""
     block = _blocks(data.as_of, np.asarray(np.isfinite(eta).any(axis=1)))
     parts, wins = [], []
     for b, question in enumerate(problems(data, edges, np.isfinite(eta))):
@@ -73,24 +146,17 @@ def fit_calibration(data: Dataset, edges: Floats, eta: Floats) -> Calibration:
                 won=question.won,
                 weight=data.weight[rows],
                 block=block[rows],
+                deal=data.deal[rows],
             )
         )
-    every = _Rows(
-        eta=np.concatenate([part.eta for part in parts]),
-        won=np.concatenate([part.won for part in parts]),
-        weight=np.concatenate([part.weight for part in parts]),
-        block=np.concatenate([part.block for part in parts]),
-    )
-    if len(every.eta) == 0:
-        return Calibration.none(len(parts))
-    common = _believed(every, np.array(NO_CHANGE))
-    intercepts, slopes = np.empty(len(parts)), np.empty(len(parts))
-    for b, part in enumerate(parts):
-        shift, slope = common if wins[b] < FEW_WINS else _believed(part, common)
-        slopes[b] = max(slope, SMALLEST_SLOPE)
-        center = _center(part) if len(part.eta) else 0.0
-        intercepts[b] = center + shift - slopes[b] * center
-    return Calibration(intercepts=intercepts, slopes=slopes)
+    return parts, wins
+
+
+def _lines(pairs: Floats, centers: list[float]) -> Calibration:
+    """Shift and slope around each edge's mean as a line of its log-odds. Pairs (B, 2)."""
+    slopes = np.maximum(pairs[:, 1], SMALLEST_SLOPE)
+    middle = np.array(centers)
+    return Calibration(intercepts=middle + pairs[:, 0] - slopes * middle, slopes=slopes)
 
 
 def _blocks(as_of: Ints, judged: NDArray[np.bool_]) -> Ints:
@@ -100,36 +166,32 @@ def _blocks(as_of: Ints, judged: NDArray[np.bool_]) -> Ints:
     return np.asarray(np.clip(share * BLOCKS, 0, BLOCKS - 1).astype(np.int64))
 
 
-def _believed(rows: _Rows, target: Floats) -> Floats:
-    """Shift and slope, drawn to the target as far as they vary over time."""
-    found = _fit(rows, _center(rows))
-    others = [
-        _fit(_without(rows, block), _center(rows)) for block in np.unique(rows.block).tolist()
-    ]
-    if len(others) < 2:
-        return target
-    spread = np.array(others)
-    variance = (len(others) - 1) * spread.var(axis=0)
-    distance = found - target
-    kept = np.maximum(0.0, 1.0 - variance / np.maximum(distance**2, 1e-12))
-    return np.asarray(target + kept * distance)
+def _kept(rows: _Rows, found: Floats, center: float, target: Floats) -> Floats:
+    """How far shift and slope are believed, 0 to 1, for holding over time. Shape (2,).
+
+    With one stretch of time alone nothing can be said to hold, and nothing is believed.
+    """
+    blocks = np.unique(rows.block).tolist()
+    if len(blocks) < 2:
+        return np.zeros(2)
+    spread = np.array([_fit(rows.take(rows.block != block), center) for block in blocks])
+    variance = (len(blocks) - 1) * spread.var(axis=0)
+    away = np.maximum((found - target) ** 2, 1e-12)
+    return np.asarray(np.maximum(0.0, 1.0 - variance / away))
 
 
-def _without(rows: _Rows, block: int) -> _Rows:
-    left = rows.block != block
-    return _Rows(
-        eta=rows.eta[left], won=rows.won[left], weight=rows.weight[left], block=rows.block[left]
-    )
+def _drawn(target: Floats, found: Floats, kept: Floats) -> Floats:
+    return np.asarray(target + kept * (found - target))
 
 
 def _center(rows: _Rows) -> float:
-    return float(np.average(rows.eta, weights=rows.weight))
+    return float(np.average(rows.eta, weights=rows.weight)) if len(rows.eta) else 0.0
 
 
 def _fit(rows: _Rows, center: float) -> Floats:
     """Shift and slope of the logistic regression of the outcome on the log-odds."""
     if len(rows.won) == 0 or rows.won.all() or not rows.won.any():
-        return np.array(NO_CHANGE)
+        return NO_CHANGE
     if np.ptp(rows.eta) < 1e-9:
         share = float(np.average(rows.won, weights=rows.weight))
         return np.array([np.log(share / (1.0 - share)) - center, 1.0])

@@ -30,6 +30,7 @@ EVENT_SHARE: Final = 0.2  # of the total weight, for moments just after events
 EVENT_SAMPLE: Final = 0.2  # of those moments taken
 LAG_QUANTILE: Final = 0.99
 ANOTHER_SEED: Final = 0x5EED  # so that one choice by hash tells nothing of another
+RHYTHM_QUANTILE: Final = 0.95
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,6 +123,24 @@ def closing_lag(history: History, known_before: int) -> int:
     closings = ((history.kind == WON) | (history.kind == LOST)) & (history.known < known_before)
     lag = (history.known - history.occurred)[closings]
     return int(np.quantile(lag, LAG_QUANTILE)) if lag.size else 0
+
+
+def usual_rhythm_days(history: History, known_before: int) -> float | None:
+    """Within how many days of their last news open deals have news again; None without any.
+
+    The `RHYTHM_QUANTILE` of the gaps between two moments at which something became known of a
+    deal while it was open, the last one up to its closing or the cut-off.
+    """
+    opened, until = open_span(history, known_before)
+    deal = deal_of_rows(history)
+    inside = (history.known >= opened[deal]) & (history.known < until[deal])
+    deal, moment = _distinct(deal[inside], history.known[inside])
+    if deal.size == 0:
+        return None
+    after = np.append(moment[1:], 0)
+    last = np.append(deal[1:] != deal[:-1], True)
+    after[last] = until[deal[last]]
+    return float(np.quantile((after - moment) / DAY_US, RHYTHM_QUANTILE))
 
 
 def open_span(history: History, known_before: int) -> tuple[Ints, Ints]:

@@ -14,6 +14,7 @@ from model.feeds import feeds_of, feeds_to_json
 from model.history import Floats
 from model.rates import ClosingLog
 from model.tables import Tables
+from model.unusual import ranges_to_json
 from training.actions import action_table
 from training.boosting import (
     Settings,
@@ -23,11 +24,12 @@ from training.boosting import (
     problems,
     thin,
 )
-from training.calibrating import fit_calibration
+from training.calibrating import fit_calibrations
 from training.compile import compile_tables
 from training.dataset import (
     NEVER,
     closing_lag,
+    usual_rhythm_days,
 )
 from training.grid_fit import bin_weights
 from training.judging import FOLDS, Division, Judgement, divide, judge
@@ -95,7 +97,9 @@ def learn(
         refuse_leaks(leaks)
     division = divide(data, edges)
     best = _choose(learning, division, options, progress)
-    calibration = fit_calibration(data, edges, best.eta)
+    calibration, bag_calibrations = fit_calibrations(
+        data, edges, best.eta, bags=BAGS, seed=options.seed + 2
+    )
     tables = _fit_bags(learning, best, options, progress)
     calibrated = calibration.intercepts + calibration.slopes * best.eta
     return Artifact(
@@ -103,6 +107,7 @@ def learn(
         grid=learning.grid,
         tables=tables,
         calibration=calibration,
+        bag_calibrations=bag_calibrations,
         features=learning.features.to_json(),
         facts=_facts(learning, known_before, division, best, calibrated, options)
         | {
@@ -218,6 +223,8 @@ def _facts(
         "known_before": from_microseconds(known_before).isoformat(),
         "rates": ClosingLog(history).table(known_before).to_json(),
         "feeds": feeds_to_json(feeds_of(history)),
+        "ranges": ranges_to_json(learning.features.names, data.x),
+        "rhythm_days": usual_rhythm_days(history, known_before),
         "training": {
             "deals": len(np.unique(data.deal)),
             "won": len(np.unique(data.deal[data.win != NEVER])),

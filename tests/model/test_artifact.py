@@ -142,8 +142,9 @@ def test_a_single_flipped_bit_is_refused_with_the_name_of_its_file(saved, data):
 def test_any_other_digit_of_the_schema_version_is_refused_with_the_name_of_the_manifest(saved):
     path = saved / MANIFEST
     whole = path.read_bytes()
-    for digit in b"023456789":
-        path.write_bytes(whole.replace(b'"schema_version":1', b'"schema_version":%c' % digit))
+    now = b'"schema_version":%d' % SCHEMA_VERSION
+    for digit in set(b"0123456789") - {now[-1]}:
+        path.write_bytes(whole.replace(now, now[:-1] + bytes([digit])))
         with pytest.raises(ArtifactError, match=MANIFEST):
             Artifact.load(saved)
     path.write_bytes(whole)
@@ -178,8 +179,14 @@ def test_what_is_no_directory_is_refused(tmp_path):
 
 def test_a_newer_schema_is_refused_with_the_remedy(tmp_path):
     write_sealed(tmp_path / "a", {"model.bin": b""}, schema_version=SCHEMA_VERSION + 2)
-    message = rf"schema version {SCHEMA_VERSION + 2}: .*at most {SCHEMA_VERSION}.*upgrade redflare"
-    with pytest.raises(ArtifactError, match=message):
+    versions = rf"schema version {SCHEMA_VERSION + 2}: expected {SCHEMA_VERSION}, "
+    with pytest.raises(ArtifactError, match=f"{versions}.*upgrade redflare"):
+        Artifact.load(tmp_path / "a")
+
+
+def test_an_older_schema_is_refused_with_the_remedy(tmp_path):
+    write_sealed(tmp_path / "a", {"model.bin": b""}, schema_version=SCHEMA_VERSION - 1)
+    with pytest.raises(ArtifactError, match="use the release that trained it"):
         Artifact.load(tmp_path / "a")
 
 

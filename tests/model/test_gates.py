@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from model.asof import DealRows, Snapshot
 from model.events import Event
 from model.gates import Gate, find_gates, gate
 from model.history import History
-from tests.factories import date_of, day_us, deal_event
+from model.vocabulary import Vocabulary
+from tests.factories import date_of, day, day_us, deal_event
 
 _MIDNIGHT = 15 / 24  # the tests' time starts at 9:00
 
@@ -20,11 +22,14 @@ def _milestone(kind: str, at: float, due: float | None = None, **more: Any) -> E
 
 
 def _gates(events: list[Event], at: float) -> tuple[Gate, ...]:
-    return find_gates(History.from_events([deal_event(), *events]), 0, day_us(at))
+    history = History.from_events([deal_event(), *events])
+    rows = DealRows(history, Vocabulary().codes(history), 0)
+    return find_gates(Snapshot(rows, day_us(at)))
 
 
 _SET = _milestone("milestone_set", 1, 10)
 _DECLARED = _milestone("must_hit_declared", 2)
+_REACHED = _milestone("milestone_reached", 8)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +47,8 @@ _DECLARED = _milestone("must_hit_declared", 2)
         ("reached in time", [_milestone("milestone_reached", 9)], 12, "reached"),
         ("reached late", [_milestone("milestone_reached", 11)], 12, "reached"),
         ("reached, not known yet", [_milestone("milestone_reached", 9, known=13)], 12, "missed"),
+        ("moved late, dated back", [_milestone("milestone_moved", 9, 20, known=11)], 12, "missed"),
+        ("reached, then set anew", [_REACHED, _milestone("milestone_set", 9, 20)], 12, "open"),
         ("withdrawn late", [_milestone("must_hit_withdrawn", 11)], 12, "withdrawn"),
     ],
 )
@@ -68,8 +75,25 @@ def test_a_gate_without_a_date_is_never_missed() -> None:
 
 def test_a_gate_says_who_declared_it_and_when() -> None:
     (found,) = _gates([_SET, _DECLARED], 5)
-    assert (found.declared_by, found.declared_at_us) == ("crm", day_us(2))
+    assert (found.declared_by, found.declared_at) == ("crm", day(2).isoformat())
     assert found.due == date_of(10).isoformat()
+    (found,) = _gates([_SET, _milestone("must_hit_declared", 3, text="head of sales")], 5)
+    assert (found.declared_by, found.declared_at) == ("head of sales", day(3).isoformat())
+
+
+@pytest.mark.parametrize(
+    ("zone", "missed_after_hours"),
+    [("Asia/Tokyo", 15), ("America/New_York", 29), ("Mars/Olympus", 24), ("../x", 24)],
+)
+def test_a_gate_is_missed_at_the_end_of_its_day_where_the_deal_is(
+    zone: str, missed_after_hours: float
+) -> None:
+    told = deal_event("field_changed", 0.5, name="time_zone", text=zone)
+    end = 10 - 9 / 24 + missed_after_hours / 24  # from midnight UTC of its due date
+    assert [_gates([_SET, _DECLARED, told], end + h)[0].state for h in (-1e-5, 0)] == [
+        "open",
+        "missed",
+    ]
 
 
 def test_what_is_known_later_changes_no_gate() -> None:

@@ -128,7 +128,7 @@ def test_a_score_survives_json_whole(place: int, day: int, dated: bool, company:
 def test_a_score_of_a_newer_schema_is_refused(company: Company) -> None:
     newer = replace(company.score(0, days=30.0), schema_version=SCORE_SCHEMA + 1).to_json()
 
-    with pytest.raises(ScoreError, match=r"a score of schema 2: expected at most 1.*upgrade"):
+    with pytest.raises(ScoreError, match=r"a score of schema 3: expected one of schema 2.*upgrade"):
         score_from_json(newer)
 
 
@@ -162,16 +162,24 @@ def test_deals_scored_together_are_the_scores_of_each(company: Company) -> None:
     chosen = np.arange(0, len(company.deal), 101)
     deal, as_of = company.deal[chosen], company.as_of[chosen]
     days = np.linspace(1.0, 180.0, len(chosen))
-    scored = company.scorer.score_many(company.history, deal, as_of, days)
+    scored = company.scorer.score_many(company.history, deal, as_of, days, checked=True)
+    low, high = company.scorer.intervals(scored, days)
 
     together = company.scorer.scores(company.history, deal, as_of, days, scored, None)
+    ends = []
 
     for score, place, day in zip(together, chosen.tolist(), days.tolist(), strict=True):
         single = company.score(place, days=day)
         assert score.probability == pytest.approx(single.probability, abs=1e-12)
+        assert (score.gates is None) == (single.gates is None)
+        assert score.data_quality == single.data_quality
+        assert score.interval is not None
+        ends.append((score.interval.low, score.interval.high))
+        assert score.unusual == single.unusual
         points = {d.feature: d.points for d in single.drivers}
         for driver in score.drivers:
             assert driver.points == pytest.approx(points.get(driver.feature, 0.0), abs=1e-12)
+    np.testing.assert_allclose(ends, np.stack([low, high], axis=1), atol=1e-12)
 
 
 later_events = st.lists(
@@ -439,7 +447,7 @@ def test_scores_without_drivers_cannot_be_asked_for_as_scores(company: Company) 
     one = company.deal[:1], company.as_of[:1]
     bare = company.scorer.score_many(company.history, *one, None)
 
-    with pytest.raises(ScoreError, match="scores without drivers: expected days asked for"):
+    with pytest.raises(ScoreError, match="deals scored without drivers or checks: expected both"):
         company.scorer.scores(company.history, *one, np.array([30.0]), bare, None)
 
 

@@ -112,7 +112,7 @@ def test_the_due_date_of_one_missed_ended_within_the_day_before(at: float) -> No
     history = History.from_events(events)
     missed = [parse_hypothetical("milestone_missed security review")]
     then = suppose(history, 0, day_us(at), missed, FEATURES, FEEDS)
-    [gate] = find_gates(then, 0, day_us(at))
+    [gate] = find_gates(snapshot_of(then, day_us(at), FEATURES, FEEDS))
 
     assert gate.state == "missed"
     assert gate.days_left is not None
@@ -126,7 +126,8 @@ def test_a_must_hit_milestone_reached_or_withdrawn_is_not_missed() -> None:
     must = [*DEAL, deal_event("must_hit_declared", 5, name="contract")]
 
     def state(*texts: str) -> str:
-        return find_gates(supposed(*texts, events=must), 0, day_us(NOW))[0].state
+        then = supposed(*texts, events=must)
+        return find_gates(snapshot_of(then, day_us(NOW), FEATURES, FEEDS))[0].state
 
     assert state() == "missed"
     assert state("milestone_reached contract") == "reached"

@@ -16,15 +16,19 @@ import httpx
 import numpy as np
 import pytest
 
+from model.change import Change, Shift, Step
+from model.data_quality import DataQuality, Finding
 from model.event_table import write_events
 from model.events import Event, microseconds
 from model.feeds import feeds_of
+from model.gates import Gate, Gates
 from model.history import History
-from model.score import CurvePoint, Driver, Score
+from model.score import CurvePoint, Driver, Interval, Score
 from model.scorer import Scorer
+from model.unusual import Unusual
+from service import forms
 from service.api import INLINE_BYTES
 from service.app import create_app
-from service.forms import CurvePointForm, DriverForm, ScoreAnswer
 from tests.service.requests import AS_OF, event_json, request_json
 from training.simulate import Simulation
 
@@ -261,7 +265,7 @@ def test_each_request_is_one_line_of_the_log_without_what_was_in_it(
 def test_the_model_in_force_is_described(served: str, scorer: Scorer) -> None:
     assert httpx.get(f"{served}/v1/model").json() == {
         "model_version": scorer.artifact.model_version,
-        "schema_version": 1,
+        "schema_version": 2,
         "edges_days": [0.0, 7.0, 30.0, 90.0, 180.0],
         "known_before": "2026-01-05T00:00:00Z",
         "trained_deals": scorer.artifact.facts["training"]["deals"],
@@ -275,5 +279,19 @@ def test_the_process_says_that_it_is_well(served: str) -> None:
 
 
 def test_the_documented_score_has_the_members_of_the_score() -> None:
-    for form, record in ((ScoreAnswer, Score), (DriverForm, Driver), (CurvePointForm, CurvePoint)):
+    documented = {
+        forms.ScoreAnswer: Score,
+        forms.DriverForm: Driver,
+        forms.CurvePointForm: CurvePoint,
+        forms.IntervalForm: Interval,
+        forms.GatesForm: Gates,
+        forms.GateForm: Gate,
+        forms.ChangeForm: Change,
+        forms.StepForm: Step,
+        forms.ShiftForm: Shift,
+        forms.DataQualityForm: DataQuality,
+        forms.FindingForm: Finding,
+        forms.UnusualForm: Unusual,
+    }
+    for form, record in documented.items():
         assert list(form.model_fields) == [field.name for field in fields(record)]

@@ -31,7 +31,7 @@ from training.simulate import Simulation
 AS_OF = "2026-01-12"
 NOW = datetime(2026, 1, 12, tzinfo=UTC)
 CLOSE_BY = "2026-03-31"
-HEADER = ["deal_id", "as_of", "days", "probability"]
+HEADER = ["deal_id", "as_of", "days", "probability", "low", "high"]
 
 Ran = tuple[int, str, str]
 Run = Callable[..., Ran]
@@ -77,6 +77,12 @@ def scores(run: Run, events: Path) -> list[dict[str, Any]]:
     return loaded
 
 
+def forecast(score: dict[str, Any]) -> float:
+    """The probability that forecasts use: zero once a gate is missed."""
+    gates, own = score["gates"], score["probability"]
+    return float(own if gates is None else gates["gated_probability"])
+
+
 def test_score_prints_the_riskiest_deals_with_their_drivers(
     run: Run, events: Path, scores: list[dict[str, Any]]
 ) -> None:
@@ -85,21 +91,28 @@ def test_score_prints_the_riskiest_deals_with_their_drivers(
     assert out.startswith(
         f"The 3 least probable of {len(scores)} open deals as of {AS_OF}, to be won by {CLOSE_BY}."
     )
-    shown = re.findall(r"^(D-\d+) +([\d.]+%)  (.+)", out, re.MULTILINE)
-    assert [(deal, p) for deal, p, _ in shown] == [
-        (score["deal_id"], f"{score['probability']:.1%}") for score in scores[:3]
+    shown = re.findall(r"^(D-\d+) +([\d.]+%)  (\d+% to \d+%) +(.+)", out, re.MULTILINE)
+    assert [row[:3] for row in shown] == [
+        (
+            score["deal_id"],
+            f"{forecast(score):.1%}",
+            f"{score['interval']['low']:.0%} to {score['interval']['high']:.0%}",
+        )
+        for score in scores[:3]
     ]
-    assert scores[0]["drivers"][0]["phrase"].split()[0] in shown[0][2]
+    missed = scores[0]["gates"]["missed"][0]  # the simulated company has some
+    assert shown[0][3].startswith(f"MUST-HIT {missed['name']!r} MISSED on {missed['due']}")
 
 
 def test_score_json_is_a_list_of_scores_least_probable_first(
     scores: list[dict[str, Any]],
 ) -> None:
-    probabilities = [score["probability"] for score in scores]
+    probabilities = [forecast(score) for score in scores]
 
     assert len(scores) > 20
     assert probabilities == sorted(probabilities)
     for score in scores:
+        assert score["interval"]["low"] <= score["probability"] <= score["interval"]["high"]
         told = score["average_probability"] + sum(d["points"] for d in score["drivers"])
         assert told + score["other_points"] == pytest.approx(score["probability"], abs=1e-9)
         assert score_from_json(score).close_by == CLOSE_BY
@@ -283,6 +296,8 @@ def test_points_may_be_parquet_with_times(
             "as_of": NOW.isoformat(),
             "days": 79.0,
             "probability": pytest.approx(scores[0]["probability"], abs=1e-12),
+            "low": pytest.approx(scores[0]["interval"]["low"], abs=1e-12),
+            "high": pytest.approx(scores[0]["interval"]["high"], abs=1e-12),
         }
     ]
 
@@ -444,12 +459,13 @@ def comparable(score: dict[str, Any]) -> dict[str, Any]:
 def test_explain_prints_a_sum_that_adds_up(
     run: Run, events: Path, scores: list[dict[str, Any]]
 ) -> None:
-    score = scores[5]
+    score = next(score for score in scores if forecast(score))
     out = done(run("explain", events, score["deal_id"], "--as-of", AS_OF, "--close-by", CLOSE_BY))
 
+    low, high = score["interval"]["low"], score["interval"]["high"]
     assert out.startswith(
         f"Deal {score['deal_id']} as of {AS_OF}: {score['probability']:.1%} to be won by "
-        f"{CLOSE_BY} (79 days)."
+        f"{CLOSE_BY} (79 days), {low:.0%} to {high:.0%} in 8 of 10 such answers."
     )
     lines = out[out.index("points  driver") :].splitlines()[1:]
     rows = [
@@ -477,9 +493,9 @@ def test_explain_since_adds_why_it_moved(
     told = json.loads(done(run(*asked, "--since", since, "--json")))
     out = done(run(*asked, "--since", since))
 
-    assert told["score"] == json.loads(done(run(*asked, "--json")))
+    assert {**told, "change": None} == json.loads(done(run(*asked, "--json")))
     moved = told["change"]
-    assert moved["after"] == pytest.approx(told["score"]["probability"], abs=1e-12)
+    assert moved["after"] == pytest.approx(told["probability"], abs=1e-12)
     points = sum(step["points"] for step in moved["steps"])
     assert moved["before"] + points == pytest.approx(moved["after"], abs=1e-9)
     assert f"Why it moved since {since} (P(won) by {CLOSE_BY}):" in out

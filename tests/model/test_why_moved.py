@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.artifact import Artifact
-from model.change import AVERAGE, Change, explain_change
+from model.change import Change
 from model.errors import ScoreError
 from model.events import from_microseconds, microseconds
 from model.history import History
 from model.scorer import Scorer
 from model.tables import Calibration
+from model.why_moved import AVERAGE, explain_change
 from training.simulate import Simulation
 
 CLOSE_BY = date(2026, 1, 31)

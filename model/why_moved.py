@@ -1,0 +1,283 @@
+"""Why a probability moved between two moments, in steps that add up.
+
+All steps ask for one date. From the score then to the score now:
+
+1. fewer days left to the date, with the evidence of then;
+2. time passing: the events known then, looked at now;
+3. each event that became known since, in the order in which it did;
+4. retraining, where another artifact was in force then.
+
+A step's points are the difference of two probabilities, so the steps add up to the change. Within
+steps 2 to 4 the points of each feature are the difference of its drivers, and add up to the step:
+within one artifact and date the average deal is the same; across retraining its own change counts
+as a driver too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Final, NoReturn
+
+import numpy as np
+
+from model.change import Change, Shift, Step
+from model.drivers import Drivers
+from model.errors import ScoreError
+from model.events import EPOCH_DAY, KINDS, from_microseconds, microseconds
+from model.feeds import Feeds
+from model.history import NONE, Floats, History, Ints
+from model.scorer import Scorer, days_until
+
+KIND_NAMES: Final = tuple(KINDS)
+NOT_YET: Final = np.iinfo(np.int64).max
+AVERAGE: Final = "the average deal"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class _State:
+    """A deal scored: probability, the average deal's, points and values by feature."""
+
+    probability: float
+    average: float
+    points: Floats
+    x: Floats
+
+
+def explain_change(
+    scorer: Scorer,
+    history: History,
+    since: datetime,
+    as_of: datetime,
+    *,
+    close_by: date,
+    deal: int = 0,
+    feeds: Feeds | None = None,
+    earlier: Scorer | None = None,
+    hindsight: bool = False,
+) -> Change:
+    """Say why the probability of a deal by a date moved.
+
+    Parameters
+    ----------
+    scorer
+        In force at `as_of`.
+    history
+        The deal's events, perhaps with those of others.
+    since, as_of
+        The two moments, in order.
+    close_by
+        The date asked about, inclusive.
+    deal
+        Index into ``history.deal_ids``.
+    feeds
+        As `Scorer.feeds` gives them; None takes those of training.
+    earlier
+        In force at `since`, where it is another.
+    hindsight
+        Allow moments before an artifact's cut-off.
+
+    Returns
+    -------
+    Change
+        Steps that add up to the change.
+
+    Raises
+    ------
+    ScoreError
+        If `since` is not before `as_of`, the deal was not open at both, or it is hindsight.
+    HorizonError
+        If the date lies outside what an artifact answers.
+    """
+    then, now = microseconds(since), microseconds(as_of)
+    if then >= now:
+        raise ScoreError(
+            f"since {since.isoformat()}",
+            f"a time before {as_of.isoformat()}, the moment explained",
+            "choose an earlier one",
+        )
+    old = earlier or scorer
+    old.check_as_of(then, hindsight)
+    scorer.check_as_of(now, hindsight)
+    ahead_then, ahead_now = days_until(then, close_by), days_until(now, close_by)
+    rows = np.arange(history.start[deal], history.start[deal + 1])
+    news = rows[(history.known[rows] > then) & (history.known[rows] <= now)]
+    news = news[np.lexsort((news, history.known[news]))]
+
+    first = _state(old, history, deal, then, ahead_then, feeds)
+    nearer = _state(old, history, deal, then, ahead_now, feeds)
+    waited = _state(old, _hiding(history, news), deal, now, ahead_now, feeds)
+    steps = [
+        _fewer_days(first, nearer, ahead_then - ahead_now, close_by),
+        _step(old, nearer, waited, "time", f"{_days(ahead_then - ahead_now)} passed"),
+    ]
+    last = waited
+    for told, state in _one_by_one(old, history, deal, now, ahead_now, feeds, news):
+        known_at = from_microseconds(int(history.known[told[-1]])).isoformat()
+        phrase = "; ".join(_say(history, row) for row in told)
+        steps.append(_step(old, last, state, "event", phrase, known_at))
+        last = state
+    if earlier is not None:
+        new = _state(scorer, history, deal, now, ahead_now, feeds)
+        steps.append(_retraining(old, last, scorer, new))
+        last = new
+    return Change(
+        deal_id=history.deal_ids[deal],
+        since=from_microseconds(then).isoformat(),
+        as_of=from_microseconds(now).isoformat(),
+        close_by=close_by.isoformat(),
+        before=first.probability,
+        after=last.probability,
+        steps=tuple(steps),
+    )
+
+
+def _one_by_one(
+    scorer: Scorer,
+    history: History,
+    deal: int,
+    now: int,
+    ahead: float,
+    feeds: Feeds | None,
+    news: Ints,
+) -> Iterator[tuple[list[int], _State]]:
+    """The deal after each new event; those that leave it closed go with the one that reopens it."""
+    told: list[int] = []
+    for count, row in enumerate(news.tolist(), start=1):
+        told.append(row)
+        upto = _hiding(history, news[count:])
+        state = _scored(scorer, upto, deal, now, ahead, feeds)
+        if state is None and count < len(news):
+            continue
+        yield told, state or _refuse(history, deal, now)
+        told = []
+
+
+def _hiding(history: History, rows: Ints) -> History:
+    """The history with some rows not known yet."""
+    known = history.known.copy()
+    known[rows] = NOT_YET
+    return replace(history, known=known)
+
+
+def _state(
+    scorer: Scorer, history: History, deal: int, moment: int, ahead: float, feeds: Feeds | None
+) -> _State:
+    state = _scored(scorer, history, deal, moment, ahead, feeds)
+    return state or _refuse(history, deal, moment)
+
+
+def _scored(
+    scorer: Scorer, history: History, deal: int, moment: int, ahead: float, feeds: Feeds | None
+) -> _State | None:
+    """The deal at a moment; None if it was not open."""
+    scored = scorer.score_many(
+        history, np.array([deal]), np.array([moment], dtype=np.int64), np.array([ahead]), feeds
+    )
+    if not scored.is_open[0]:
+        return None
+    split: Drivers | None = scored.split
+    if split is None:
+        raise ScoreError("scores without drivers", "days asked for", "give days to score_many")
+    return _State(
+        probability=float(split.probability[0]),
+        average=float(split.average[0]),
+        points=split.points[0],
+        x=scored.x[0],
+    )
+
+
+def _refuse(history: History, deal: int, moment: int) -> NoReturn:
+    raise ScoreError(
+        f"deal {history.deal_ids[deal]!r}",
+        f"a deal open at {from_microseconds(moment).isoformat()}, as known then",
+        "choose two moments at which it was open",
+    )
+
+
+def _fewer_days(before: _State, after: _State, days: float, close_by: date) -> Step:
+    return Step(
+        reason="fewer days",
+        phrase=f"{_days(days)} fewer left to {close_by.isoformat()}",
+        known_at=None,
+        points=after.probability - before.probability,
+        shifts=(),
+    )
+
+
+def _days(days: float) -> str:
+    return "1 day" if days == 1.0 else f"{days:.3g} days"
+
+
+def _step(
+    scorer: Scorer,
+    before: _State,
+    after: _State,
+    reason: str,
+    phrase: str,
+    known_at: str | None = None,
+) -> Step:
+    moved = after.points - before.points
+    shifts = [
+        Shift(feature=driver.feature, points=driver.points, phrase=driver.phrase)
+        for driver in (
+            scorer.driver(column, float(after.x[column]), float(moved[column]))
+            for column in np.flatnonzero(moved).tolist()
+        )
+    ]
+    return Step(
+        reason=reason,
+        phrase=phrase,
+        known_at=known_at,
+        points=after.probability - before.probability,
+        shifts=_strongest_first(shifts),
+    )
+
+
+def _retraining(old: Scorer, before: _State, new: Scorer, after: _State) -> Step:
+    lost = dict(zip(old.features.names, before.points.tolist(), strict=True))
+    shifts = [
+        Shift(feature=AVERAGE, points=after.average - before.average, phrase=f"{AVERAGE}, by date")
+    ]
+    for column, (x, points) in enumerate(zip(after.x.tolist(), after.points.tolist(), strict=True)):
+        name = new.features.names[column]
+        driver = new.driver(column, x, points - lost.pop(name, 0.0))
+        shifts.append(Shift(feature=name, points=driver.points, phrase=driver.phrase))
+    for name, points in lost.items():
+        shifts.append(Shift(feature=name, points=-points, phrase=f"{name} no longer counts"))
+    return Step(
+        reason="retraining",
+        phrase=f"the model was trained anew ({new.artifact.model_version})",
+        known_at=None,
+        points=after.probability - before.probability,
+        shifts=_strongest_first([shift for shift in shifts if shift.points]),
+    )
+
+
+def _strongest_first(shifts: list[Shift]) -> tuple[Shift, ...]:
+    return tuple(sorted(shifts, key=lambda shift: -abs(shift.points)))
+
+
+def _say(history: History, row: int) -> str:
+    """An event in words.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> from model.events import Event
+    >>> moved = Event(deal_id="D-1", kind="close_date_changed", date=date(2026, 3, 31),
+    ...               source="crm", source_id="1", occurred_at=datetime(2026, 1, 5, tzinfo=UTC))
+    >>> _say(History.from_events([moved]), 0)
+    'close date changed, 2026-03-31'
+    """
+    parts = [KIND_NAMES[history.kind[row]].replace("_", " ")]
+    if history.name[row] != NONE:
+        parts.append(history.names[history.name[row]])
+    if history.text[row] != NONE:
+        parts.append(history.texts[history.text[row]])
+    if not np.isnan(history.number[row]):
+        parts.append(f"{history.number[row]:,.10g}")
+    if not np.isnan(history.date[row]):
+        parts.append(date.fromordinal(int(history.date[row]) + EPOCH_DAY.toordinal()).isoformat())
+    return ", ".join(parts)
