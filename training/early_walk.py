@@ -14,7 +14,7 @@ from model.asof import AsOf, Snapshot
 from model.catalogue.contact import CONTACT
 from model.catalogue.course import close_date_days, close_date_pushes
 from model.errors import TrainingDataError
-from model.events import KIND_CODES, from_microseconds
+from model.events import from_microseconds
 from model.feeds import feeds_of
 from model.gates import find_gates
 from model.history import NONE, Floats, History, Ints
@@ -22,7 +22,7 @@ from model.red_flare import WEEK_US, contact_silence_days, usual_probability
 from model.scorer import Scorer
 from model.vocabulary import Vocabulary
 from training.backtest import Origin
-from training.dataset import deal_of_rows, open_span
+from training.dataset import open_span
 
 LONGEST_HORIZON_DAYS: Final = 90.0  # of the expected value, where the artifacts reach so far
 AT_ONCE: Final = 2_000  # snapshots held at a time
@@ -162,7 +162,6 @@ def walk(history: History, origins: Sequence[Origin]) -> Walk:
             asof = AsOf(history, plain, codes, deal[part], as_of[part], feeds)
             for name, fact in _FACTS.items():
                 whole[name][part] = [fact(snapshot) for snapshot in asof.snapshots]
-    whole["gates_missed"] = _gates_missed(history, deal, as_of)
     is_open = whole.pop("is_open") > 0
     if not is_open.any():
         raise _nobody_open(ordered)
@@ -194,6 +193,10 @@ def _owner(snapshot: Snapshot) -> float:
     return float(snapshot.deal.name[rows[-1]] if rows else NONE)
 
 
+def _gates_missed(snapshot: Snapshot) -> float:
+    return float(sum(gate.state == "missed" for gate in find_gates(snapshot)))
+
+
 _FACTS: Final[dict[str, Callable[[Snapshot], float]]] = {
     "silence_days": contact_silence_days,
     "inactive_days": _inactive_days,
@@ -201,18 +204,8 @@ _FACTS: Final[dict[str, Callable[[Snapshot], float]]] = {
     "close_date_days": close_date_days,
     "amount": _amount,
     "owner": _owner,
+    "gates_missed": _gates_missed,
 }
-
-
-def _gates_missed(history: History, deal: Ints, as_of: Ints) -> Floats:
-    """How many gates each deal had missed. Shape (S,)."""
-    declared = np.zeros(history.deals, dtype=bool)
-    declared[deal_of_rows(history)[history.kind == KIND_CODES["must_hit_declared"]]] = True
-    missed = np.zeros(deal.size)
-    for row in np.flatnonzero(declared[deal]).tolist():
-        gates = find_gates(history, int(deal[row]), int(as_of[row]))
-        missed[row] = sum(gate.state == "missed" for gate in gates)
-    return missed
 
 
 def _nobody_open(ordered: Sequence[Origin]) -> TrainingDataError:

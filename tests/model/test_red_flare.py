@@ -57,7 +57,7 @@ def flares_of(
     given_scores = {"now": None, "week_before": None, **scores}
     return red_flares(
         snapshot_of(history, as_of),
-        find_gates(history, 0, as_of),
+        find_gates(snapshot_of(history, as_of)),
         standing=standing,
         thresholds=THRESHOLDS,
         **given_scores,

@@ -112,7 +112,7 @@ def test_past_deals_are_judged_by_the_flares_of_today(walked: Walk, history: His
         began = walked.nth[row] == 0
         before = red_flares(
             snapshot,
-            find_gates(history, int(walked.deal[row]), int(walked.as_of[row])),
+            find_gates(snapshot),
             now=float(walked.probability[row]),
             week_before=None if began else float(walked.probability[row - 1]),
             usual=float(walked.usual[row]),
