@@ -32,7 +32,7 @@ from model.supposition import carried_kinds
 from model.tables import Tables
 from training.dataset import Dataset, row_chance
 
-MOST_SNAPSHOTS: Final = 60_000  # looked at: enough for shares to a percent, and cheap
+MOST_SNAPSHOTS: Final = 40_000  # looked at: enough for shares to a percent, and cheap
 ROWS_AT_ONCE: Final = 2_000
 
 

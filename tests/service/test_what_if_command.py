@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +185,22 @@ def test_a_moment_before_the_cut_off_is_refused_unless_asked_for(run: Run, deals
     assert status == cli.UNUSABLE
     assert "the cut-off of the artifact" in err
     assert "\nHindsight: " in done(run(old, "--best", "--hindsight", as_of="2026-01-02"))
+
+
+def test_a_moment_past_the_record_s_end_is_warned_of_and_far_past_it_refused(
+    run: Run, deals: Any, small_company: Simulation
+) -> None:
+    end = max(small_company.events["known_at"].to_pylist())
+    soon, far = (str((end + timedelta(days=days)).date()) for days in (10, 100))
+    by = str((end + timedelta(days=120)).date())
+    tried = {deal: run(deal, "--best", as_of=soon, close_by=by) for deal in deals["open"][:25]}
+
+    assert {err.partition(":")[0] for status, _, err in tried.values() if status == cli.DONE} == {
+        "warning"
+    }
+    status, out, err = run(deals["open"][0], "--best", as_of=far, close_by=by)
+    assert (status, out) == (cli.UNUSABLE, "")
+    assert err.startswith("Error: ")
 
 
 @pytest.mark.parametrize(

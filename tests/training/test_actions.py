@@ -175,3 +175,41 @@ def test_the_snapshot_that_stands_for_a_deal_is_drawn_without_regard_to_what_fol
 
     for name, counts in never.counts.items():
         np.testing.assert_array_equal(counts[..., 0], always.counts[name][..., 0])
+
+
+def test_an_action_that_changes_nothing_is_not_credited_with_the_time_it_took() -> None:
+    """Deals are lost early at random, and half of those left are won on day 40, called or not."""
+    rng = np.random.default_rng(7)
+    number = 4_000
+    lost, called = rng.exponential(20.0, number), rng.exponential(20.0, number)
+    won = (lost > 40.0) & (rng.random(number) < 0.5)
+    ends = np.minimum(lost, 40.0)
+    told, acted = [], called < ends
+    for i in range(number):
+        deal = f"D-{i:05d}"
+        told.append(deal_event(deal_id=deal))
+        if acted[i]:
+            told.append(deal_event("call_made", called[i], deal_id=deal))
+        told.append(deal_event("deal_won" if won[i] else "deal_lost", ends[i], deal_id=deal))
+    open_then = np.flatnonzero(ends > 10.0)
+    data = snapshots(
+        open_then, np.full(open_then.size, 10.0), np.where(won, 30.0, np.inf)[open_then]
+    )
+    table = learn_actions(
+        History.from_events(told),
+        FeatureSet(Vocabulary()),
+        data,
+        EDGES,
+        np.zeros((open_then.size, 2)),
+        {"crm": Feed(kinds=frozenset(KINDS))},
+        0,
+    )
+    (others, others_won), (took, took_won) = table.counts["call"][:, 0].sum(axis=0).tolist()
+    spread = np.sqrt(0.25 / others + 0.25 / took)
+
+    not_yet = ends > 10.0
+    not_yet &= ~(acted & (called <= 10.0))
+    in_window = acted & (called <= 24.0)
+    assert min(others, took) > 200
+    assert abs(took_won / took - others_won / others) < 3.0 * spread
+    assert won[not_yet & in_window].mean() > 1.2 * won[not_yet & ~in_window].mean()
