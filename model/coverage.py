@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -19,8 +20,8 @@ class Coverage:
     """Feeds, asked at the snapshots of some deals.
 
     The feeds that speak for a snapshot are those that its deal was heard of from, and those
-    that speak for all deals and had begun. A source that nobody described may carry whatever
-    this company's sources carry.
+    that speak for all deals and had begun; each with the kinds that it had carried by then. A
+    source that nobody described may carry whatever this company's sources carry.
 
     Parameters
     ----------
@@ -35,17 +36,24 @@ class Coverage:
         self._own = [feeds.get(name) for name in sources]
         self._for_all = [feed for feed in feeds.values() if feed.speaks_for_all]
         self._at: tuple[int, list[int] | None] = (-1, None)  # the last moment asked for
-        self._carried: dict[tuple[frozenset[int], tuple[bool, ...]], frozenset[str]] = {}
+        # Between two of these moments the same feeds have begun to carry the same kinds.
+        begins = {feed.begins for feed in self._for_all}
+        self._turns = sorted(begins.union(*(feed.since.values() for feed in feeds.values())))
+        self._carried: dict[tuple[frozenset[int], int], frozenset[str]] = {}
 
     def carried(self, snapshot: Snapshot) -> frozenset[str]:
         """The kinds that a feed of the snapshot carries."""
         source, as_of = snapshot.deal.source, snapshot.as_of
         own = frozenset([source[i] for i in snapshot.rows])
-        begun = tuple([feed.begins <= as_of for feed in self._for_all])
-        found = self._carried.get((own, begun))
+        era = bisect_right(self._turns, as_of)
+        found = self._carried.get((own, era))
         if found is None:
-            kinds = [feed.kinds for feed in self._speaking(own, as_of)]
-            found = self._carried[own, begun] = NOTHING.union(*kinds)
+            found = self._carried[own, era] = frozenset(
+                kind
+                for feed in self._speaking(own, as_of)
+                for kind in feed.kinds
+                if feed.carries(kind, as_of)
+            )
         return found
 
     def pauses(self, as_of: int) -> list[int] | None:
@@ -63,7 +71,7 @@ class Coverage:
             return longest
         speaking = self._speaking({snapshot.deal.source[i] for i in snapshot.rows}, as_of)
         for kind in kinds:
-            pauses = [feed.pause(as_of) for feed in speaking if kind in feed.kinds]
+            pauses = [feed.pause(as_of) for feed in speaking if feed.carries(kind, as_of)]
             longest = max(longest, min(pauses, default=0))
         return longest
 

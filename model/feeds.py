@@ -2,8 +2,8 @@
 
 A source that opens deals (a CRM) speaks for its own deals; one that opens none (a mailbox, a
 calendar) speaks for all, from when it was first heard. A kind that no source of a deal carries is
-missing, not absent. A feed that stopped for everyone keeps its clock where it stopped: the silence
-is the feed's, not the customer's.
+missing, not absent, and so is one that none of them had carried yet. A feed that stopped for
+everyone keeps its clock where it stopped: the silence is the feed's, not the customer's.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 
 from model.errors import HistoryError
-from model.events import DAY_US, KINDS
+from model.events import DAY_US, KINDS, from_microseconds, microseconds
 from model.history import History, Ints
 
 HOUR_US: Final = DAY_US // 24
+NEVER: Final = np.iinfo(np.int64).max
 STOPPED_AFTER_DAYS: Final = 3.0  # no feed silent for less has stopped: people rest
 MISSED: Final = 10.0  # nor has one that would have spoken fewer times meanwhile
 FEWEST_HEARD: Final = 100  # hours heard before it can be said how often a feed speaks
@@ -37,13 +39,17 @@ class Feed:
     heard
         When it was heard, microseconds since 1970 UTC; the first time of each hour is kept.
         Empty: not said, taken as running all along.
+    since
+        When each kind was first carried, microseconds since 1970 UTC; one that is not named was
+        carried all along.
     """
 
     kinds: frozenset[str]
     heard: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    since: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        unknown = sorted(self.kinds - KINDS.keys())
+        unknown = sorted((self.kinds | self.since.keys()) - KINDS.keys())
         if unknown:
             raise HistoryError(
                 f"a feed of kind {unknown[0]!r}", "one of " + ", ".join(KINDS), "correct the feed"
@@ -61,6 +67,17 @@ class Feed:
     def begins(self) -> int:
         """When it was first heard, microseconds since 1970 UTC; 0 if it does not say."""
         return int(self.heard[0]) if self.heard.size else 0
+
+    def carries(self, kind: str, as_of: int) -> bool:
+        """Whether it had carried a kind by a time.
+
+        Examples
+        --------
+        >>> feed = Feed(kinds=frozenset({"customer_replied"}), since={"customer_replied": 5})
+        >>> feed.carries("customer_replied", 4), feed.carries("customer_replied", 5)
+        (False, True)
+        """
+        return kind in self.kinds and self.since.get(kind, as_of) <= as_of
 
     def pause(self, as_of: int) -> int:
         """Microseconds that the feed had been stopped at a time; 0 while it runs.
@@ -141,15 +158,15 @@ def feeds_of_columns(
     """
     kinds = list(KINDS)
     heard = _first_of_each_hour(source, known)
-    pairs = np.unique(source.astype(np.int64) * len(kinds) + kind)
-    return {
-        name: Feed(
-            kinds=frozenset(kinds[p % len(kinds)] for p in pairs[pairs // len(kinds) == code]),
-            heard=heard[code],
-        )
-        for code, name in enumerate(sources)
-        if code in heard
-    }
+    first = np.full((len(sources), len(kinds)), NEVER)
+    np.minimum.at(first.ravel(), source.astype(np.int64) * len(kinds) + kind, known)
+    feeds = {}
+    for code, name in enumerate(sources):
+        if code in heard:
+            told = np.flatnonzero(first[code] != NEVER).tolist()
+            since = {kinds[kind]: int(first[code, kind]) for kind in told}
+            feeds[name] = Feed(kinds=frozenset(since), heard=heard[code], since=since)
+    return feeds
 
 
 def _first_of_each_hour(source: Ints, known: Ints) -> dict[int, Ints]:
@@ -176,29 +193,53 @@ def merge_feeds(parts: list[dict[str, Feed]]) -> dict[str, Feed]:
     >>> (sorted(merged.kinds), merged.heard.tolist())
     (['customer_replied', 'message_sent'], [3, 3600000000])
     """
-    kinds: dict[str, frozenset[str]] = {}
-    heard: dict[str, list[Ints]] = {}
+    seen: dict[str, list[Feed]] = {}
     for part in parts:
         for source, feed in part.items():
-            kinds[source] = kinds.get(source, frozenset()) | feed.kinds
-            heard.setdefault(source, []).append(feed.heard)
+            seen.setdefault(source, []).append(feed)
     merged = {}
-    for source, carried in kinds.items():
-        merged[source] = Feed(kinds=carried, heard=np.concatenate(heard[source]))
+    for source, feeds in seen.items():
+        kinds = frozenset[str]().union(*(feed.kinds for feed in feeds))
+        since: dict[str, int] = {}
+        for kind in sorted(kinds):
+            told = [feed.since.get(kind) for feed in feeds if kind in feed.kinds]
+            if None not in told:  # else one of them carried it all along
+                since[kind] = min(time for time in told if time is not None)
+        heard = np.concatenate([feed.heard for feed in feeds])
+        merged[source] = Feed(kinds=kinds, heard=heard, since=since)
     return merged
 
 
 def feeds_to_json(feeds: Feeds) -> dict[str, Any]:
-    """The kinds that each source carries; when it spoke belongs to a day, not to a model.
+    """The kinds that each source carries, with the time from which on, None for all along.
+
+    When a source spoke belongs to a day, not to a model.
 
     Examples
     --------
-    >>> feeds_to_json({"mail": Feed(kinds=frozenset({"message_sent", "customer_replied"}))})
-    {'mail': ['customer_replied', 'message_sent']}
+    >>> kinds = frozenset({"message_sent", "customer_replied"})
+    >>> feeds_to_json({"mail": Feed(kinds=kinds, since={"message_sent": DAY_US})})
+    {'mail': {'customer_replied': None, 'message_sent': '1970-01-02T00:00:00+00:00'}}
     """
-    return {source: sorted(feed.kinds) for source, feed in sorted(feeds.items())}
+    told: dict[str, Any] = {}
+    for source, feed in sorted(feeds.items()):
+        since = {kind: feed.since.get(kind) for kind in sorted(feed.kinds)}
+        told[source] = {
+            kind: None if first is None else from_microseconds(first).isoformat()
+            for kind, first in since.items()
+        }
+    return told
 
 
-def feeds_from_json(value: Mapping[str, list[str]]) -> dict[str, Feed]:
-    """The inverse of `feeds_to_json`."""
-    return {source: Feed(kinds=frozenset(kinds)) for source, kinds in value.items()}
+def feeds_from_json(value: Mapping[str, Mapping[str, str | None] | list[str]]) -> dict[str, Feed]:
+    """The inverse of `feeds_to_json`; a list of kinds says that all were carried all along."""
+    feeds = {}
+    for source, told in value.items():
+        times = told if isinstance(told, Mapping) else dict.fromkeys(told)
+        since = {
+            kind: microseconds(datetime.fromisoformat(time))
+            for kind, time in times.items()
+            if time is not None
+        }
+        feeds[source] = Feed(kinds=frozenset(times), since=since)
+    return feeds

@@ -144,8 +144,8 @@ class Scorer:
         feeds: dict[str, Feed] = dict(self.trained_feeds)
         for source, feed in (heard or {}).items():
             known = self.trained_feeds.get(source)
-            kinds = feed.kinds if known is None else known.kinds
-            feeds[source] = Feed(kinds=kinds, heard=feed.heard)
+            carried = feed if known is None else known
+            feeds[source] = Feed(kinds=carried.kinds, heard=feed.heard, since=carried.since)
         return feeds
 
     def check_as_of(self, as_of: int, hindsight: bool) -> bool:

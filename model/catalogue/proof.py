@@ -9,6 +9,7 @@ from model.asof import Snapshot
 from model.catalogue.course import close_date_days
 from model.events import KIND_CODES
 from model.feature import NOT_CARRIED, Computed, Count, Feature, Since
+from model.vocabulary import NEVER_SEEN
 
 STARTED: Final = "commercial_talks_started"
 TALKS: Final = (STARTED, "commercial_talks_absent")
@@ -82,6 +83,7 @@ PROOF: Final[tuple[Feature, ...]] = (
             ("started", "is under way"),
             ("passed", "was passed"),
             ("failed", "failed"),
+            (NEVER_SEEN, "stands as in no earlier deal"),
         ),
         unknown="technical validation is not on record",
         term=Computed(compute=validation_state, reads=VALIDATION, carriers=VALIDATION),

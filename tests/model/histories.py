@@ -130,6 +130,7 @@ def make_feeds(told: dict[str, tuple[set[str], Heard]] | None) -> dict[str, Feed
         found[source] = Feed(
             kinds=frozenset(kinds | always.get(source, set())),
             heard=np.unique(np.concatenate([np.empty(0, dtype=np.int64), *runs])),
+            since={kind: day_us(len(kind) * 5 % (DAYS + 10)) for kind in kinds if len(kind) % 3},
         )
     return found
 

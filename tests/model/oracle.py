@@ -75,7 +75,8 @@ class Oracle:
     def kinds_of(self, source: str) -> set[str]:
         assert self.feeds is not None
         if source in self.feeds:
-            return set(self.feeds[source].kinds)
+            feed = self.feeds[source]
+            return {k for k in feed.kinds if k not in feed.since or feed.since[k] <= self.as_of}
         anywhere = {kind for feed in self.feeds.values() for kind in feed.kinds}
         return anywhere or set(KINDS)
 

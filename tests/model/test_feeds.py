@@ -23,7 +23,7 @@ from model.feeds import (
     merge_feeds,
 )
 from model.history import History
-from tests.factories import day_us, deal_event
+from tests.factories import day_us, deal_event, features_of
 from tests.model.histories import histories
 
 KINDS = frozenset({"customer_replied"})
@@ -126,6 +126,7 @@ def test_feeds_of_parts_are_the_feeds_of_the_whole(events: list[Event]) -> None:
     for source, feed in whole.items():
         assert merged[source].kinds == feed.kinds
         assert merged[source].heard.tolist() == feed.heard.tolist()
+        assert merged[source].since == feed.since
 
 
 def test_columns_of_small_integers_do_not_overflow() -> None:
@@ -138,13 +139,31 @@ def test_columns_of_small_integers_do_not_overflow() -> None:
     assert feeds["mailbox 1999"].heard.tolist() == [1999 * DAY_US]
 
 
-def test_kinds_are_kept_with_a_model_and_times_are_not() -> None:
-    feeds = {"mail": Feed(kinds=frozenset({"message_sent", "customer_replied"}), heard=np.ones(1))}
+def test_kinds_and_their_first_times_are_kept_with_a_model_and_when_it_spoke_is_not() -> None:
+    kinds = frozenset({"message_sent", "customer_replied"})
+    feeds = {"mail": Feed(kinds=kinds, heard=np.ones(1), since={"message_sent": day_us(3) + 1})}
 
     kept = feeds_from_json(feeds_to_json(feeds))
 
     assert kept["mail"].kinds == feeds["mail"].kinds
+    assert kept["mail"].since == feeds["mail"].since
     assert kept["mail"].heard.size == 0
+
+
+def test_feeds_without_first_times_carried_their_kinds_all_along() -> None:
+    kept = feeds_from_json({"mail": ["customer_replied"]})
+
+    assert kept["mail"].carries("customer_replied", 0)
+
+
+def test_a_kind_first_carried_late_is_missing_before_and_absent_after() -> None:
+    late = deal_event("escalation_raised", at=20, known=21, deal_id="D-2")
+    events = [deal_event(at=0), deal_event(at=1, deal_id="D-2"), late]
+    feeds = feeds_of(History.from_events(events))
+
+    told = [features_of(events, at, feeds=feeds)["escalations_30_days"] for at in (5, 20.9, 21, 60)]
+
+    assert told == [None, None, 0.0, 0.0]
 
 
 def test_a_feed_of_an_unknown_kind_is_refused() -> None:
