@@ -53,6 +53,9 @@ COMMANDS: Final[dict[str, Target]] = {
     "simulate": Target("training.cli:simulate", "Make up a company's deals, with their truth."),
     "import": Target("training.import_command:import_files", "Turn CRM exports into an event log."),
     "train": Target("training.cli:train", "Learn an artifact from an event log."),
+    "backtest": Target(
+        "training.backtest_command:backtest", "Judge past forecasts by what came of them."
+    ),
     "score": Target("service.commands:score", "Say how probably deals are won by a date, and why."),
     "explain": Target("service.commands:explain", "Lay one deal open: curve, drivers, facts."),
     "whatif": Target(

@@ -138,7 +138,23 @@ def test_the_web_application_loads_nothing_of_learning(
 ) -> None:
     loaded = loaded_by("import service.app")
 
-    assert not loaded & {"training", "mlflow", "sklearn", "matplotlib", "pandas", "pyarrow"}
+    assert not loaded & {
+        "training",
+        "mlflow",
+        "sklearn",
+        "matplotlib",
+        "jinja2",
+        "pandas",
+        "pyarrow",
+    }
+
+
+def test_no_command_line_loads_what_only_reports_draw_with(
+    loaded_by: Callable[[str], set[str]],
+) -> None:
+    code = "import service.cli, service.commands, service.serve_command, training.cli"
+
+    assert not loaded_by(code) & {"matplotlib", "jinja2"}
 
 
 @of_package(*PACKAGES)

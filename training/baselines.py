@@ -312,10 +312,10 @@ BASELINES: Final[dict[str, Baseline]] = {
         forecast=_logistic,
     ),
     "frequencies": Baseline(
-        title="Won and lost counts (naive Bayes)",
-        method="how often deals with the same stage, owner, pipeline and company's own fields "
-        "were won, as open-source CRMs score leads, times the share of such wins that came "
-        "within the days at that stage and age",
+        title="Won and lost counts",
+        method="naive Bayes: how often deals with the same stage, owner, pipeline and company's "
+        "own fields were won, as open-source CRMs score leads, times the share of such wins "
+        "that came within the days at that stage and age",
         forecast=frequencies,
     ),
     "rep_forecast": Baseline(

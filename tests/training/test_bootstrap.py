@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.bootstrap import DealBootstrap, Estimate, share_interval
-from training.metrics import calibration_error
+from training.metrics import calibration_error, calibration_line
 
 RNG_SEED = 7
 
@@ -92,3 +92,25 @@ def test_the_interval_of_a_share_holds_it_and_stays_within_bounds(
 
     assert 0.0 <= found.low <= found.value <= found.high <= 1.0
     assert width(found) > 0.2  # ten deals tell no share closely
+
+
+def test_the_slope_s_interval_is_that_of_fits_to_deals_drawn_anew() -> None:
+    rng = np.random.default_rng(RNG_SEED)
+    deal = np.repeat(np.arange(300), 5)
+    p = rng.random(1500) * 0.8 + 0.1
+    won = rng.random(300)[deal] < p
+    draws = DealBootstrap(300, rounds=300)
+
+    found = draws.calibration_slope(deal, won, p)
+
+    fits = [calibration_line(won, p, times[deal] + 1e-9) for times in draws.times]
+    slopes = [fit.slope for fit in fits if fit is not None]
+    assert found is not None
+    low, high = np.quantile(slopes, (0.025, 0.975))
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.05)
+
+
+def test_without_a_line_there_is_no_interval_of_its_slope() -> None:
+    won = np.ones(4, dtype=bool)
+
+    assert DealBootstrap(4).calibration_slope(np.arange(4), won, np.full(4, 0.5)) is None
