@@ -81,7 +81,7 @@ def backtest(
     from training.backtest import backtest as go_back
     from training.backtest_report import build_report
     from training.cli import show_progress
-    from training.fit import Options
+    from training.preparing import Options
 
     if origins and dates:
         raise click.UsageError("--origins and --origin: expected one of the two.")

@@ -105,11 +105,15 @@ def learned_curves(artifact: Artifact, shown: Floats, days: float) -> list[Curve
     weights = edge_weights(artifact.edges, np.array(days))
     features = FeatureSet.from_json(artifact.features)
     average = float(probability(tables.intercept, weights))
+    # Each bag's own calibration stretches its effects; where it lies does not touch them.
+    own = artifact.bag_calibrations or (artifact.calibration,) * tables.bags
+    slopes = np.stack([each.slopes for each in own]) / artifact.calibration.slopes  # (bags, B)
     bins = grid.bin(shown)
     curves = []
     for j, (feature, bounds) in enumerate(zip(features.features, grid.features, strict=True)):
         effect = tables.mains[:, :, j, : bounds.bins + 1]  # (bags, B, own bins and missing)
-        of_bags = probability(tables.intercept + np.moveaxis(effect, 1, 2), weights).T
+        own_effect = np.moveaxis(effect, 1, 2) * slopes[:, None, :]
+        of_bags = probability(tables.intercept + own_effect, weights).T
         mean = probability(tables.intercept + effect.mean(axis=0).T, weights)
         low, high = interval(mean, of_bags) if tables.bags > 1 else (mean, mean)
         count = np.bincount(bins[:, j], minlength=bounds.bins + 2)[: bounds.bins + 1]

@@ -14,7 +14,7 @@ import pytest
 from model.event_table import write_events
 from service import cli
 from tests.training.companies import deals_table
-from training import fit
+from training import fit, preparing
 from training.boosting import Settings
 from training.simulate import Simulation
 
@@ -29,7 +29,7 @@ def few_trees() -> Iterator[None]:
     """Let there be little to choose, so that a test trains in seconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fit, "candidates", lambda _rows: [Settings(rows_a_leaf=20, trees=10)])
-        patch.setattr(fit, "default_spacing_days", lambda *_: 28.0)
+        patch.setattr(preparing, "default_spacing_days", lambda *_: 28.0)
         yield
 
 
