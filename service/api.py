@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from model.errors import RedflareError
 from model.scorer import Scorer
 from service.exchange import (
+    CLOSE,
     Disconnected,
     check_media_type,
     read_body,
@@ -23,7 +24,7 @@ from service.exchange import (
     send_too_large,
 )
 from service.forms import HealthAnswer, ModelAnswer
-from service.problems import TOO_LARGE, Refused, refused_by
+from service.problems import SLOW, TOO_LARGE, Refused, refused_by
 from service.scoring import score_question, what_if_question
 from service.settings import Settings
 from service.what_if_wire import read_what_if
@@ -58,7 +59,9 @@ class ScoreEndpoint:
         """Answer one request."""
         try:
             length = check_media_type(scope)
-            body = await read_body(receive, length, self.settings.max_body_bytes)
+            body = await read_body(
+                receive, length, self.settings.max_body_bytes, self.settings.request_seconds
+            )
             if len(body) <= INLINE_BYTES:
                 answer = self.answer(body)
             else:
@@ -67,7 +70,8 @@ class ScoreEndpoint:
             if refusal.problem.kind is TOO_LARGE:
                 await send_too_large(receive, send, refusal.problem)
             else:
-                await send_problem(send, refusal.problem)
+                more = [CLOSE] if refusal.problem.kind is SLOW else []
+                await send_problem(send, refusal.problem, more)
         except Disconnected:
             return
         else:

@@ -13,9 +13,10 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
-from service.problems import MEDIA, MEDIA_TYPE, TOO_LARGE, Problem, refused
+from service.problems import MEDIA, MEDIA_TYPE, SLOW, TOO_LARGE, Problem, refused
 
 JSON: Final = "application/json"
+CLOSE: Final = (b"connection", b"close")
 LINGER_SECONDS: Final = 1.0  # for a client to read why its body is refused before it is all sent
 
 Headers = list[tuple[bytes, bytes]]
@@ -57,7 +58,7 @@ def _check_json(media_type: str) -> None:
         raise refused(MEDIA, given, f"{JSON} in UTF-8", "send JSON, and say so")
 
 
-async def read_body(receive: Receive, length: int | None, most: int) -> bytes:
+async def read_body(receive: Receive, length: int | None, most: int, seconds: float) -> bytes:
     """The whole body of a request.
 
     Parameters
@@ -68,27 +69,38 @@ async def read_body(receive: Receive, length: int | None, most: int) -> bytes:
         As the request says it, bytes; None where it does not.
     most
         Bytes; a longer body is refused without being read whole.
+    seconds
+        For all of it to arrive.
 
     Raises
     ------
     Refused
-        If the body is longer.
+        If the body is longer, or takes longer.
     Disconnected
         If the client goes away.
     """
     parts: list[bytes] = []
     size = length or 0
     got = 0
-    while size <= most:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        part: bytes = message.get("body", b"")
-        parts.append(part)
-        if not message.get("more_body", False):
-            return part if len(parts) == 1 else b"".join(parts)
-        got += len(part)
-        size = max(size, got)
+    try:
+        async with asyncio.timeout(seconds):
+            while size <= most:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Disconnected
+                part: bytes = message.get("body", b"")
+                parts.append(part)
+                if not message.get("more_body", False):
+                    return part if len(parts) == 1 else b"".join(parts)
+                got += len(part)
+                size = max(size, got)
+    except TimeoutError as error:
+        raise refused(
+            SLOW,
+            f"a body of which {got} bytes arrived in {seconds:g} s",
+            "all of it in that time",
+            "send it at once, or raise REDFLARE_REQUEST_SECONDS",
+        ) from error
     raise refused(
         TOO_LARGE,
         f"a body of {size} bytes" if length is not None else f"a body of more than {most} bytes",
@@ -131,7 +143,7 @@ async def send_too_large(receive: Receive, send: Send, problem: Problem) -> None
     once: what it sends is dropped for a moment, until it stops.
     """
     body = problem.to_bytes()
-    headers = [*_headers(MEDIA_TYPE, body), (b"connection", b"close")]
+    headers = [*_headers(MEDIA_TYPE, body), CLOSE]
     status = problem.kind.status
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": True})

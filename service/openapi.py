@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.forms import ProblemAnswer, ScoreAnswer
-from service.problems import FAULT, INVALID, MALFORMED, MEDIA, MEDIA_TYPE, TOO_LARGE, Kind
+from service.problems import FAULT, INVALID, MALFORMED, MEDIA, MEDIA_TYPE, SLOW, TOO_LARGE, Kind
 from service.request_schema import SCHEMAS, Schema
 from service.what_if_forms import WhatIfAnswer
 from service.what_if_schema import WHAT_IF_SCHEMAS
@@ -75,7 +75,7 @@ def _exchange(request: str, description: str, answer: str) -> Schema:
             "200": {"description": description, "content": _json(answer, "application/json")},
             **{
                 str(kind.status): _problem(kind)
-                for kind in (MALFORMED, TOO_LARGE, MEDIA, UNPROCESSABLE)
+                for kind in (MALFORMED, SLOW, TOO_LARGE, MEDIA, UNPROCESSABLE)
             },
         },
     }

@@ -54,6 +54,7 @@ class Kind(NamedTuple):
 MALFORMED: Final = Kind("malformed", 400, "The body is no JSON text")
 NOT_FOUND: Final = Kind("not-found", 404, "There is nothing at this path")
 METHOD: Final = Kind("method", 405, "The path does not answer this method")
+SLOW: Final = Kind("slow", 408, "The body did not arrive in time")
 TOO_LARGE: Final = Kind("too-large", 413, "The body is too large")
 MEDIA: Final = Kind("media-type", 415, "The body is of another media type or encoding")
 INVALID: Final = Kind("invalid", 422, "The request is not of the documented form")

@@ -38,7 +38,9 @@ def serve(artifact: Path, host: str, port: int) -> None:
     """Answer score requests over HTTP: POST /v1/score, documented at /openapi.json.
 
     The artifact is verified first. Stops on SIGTERM or Ctrl-C when the requests under way are
-    answered. REDFLARE_MAX_BODY_BYTES sets the largest request.
+    answered. REDFLARE_MAX_BODY_BYTES sets the largest request (10 MiB),
+    REDFLARE_REQUEST_SECONDS how long one may take to arrive (30), REDFLARE_MAX_CONNECTIONS how many
+    connections there may be at a time (512).
     """
     # Uvicorn raises SIGTERM again when all is answered, and then the command is done.
     signal.signal(signal.SIGTERM, _stop)
@@ -50,6 +52,7 @@ def serve(artifact: Path, host: str, port: int) -> None:
     from model.artifact import Artifact
     from model.scorer import Scorer
     from service.app import create_app
+    from service.deadline import deadline_protocol
     from service.settings import Settings
 
     settings = Settings.from_environment(os.environ)
@@ -60,7 +63,8 @@ def serve(artifact: Path, host: str, port: int) -> None:
         config = uvicorn.Config(
             app,
             access_log=False,  # `service.request_log` does
-            http="httptools",
+            http=deadline_protocol(settings.request_seconds),
+            limit_concurrency=settings.max_connections,
             lifespan="off",
             log_config=None,
             server_header=False,

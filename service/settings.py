@@ -9,6 +9,13 @@ from typing import Final
 from model.errors import RedflareError
 
 MAX_BODY_BYTES: Final = "REDFLARE_MAX_BODY_BYTES"
+MAX_CONNECTIONS: Final = "REDFLARE_MAX_CONNECTIONS"
+REQUEST_SECONDS: Final = "REDFLARE_REQUEST_SECONDS"
+FIELDS: Final = {  # by variable: the field, and what is counted
+    MAX_BODY_BYTES: ("max_body_bytes", "bytes"),
+    MAX_CONNECTIONS: ("max_connections", "connections"),
+    REQUEST_SECONDS: ("request_seconds", "seconds"),
+}
 
 
 class SettingError(RedflareError):
@@ -23,9 +30,15 @@ class Settings:
     ----------
     max_body_bytes
         The largest request body; a larger one is refused without being read whole.
+    max_connections
+        Connections at a time; those beyond are answered with status 503.
+    request_seconds
+        For the head of a request, and again for its body, to arrive whole.
     """
 
     max_body_bytes: int = 10 * 2**20
+    max_connections: int = 512
+    request_seconds: int = 30
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -46,13 +59,16 @@ class Settings:
         >>> Settings.from_environment({"REDFLARE_MAX_BODY_BYTES": "2000000"}).max_body_bytes
         2000000
         """
-        text = environment.get(MAX_BODY_BYTES)
-        if text is None:
-            return cls()
-        if not (text.isascii() and text.isdigit() and int(text) > 0):
-            raise SettingError(
-                f"{MAX_BODY_BYTES} {text!r}",
-                "a whole number of bytes above 0",
-                "set it so, or unset it for the default",
-            )
-        return cls(max_body_bytes=int(text))
+        found = {}
+        for variable, (name, what) in FIELDS.items():
+            text = environment.get(variable)
+            if text is None:
+                continue
+            if not (text.isascii() and text.isdigit() and int(text) > 0):
+                raise SettingError(
+                    f"{variable} {text!r}",
+                    f"a whole number of {what} above 0",
+                    "set it so, or unset it for the default",
+                )
+            found[name] = int(text)
+        return cls(**found)

@@ -10,6 +10,8 @@ from model.asof import Snapshot
 from model.events import DAY_US
 from model.feature import NOT_CARRIED, Category, Computed, Count, Feature, NumberField, Since
 
+MOST_CHANGE: Final = 1e6  # of an amount, as a multiple of the first
+
 
 def close_date_days(snapshot: Snapshot) -> float:
     """Days to the end of the planned close date; negative when overdue."""
@@ -43,11 +45,14 @@ def stage_steps_back(snapshot: Snapshot) -> float:
 
 
 def amount_change(snapshot: Snapshot) -> float:
-    """Amount now over the first one, minus 1; NaN where the first was 0 or none is known."""
+    """Amount now over the first one, minus 1; NaN where the first was 0 or none is known.
+
+    At most `MOST_CHANGE` either way, so that no absurd amount makes it infinite.
+    """
     rows, amount = snapshot.of("amount_changed"), snapshot.deal.number
     if not rows or not amount[rows[0]] > 0:
         return nan
-    return amount[rows[-1]] / amount[rows[0]] - 1.0
+    return min(max(amount[rows[-1]] / amount[rows[0]] - 1.0, -MOST_CHANGE), MOST_CHANGE)
 
 
 def before_opening_days(snapshot: Snapshot) -> float:

@@ -194,7 +194,7 @@ class Oracle:
         amounts = [e.number for e in self.of("amount_changed")]
         if not amounts or not amounts[0] or amounts[0] < 0 or amounts[-1] is None:
             return None
-        return amounts[-1] / amounts[0] - 1
+        return min(max(amounts[-1] / amounts[0] - 1, -1e6), 1e6)
 
     def validation(self) -> Value:
         if not self.carried(*VALIDATION):

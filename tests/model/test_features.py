@@ -303,3 +303,9 @@ def test_names_with_braces_stay_names() -> None:
         "{name}: last 12 days ago",
         "a{0} is 12",
     ]
+
+
+def test_an_absurd_amount_changes_by_no_more_than_a_million_times() -> None:
+    for first, last, told in ((1e-300, 1e300, 1e6), (1e-300, -1e300, -1e6), (2.0, 3.0, 0.5)):
+        events = [deal_event("amount_changed", i, number=n) for i, n in enumerate((first, last))]
+        assert features_of([deal_event(), *events], 5)["amount_change"] == told

@@ -14,7 +14,13 @@ import httpx
 import pytest
 
 from model.events import Event
-from service.settings import MAX_BODY_BYTES, SettingError, Settings
+from service.settings import (
+    MAX_BODY_BYTES,
+    MAX_CONNECTIONS,
+    REQUEST_SECONDS,
+    SettingError,
+    Settings,
+)
 from tests.service.requests import request_json, serving
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -122,3 +128,32 @@ def test_a_limit_that_is_no_number_of_bytes_is_refused(text: str) -> None:
 
 def test_what_is_not_set_keeps_its_default() -> None:
     assert Settings.from_environment({}) == Settings(max_body_bytes=10_485_760)
+
+
+def send_part(address: tuple[str, int], part: bytes) -> bytes:
+    """What a connection is answered that sends so much and then waits."""
+    with socket.create_connection(address, timeout=20) as connection:
+        connection.sendall(part)
+        return b"".join(iter(lambda: connection.recv(4096), b""))
+
+
+def test_slow_senders_are_given_up_and_connections_are_capped(
+    small_artifact: Path, user_environment: dict[str, str], tmp_path: Path
+) -> None:
+    limits = {REQUEST_SECONDS: "1", MAX_CONNECTIONS: "3"}
+    head = b"POST /v1/score HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    with serving(small_artifact, user_environment | limits, tmp_path / "log") as (_, url):
+        address = (urlsplit(url).hostname or "", urlsplit(url).port or 0)
+
+        answer = send_part(address, head + b"content-length: 50\r\n\r\n{")
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"a body of which 1 bytes arrived in 1 s: expected all of it" in answer
+        assert send_part(address, head) == b""
+        assert send_part(address, b"") == b""
+
+        idle = [socket.create_connection(address) for _ in range(3)]
+        try:
+            assert httpx.get(f"{url}/healthz").status_code == 503
+        finally:
+            for connection in idle:
+                connection.close()
