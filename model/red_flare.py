@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from math import isnan, nan
 from typing import Any, Final
 
@@ -23,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from model.asof import Snapshot
 from model.catalogue.contact import CONTACT
 from model.errors import ScoreError
-from model.events import DAY_US, EPOCH_DAY
+from model.events import DAY_US
 from model.feature import days_in_words
 from model.gates import Gate
 
@@ -32,6 +31,7 @@ SILENCE: Final = "silence"
 VALUE_FALLEN: Final = "value fallen"
 LOW_PROBABILITY: Final = "low probability"
 WEEK_US: Final = 7 * DAY_US
+LONGEST_HORIZON_DAYS: Final = 90.0  # of the probabilities that rules look at
 LOW_CLEARS: Final = 1.25  # times its limit, from where on a probability is no longer low
 
 
@@ -156,6 +156,20 @@ def contact_silence_days(snapshot: Snapshot) -> float:
     return snapshot.since_or_opening_days(*CONTACT)
 
 
+def flare_horizon_days(edges: ArrayLike) -> float:
+    """Within how many days of a moment the rules ask for a win, given a model's horizon edges.
+
+    One that moves along with the moment, so that the value does not fall by the mere passing of
+    time, as it would toward a fixed date.
+
+    Examples
+    --------
+    >>> flare_horizon_days([0.0, 7.0, 30.0]), flare_horizon_days([0.0, 30.0, 180.0])
+    (30.0, 90.0)
+    """
+    return min(LONGEST_HORIZON_DAYS, float(np.max(edges)))
+
+
 def usual_probability(judged: Sequence[Mapping[str, Any]], days: float) -> float:
     """How often this company's open deals were won within so many days, linear between edges.
 
@@ -200,8 +214,8 @@ def red_flares(
     gates
         Its must-hit milestones as known then, of `model.gates.find_gates`.
     now, week_before
-        Probability of a win within one and the same number of days, as scored then and a week
-        before, each by the artifact in force then; None where there is none.
+        Probability of a win within `flare_horizon_days`, as scored then and a week before, each by
+        the artifact in force then; None where there is none.
     usual
         `usual_probability` within those days, by the artifact of now; None leaves that rule out.
     standing
@@ -222,7 +236,7 @@ def red_flares(
     if not snapshot.is_open:
         return ()
     stood = {(flare.rule, flare.subject): flare for flare in standing}
-    found = [_gate_flare(gate) for gate in gates if gate.state == "missed"]
+    found = [_gate_flare(snapshot.as_of, gate) for gate in gates if gate.state == "missed"]
     found.append(silence_flare(snapshot, thresholds))
     if now is not None:
         found.append(_fall_flare(snapshot, now, week_before, stood, thresholds))
@@ -305,13 +319,12 @@ def newly_raised(standing: Sequence[RedFlare], now: Sequence[RedFlare]) -> tuple
     return tuple(flare for flare in now if (flare.rule, flare.subject) not in stood)
 
 
-def _gate_flare(gate: Gate) -> RedFlare | None:
-    if gate.due is None:
+def _gate_flare(as_of: int, gate: Gate) -> RedFlare | None:
+    if gate.days_left is None:
         return None
-    ended = (date.fromisoformat(gate.due) - EPOCH_DAY).days + 1
     return RedFlare(
         rule=GATE_MISSED,
-        since=ended * DAY_US,
+        since=min(as_of + round(gate.days_left * DAY_US), as_of),
         phrase=f"must-hit milestone {gate.name!r} missed, it was due {gate.due}",
         subject=gate.name,
     )

@@ -13,7 +13,7 @@ rule (`training.early_rules`), and then held against what came:
   is that of all open deals and weeks, told likewise. A false alarm is a deal won by then; one not
   lost yet is none, since who warns earlier sees fewer of the flared lost within the same days.
 
-Intervals are of the Poisson bootstrap by deal (Oza and Russell 2001).
+Intervals are of deals drawn anew (`training.bootstrap`).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model.asof import LOST, REOPENED, WON
 from model.events import DAY_US, from_microseconds
 from model.history import Floats, History, Ints
 from model.red_flare import DEFAULT_THRESHOLDS, Thresholds
 from training.backtest import Origin
+from training.bootstrap import DealBootstrap
 from training.dataset import NEVER, closing_lag, deal_of_rows, win_times
 from training.early_form import EARLY_DAYS, OUTCOME_DAYS, EarlyReport, RuleFigures, SameWork
 from training.early_rules import (
@@ -272,15 +272,13 @@ class Judge:
         )
 
     @cached_property
-    def draws(self) -> NDArray[np.uint8]:
-        """How often each deal seen is drawn anew; the same for every rule. (`REPLICATES`, seen)."""
-        rng = np.random.default_rng(self.seed)
-        return rng.poisson(1.0, (REPLICATES, self.seen.size)).astype(np.uint8)
+    def draws(self) -> DealBootstrap:
+        """How often each deal seen is drawn anew, the same for every rule."""
+        return DealBootstrap(self.seen.size, self.seed, REPLICATES)
 
     def resampled(self, columns: Floats) -> Floats:
         """Sums of the columns over deals drawn anew. (`REPLICATES`, 6)."""
-        part = columns[self.seen]
-        return np.array([draw @ part for draw in self.draws])
+        return np.asarray(self.draws.times @ columns[self.seen])
 
 
 def _told(moments: Ints, came: Outcomes) -> Bools:

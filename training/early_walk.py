@@ -18,13 +18,17 @@ from model.events import from_microseconds
 from model.feeds import feeds_of
 from model.gates import find_gates
 from model.history import NONE, Floats, History, Ints
-from model.red_flare import WEEK_US, contact_silence_days, usual_probability
+from model.red_flare import (
+    WEEK_US,
+    contact_silence_days,
+    flare_horizon_days,
+    usual_probability,
+)
 from model.scorer import Scorer
 from model.vocabulary import Vocabulary
 from training.backtest import Origin
 from training.dataset import open_span
 
-LONGEST_HORIZON_DAYS: Final = 90.0  # of the expected value, where the artifacts reach so far
 AT_ONCE: Final = 2_000  # snapshots held at a time
 SCORED_AT_ONCE: Final = 50_000  # rows of features held at a time
 # What a CRM counts as activity: whoever acted, machines among them.
@@ -137,7 +141,7 @@ def walk(history: History, origins: Sequence[Origin]) -> Walk:
     scorers = [Scorer(origin.artifact) for origin in ordered]
     _check(ordered, scorers)
     spans = _spans(ordered)
-    horizon = min(LONGEST_HORIZON_DAYS, *(float(scorer.edges[-1]) for scorer in scorers))
+    horizon = min(flare_horizon_days(scorer.edges) for scorer in scorers)
     moments = np.concatenate([np.arange(start, end, WEEK_US) for start, end in spans.tolist()])
     deal, as_of = _open_rows(history, moments)
     in_force = (
