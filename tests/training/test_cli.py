@@ -162,7 +162,9 @@ def test_from_nothing_to_an_explained_score(run: Run, tmp_path: Path) -> None:
     riskiest = json.loads(out)[0]
     status, out, err = run("explain", events, riskiest["deal_id"], *moment)
     assert (status, err) == (cli.DONE, "")
-    assert f"{riskiest['probability']:.1%} to be won by 2026-02-20" in out
+    gates = riskiest["gates"]
+    shown = riskiest["probability"] if gates is None else gates["gated_probability"]
+    assert f"{shown:.1%} to be won by 2026-02-20" in out
     assert riskiest["drivers"][0]["phrase"] in out
 
 
