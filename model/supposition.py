@@ -7,8 +7,9 @@ second supposition, and a poor one.
 
 ``milestone_missed`` is no kind of event, because missing is what time does: it stands for "as if
 the due date had passed". In the copy every date that the milestone was ever promised for is put
-so many days earlier that the last one ended within the day before the moment, unreached. How far
-it slipped stays as it is, and a must-hit milestone is missed then (`model.gates`).
+so many days earlier that the last one ended, unreached, at the last midnight UTC that lies 12
+hours back, when it had ended in every time zone. How far it slipped stays as it is, and a
+must-hit milestone is missed then (`model.gates`).
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ CATEGORY_OF: Final = {
 _OF_MILESTONE: Final = (
     "milestone_moved", "milestone_reached", "milestone_dropped", "must_hit_declared", MISSED,
 )  # fmt: skip
+ANYWHERE_US: Final = DAY_US // 2  # by when a day that ended in UTC has ended everywhere
 _PROMISES: Final = (KIND_CODES["milestone_set"], KIND_CODES["milestone_moved"])
 _COLUMNS: Final = (
     "kind", "occurred", "known", "name", "text", "number", "date", "person", "source",
@@ -276,7 +278,7 @@ def _with_due_date_passed(history: History, snapshot: Snapshot, name: str, as_of
     """The history with every date that a milestone was promised for put earlier alike."""
     code = list(history.names).index(name)
     due = milestone_stories(snapshot)[code][2]
-    last_end = (as_of - 1) // DAY_US  # days since 1970: the last midnight before now
+    last_end = (as_of - ANYWHERE_US) // DAY_US  # days since 1970
     days_earlier = int(due or 0) // DAY_US - last_end
     promised = np.isin(history.kind, _PROMISES) & (history.name == code)
     return replace(history, date=history.date - np.where(promised, float(days_earlier), 0.0))

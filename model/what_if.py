@@ -32,6 +32,7 @@ from model.gates import gate
 from model.hazard import edge_weights, probability
 from model.history import Floats, History
 from model.hypothetical import Hypothetical
+from model.score import Basis, Interval
 from model.scorer import Scorer, days_until
 from model.supposition import carried_kinds, known_of, snapshot_of, suppose
 
@@ -135,8 +136,11 @@ class WhatIf:
         The same in words.
     before, after
         The model's probability as known, and as supposed.
+    interval_before, interval_after
+        Their 80 % intervals.
     gated_before, gated_after
-        The same, zero where a must-hit milestone is missed; None where the deal has none.
+        The probabilities, zero where a must-hit milestone is missed; None where the deal has
+        none.
     average_probability
         Of the average evidence, the same before and after.
     drivers
@@ -149,6 +153,8 @@ class WhatIf:
         The actions still open, each supposed alone, the largest rise first.
     statement
         What all this is, and is not.
+    basis
+        ``model``, or ``base rate`` where too few deals had closed to learn what events tell.
     model_version
         Of the artifact.
     hindsight
@@ -164,6 +170,8 @@ class WhatIf:
     phrases: tuple[str, ...]
     before: float
     after: float
+    interval_before: Interval
+    interval_after: Interval
     gated_before: float | None
     gated_after: float | None
     average_probability: float
@@ -172,6 +180,7 @@ class WhatIf:
     curve: tuple[CurvePair, ...]
     best: tuple[OpenAction, ...]
     statement: str
+    basis: Basis
     model_version: str
     hindsight: bool
 
@@ -185,6 +194,7 @@ class _State:
     """A deal scored: the probability by the date, its parts, and at the edges."""
 
     probability: float
+    interval: Interval
     average: float
     points: Floats
     x: Floats
@@ -241,7 +251,7 @@ def what_if(
     WhatIfError
         If an event cannot happen to the deal.
     ScoreError
-        If the deal was not open at `as_of`, or it is hindsight.
+        If the deal was not open at `as_of` or too little is known of it, or it is hindsight.
     HorizonError
         If the date lies outside what the artifact answers.
     """
@@ -269,6 +279,8 @@ def what_if(
         phrases=tuple(event.phrase for event in events),
         before=before.probability,
         after=after.probability,
+        interval_before=before.interval,
+        interval_after=after.interval,
         gated_before=before.gated,
         gated_after=after.gated,
         average_probability=before.average,
@@ -277,6 +289,7 @@ def what_if(
         curve=_curve(scorer, now, before, after),
         best=() if best == 0 else _best(scorer, known, now, ahead, heard, before)[:best],
         statement=STATEMENT,
+        basis=scorer.basis,
         model_version=scorer.artifact.model_version,
         hindsight=is_hindsight,
     )
@@ -298,10 +311,18 @@ def _scored(scorer: Scorer, known: History, *, now: int, ahead: float, feeds: Fe
             f"a deal open at {from_microseconds(now).isoformat()}, as known then",
             "ask for a time when it was open; its events must tell of its opening",
         )
+    if not checks.scorable:
+        raise ScoreError(
+            f"deal {known.deal_ids[0]!r}, of which {checks.data_quality.findings[0].phrase}",
+            "a deal that is known well enough for a probability",
+            "bring its events up to date",
+        )
     shown = float(scored.split.probability[0])
+    low, high = scorer.intervals(scored, np.array([ahead]))
     gates = gate(checks.gates, shown)
     return _State(
         probability=shown,
+        interval=Interval(low=float(low[0]), high=float(high[0])),
         average=float(scored.split.average[0]),
         points=scored.split.points[0],
         x=scored.x[0],

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from pydantic import ConfigDict, Field
 
 from model.what_if import STATEMENT
-from service.forms import Form
+from service.forms import Form, IntervalForm
 
 EXAMPLE_WHAT_IF_ANSWER: Final[dict[str, Any]] = {
     "schema_version": 1,
@@ -23,6 +23,8 @@ EXAMPLE_WHAT_IF_ANSWER: Final[dict[str, Any]] = {
     "phrases": ["meeting held: onsite"],
     "before": 0.25,
     "after": 0.3125,
+    "interval_before": {"low": 0.1875, "high": 0.3125},
+    "interval_after": {"low": 0.25, "high": 0.375},
     "gated_before": None,
     "gated_after": None,
     "average_probability": 0.1875,
@@ -63,6 +65,7 @@ EXAMPLE_WHAT_IF_ANSWER: Final[dict[str, Any]] = {
         }
     ],
     "statement": STATEMENT,
+    "basis": "model",
     "model_version": "m-0123456789abcdef",
     "hindsight": False,
 }
@@ -132,6 +135,8 @@ class WhatIfAnswer(Form):
     phrases: list[str] = Field(description="The same in words.")
     before: float = Field(ge=0.0, le=1.0, description="The model's probability as known.")
     after: float = Field(ge=0.0, le=1.0, description="The same as supposed.")
+    interval_before: IntervalForm = Field(description="The 80 % interval of before.")
+    interval_after: IntervalForm = Field(description="The 80 % interval of after.")
     gated_before: float | None = Field(
         description="Zero while a must-hit milestone is missed, else as before; null without one."
     )
@@ -147,5 +152,8 @@ class WhatIfAnswer(Form):
     curve: list[CurvePairForm] = Field(description="At the model's own edges.")
     best: list[OpenActionForm] = Field(description="As many as asked, the largest rise first.")
     statement: str = Field(description="What all this is, and is not.")
+    basis: Literal["model", "base rate"] = Field(
+        description="base rate where too few deals had closed to learn what events tell."
+    )
     model_version: str = Field(description="Of the model: equal versions give equal answers.")
     hindsight: bool = Field(description="Whether as_of lies before the model's cut-off.")

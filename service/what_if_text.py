@@ -7,6 +7,7 @@ import textwrap
 from typing import Final
 
 from model.actions import FEWEST_DEALS, Evidence
+from model.score import Interval
 from model.what_if import OpenAction, WhatIf
 from service.tables import bar, points_text, text_table
 
@@ -29,7 +30,12 @@ def what_if_text(told: WhatIf) -> str:
     """
     moment = told.as_of[:16].replace("T00:00", "").replace("T", " ")
     first = f"Deal {told.deal_id} as of {moment}: {told.before:.1%} to be won by "
-    parts = [f"{first}{told.close_by} ({told.days:.0f} days)."]
+    parts = [f"{first}{told.close_by} ({told.days:.0f} days), {_range(told.interval_before)}."]
+    if told.basis == "base rate":
+        parts.append(
+            "Too few deals had closed to learn from: the base rate by stage and age alone, which "
+            "most events cannot change."
+        )
     if told.hindsight:
         parts.append("Hindsight: the model knows of closings after this moment.")
     if told.events:
@@ -43,6 +49,10 @@ def what_if_text(told: WhatIf) -> str:
     return "\n\n".join(parts)
 
 
+def _range(interval: Interval) -> str:
+    return f"{interval.low:.0%} to {interval.high:.0%} in 8 of 10 such answers"
+
+
 def _change(told: WhatIf) -> str:
     named = told.drivers[:MOST_DRIVERS]
     other = sum(moved.points for moved in told.drivers[MOST_DRIVERS:]) + told.other_points
@@ -50,7 +60,10 @@ def _change(told: WhatIf) -> str:
         (f"{told.before * 100:.1f}", "as it is"),
         *((points_text(moved.points), moved.phrase) for moved in named),
         (points_text(other), "everything else"),
-        (f"{told.after * 100:.1f}", f"if {', then '.join(told.phrases)}"),
+        (
+            f"{told.after * 100:.1f}",
+            f"if {', then '.join(told.phrases)}: {_range(told.interval_after)}",
+        ),
     ]
     return text_table(("points", "what if"), rows, right=(0,))
 

@@ -99,6 +99,7 @@ def test_no_event_is_no_change(place: int, company: Company) -> None:
     score = company.scorer.score(company.history, NOW, close_by=CLOSE_BY, deal=company.deal(place))
 
     assert told.before == told.after == score.probability
+    assert told.interval_before == told.interval_after == score.interval
     assert told.average_probability == score.average_probability
     assert told.drivers == ()
     assert [(pair.days, pair.by) for pair in told.curve] == [
@@ -135,6 +136,8 @@ def test_supposing_an_event_is_scoring_the_deal_to_which_it_happened(
     score = company.scorer.score(history, NOW, close_by=CLOSE_BY)
 
     assert told.after == pytest.approx(score.probability, abs=1e-12)
+    assert score.interval is not None
+    assert told.interval_after.low == pytest.approx(score.interval.low, abs=1e-9)
     assert [pair.after for pair in told.curve] == pytest.approx(
         [point.probability for point in score.curve], abs=1e-12
     )
@@ -226,6 +229,13 @@ def test_a_deal_not_open_then_is_refused(company: Company) -> None:
         what_if(company.scorer, company.history, NOW, close_by=CLOSE_BY, deal=closed)
 
 
+def test_a_deal_of_which_nothing_is_known_is_refused(company: Company) -> None:
+    opened = deal_event(deal_id="D-new", occurred_at=NOW - timedelta(days=3), source="unheard of")
+
+    with pytest.raises(ScoreError, match="known well enough for a probability"):
+        what_if(company.scorer, History.from_events([opened]), NOW, close_by=CLOSE_BY)
+
+
 def test_hindsight_and_dates_past_the_horizon_are_refused(company: Company) -> None:
     early = from_microseconds(company.scorer.known_before) - timedelta(days=1)
     with pytest.raises(ScoreError, match="the cut-off of the artifact"):
@@ -247,15 +257,15 @@ def pushes_only(effects: list[float]) -> Scorer:
     grid = Grid(
         tuple(GridFeature(name=name, thresholds=(0.5, 20.0), direction=-1) for name in names)
     )
-    mains = np.zeros((1, 1, 2, int(grid.bins.max()) + 2))
-    mains[0, 0, :, : len(effects)] = sorted(effects, reverse=True)
+    mains = np.zeros((2, 1, 2, int(grid.bins.max()) + 2))  # two bags that agree
+    mains[:, 0, :, : len(effects)] = sorted(effects, reverse=True)
     tables = Tables(
         bins=grid.bins,
-        intercepts=np.array([[-1.0]]),
+        intercepts=np.array([[-1.0], [-1.0]]),
         mains=mains,
         pairs=np.empty((0, 2), dtype=np.intp),
-        left_groups=np.empty((1, 1, 0, mains.shape[-1]), dtype=np.uint8),
-        right_groups=np.empty((1, 1, 0, mains.shape[-1]), dtype=np.uint8),
+        left_groups=np.empty((2, 1, 0, mains.shape[-1]), dtype=np.uint8),
+        right_groups=np.empty((2, 1, 0, mains.shape[-1]), dtype=np.uint8),
         values=np.empty(0),
     )
     facts = {

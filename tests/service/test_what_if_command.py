@@ -18,6 +18,7 @@ from model.artifact import Artifact
 from model.events import microseconds
 from model.history import History
 from model.hypothetical import parse_hypothetical
+from model.score import Interval
 from model.scorer import Scorer
 from model.what_if import STATEMENT, OpenAction, WhatIf, what_if
 from service import cli
@@ -81,9 +82,8 @@ def test_it_shows_the_change_by_driver_and_both_curves(run: Run, deals: Any) -> 
 
     assert out.startswith(f"Deal {deal} as of 2026-01-12: {told['before']:.1%} to be won by ")
     assert f"  {told['before'] * 100:.1f}  as it is\n" in out
-    last = (
-        f"  {told['after'] * 100:.1f}  if customer replied, then close date changed: 2026-06-30\n"
-    )
+    supposed = "customer replied, then close date changed: 2026-06-30"
+    last = f"  {told['after'] * 100:.1f}  if {supposed}: {told['interval_after']['low']:.0%} to "
     assert last in out
     assert told["drivers"][0]["phrase"] in out
     for pair in told["curve"]:
@@ -232,6 +232,8 @@ NOTHING = WhatIf(
     phrases=(),
     before=0.2,
     after=0.2,
+    interval_before=Interval(low=0.1, high=0.3),
+    interval_after=Interval(low=0.1, high=0.3),
     gated_before=None,
     gated_after=None,
     average_probability=0.1,
@@ -240,9 +242,15 @@ NOTHING = WhatIf(
     curve=(),
     best=(),
     statement=STATEMENT,
+    basis="model",
     model_version="m-0",
     hindsight=False,
 )
+
+
+def test_a_base_rate_says_that_most_events_cannot_change_it() -> None:
+    assert "which most events cannot change" in what_if_text(replace(NOTHING, basis="base rate"))
+    assert "base rate" not in what_if_text(NOTHING)
 
 
 def test_an_action_without_enough_past_deals_says_so() -> None:
