@@ -17,6 +17,7 @@ Journal of Educational Statistics 18(2).
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +26,7 @@ from model.errors import HorizonError
 from model.events import DAY_US, EPOCH
 
 FloatArray = NDArray[np.float64]
+LEAST_COST: Final = 1e-300  # of log-survival, so that its logarithm is finite
 
 
 def check_edges(edges: ArrayLike) -> FloatArray:
@@ -152,6 +154,32 @@ def probability(eta: FloatArray, weights: FloatArray) -> FloatArray:
     np.float64(0.6464)
     """
     return np.asarray(-np.expm1(-(weights * softplus(eta)).sum(axis=-1)))[()]
+
+
+def log_odds(eta: FloatArray, weights: FloatArray) -> FloatArray:
+    """Log-odds of a win by the date that the weights stand for: ``logit P``, without loss.
+
+    With ``c = sum_b w_b log(1 + exp(eta_b))``, ``logit P = log(exp(c) - 1)``.
+
+    Parameters
+    ----------
+    eta
+        Log-odds of the hazards; [..., B].
+    weights
+        `edge_weights` of the date; [..., B], broadcast against `eta`.
+
+    Returns
+    -------
+    FloatArray
+        Log-odds; [...].
+
+    Examples
+    --------
+    >>> log_odds(np.array([0.0, -800.0]), np.array([1.0, 1.0])).round(6)
+    np.float64(0.0)
+    """
+    cost = np.maximum((weights * softplus(eta)).sum(axis=-1), LEAST_COST)
+    return np.asarray(cost + np.log(-np.expm1(-cost)))[()]
 
 
 def probability_gradient(eta: FloatArray, weights: FloatArray) -> FloatArray:

@@ -24,7 +24,7 @@ from model.feature import say
 from model.features import CELLS_AT_ONCE, FeatureSet
 from model.feeds import Feed, Feeds, feeds_from_json
 from model.gates import Gate, find_gates, gate
-from model.hazard import edge_weights, probability
+from model.hazard import edge_weights, log_odds, probability
 from model.history import Floats, History, Ints
 from model.interval import interval
 from model.rates import ClosingTable
@@ -286,8 +286,8 @@ class Scorer:
         if scored.eta_bags is None:
             raise ScoreError("deals scored without checks", "checked ones", "ask for checks")
         weights = edge_weights(self.edges, np.broadcast_to(days, scored.is_open.shape))
-        bags = probability(scored.eta_bags, weights[:, None, :])
-        return interval(probability(scored.eta, weights), bags)
+        bags = log_odds(scored.eta_bags, weights[:, None, :])
+        return interval(log_odds(scored.eta, weights), bags.T)
 
     def _scored(
         self,
@@ -436,7 +436,7 @@ class Scorer:
         """The interval of the date asked about, and the curve at the edges with theirs."""
         weights = np.concatenate([edge_weights(self.edges, ahead)[None], self._edge_weights])
         shown = probability(eta, weights)
-        low, high = interval(shown, probability(eta_bags, weights[:, None, :]))
+        low, high = interval(log_odds(eta, weights), log_odds(eta_bags[:, None, :], weights))
         ends = list(zip(shown.tolist(), low.tolist(), high.tolist(), strict=True))
         curve = tuple(
             [

@@ -1,35 +1,49 @@
-"""The interval holds its probability, is as wide as the bags disagree, and stays inside (0, 1)."""
+"""The interval holds its probability, widens as the bags disagree, and stays inside (0, 1)."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.interval import interval
+from model.interval import MISSED, NORMAL, SPREAD, interval
 
-_P = st.floats(0.001, 0.999)
+_LOG_ODDS = st.floats(-8, 8)
 
 
-@given(_P, st.lists(_P, min_size=8, max_size=8))
+@given(_LOG_ODDS, st.lists(_LOG_ODDS, min_size=8, max_size=8))
 def test_an_interval_holds_its_probability_and_stays_inside_zero_and_one(
     shown: float, bags: list[float]
 ) -> None:
-    low, high = interval(np.array([shown]), np.array([bags]))
-    assert 0 < low[0] <= shown <= high[0] < 1
+    low, high = interval(np.array([shown]), np.array(bags)[:, None])
+    assert 0 < low[0] < 1 / (1 + np.exp(-shown)) < high[0] < 1
 
 
-@given(_P, _P)
-def test_bags_that_agree_leave_no_width(shown: float, bag: float) -> None:
-    low, high = interval(np.array([shown]), np.full((1, 8), bag))
-    np.testing.assert_allclose([low[0], high[0]], shown, rtol=1e-9)
+@given(st.floats(-2000, 2000))
+def test_bags_that_agree_leave_what_all_of_them_miss(shown: float) -> None:
+    low, high = interval(np.array([shown]), np.full((8, 1), shown))
+    assert 0 <= low[0] <= high[0] <= 1
+    if abs(shown) < 1e-3:
+        assert np.log(high / (1 - high)) == pytest.approx(NORMAL * MISSED, abs=0.01)
 
 
-@given(_P, st.floats(0.05, 2), st.floats(0.05, 2))
+def test_bags_that_disagree_add_their_spread_at_a_right_angle() -> None:
+    bags = np.linspace(-1.0, 1.0, 8)
+    low, high = interval(np.array([0.0]), bags[:, None])
+
+    half = np.hypot(SPREAD * bags.std(ddof=1), NORMAL * MISSED)
+    np.testing.assert_allclose([low[0], high[0]], 1 / (1 + np.exp([half, -half])))
+
+
+@given(_LOG_ODDS, st.floats(0.05, 2), st.floats(0.05, 2))
 def test_bags_that_disagree_more_give_a_wider_interval(
     shown: float, one: float, more: float
 ) -> None:
-    logits = np.linspace(-1, 1, 8)
-    near, far = (1 / (1 + np.exp(-scale * logits)) for scale in (one, one + more))
-    low, high = interval(np.array([shown, shown]), np.stack([near, far]))
+    away = np.linspace(-1, 1, 8)
+    low, high = interval(np.full(2, shown), np.stack([one * away, (one + more) * away], axis=1))
     assert low[1] < low[0] < high[0] < high[1]
+
+
+def test_what_has_no_probability_has_no_interval() -> None:
+    assert np.isnan(interval(np.array([np.nan]), np.full((8, 1), 0.5))).all()
