@@ -209,7 +209,9 @@ def test_columns_and_fields_that_are_missing_throughout_do_no_harm() -> None:
         deal_event("field_changed", 3.0 * n + 2.0, deal_id=f"D-{n:04d}", name="budget")
         for n in range(DEALS)
     ]
-    table = table_of(events + fields)
+    # A reply before the first snapshot: until one is known, contact is missing and not zero.
+    reply = deal_event("customer_replied", 0.0, deal_id="D-0000")
+    table = table_of([reply, *events, *fields])
     for name in ("person", "thread", "number"):
         place = table.column_names.index(name)
         field = EVENT_SCHEMA.field(name)
