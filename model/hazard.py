@@ -104,7 +104,8 @@ def edge_weights(
     asked = np.asarray(days, dtype=np.float64)
     if not ((asked > 0.0) & (asked <= edges[-1])).all():
         _refuse(edges, asked, as_of_us)
-    passed = (asked[..., None] - edges[:-1]) / np.diff(edges)
+    starts = edges[:-1]
+    passed = (asked[..., None] - starts) / (edges[1:] - starts)
     return np.clip(passed, 0.0, 1.0)
 
 

@@ -57,11 +57,19 @@ def interval(shown: Floats, bags: Floats) -> tuple[Floats, Floats]:
     count = len(bags)
     away = bags - np.add.reduce(bags, axis=0) / count
     variance = np.add.reduce(away * away, axis=0) / (count - 1)
-    p = _probability(shown)
+    p = probability_of(shown)
     rare = np.maximum(4 * p * (1 - p), RAREST)
     half = np.sqrt(SPREAD**2 * variance + (NORMAL * MISSED) ** 2 * rare ** (-2 * RARER))
-    return _probability(shown - half), _probability(shown + half)
+    low, high = probability_of(np.array([shown - half, shown + half]))
+    return low, high
 
 
-def _probability(log_odds: Floats) -> Floats:
+def probability_of(log_odds: Floats) -> Floats:
+    """The probability of each of some log-odds, without overflow.
+
+    Examples
+    --------
+    >>> probability_of(np.array([0.0, 2.0])).round(3)
+    array([0.5  , 0.881])
+    """
     return np.asarray(1 / (1 + np.exp(-np.maximum(log_odds, LEAST_LOG_ODDS))))

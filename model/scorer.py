@@ -26,7 +26,7 @@ from model.feeds import Feed, Feeds, feeds_from_json
 from model.gates import Gate, find_gates, gate
 from model.hazard import edge_weights, log_odds, probability
 from model.history import Floats, History, Ints
-from model.interval import interval
+from model.interval import interval, probability_of
 from model.rates import ClosingTable
 from model.score import SCORE_SCHEMA, Basis, CurvePoint, Driver, Interval, Score
 from model.unusual import SeenRanges, Unusual
@@ -48,6 +48,8 @@ class Scored:
         Calibrated log-odds. Shape (S, B).
     split
         Probability, average and points for the days asked; None if drivers were not asked for.
+    weights
+        Of the edges by the days asked. Shape (S, B). None if drivers were not asked for.
     eta_bags
         Log-odds under each bag. Shape (S, bags, B). None if checks were not asked for.
     checks
@@ -58,6 +60,7 @@ class Scored:
     x: Floats
     eta: Floats
     split: Drivers | None
+    weights: Floats | None = None
     eta_bags: Floats | None = None
     checks: list[Checks | None] = field(default_factory=list)
 
@@ -333,7 +336,15 @@ class Scorer:
         ]
         if not is_open.all():
             eta[~is_open] = np.nan
-        return Scored(is_open=is_open, x=x, eta=eta, split=split, eta_bags=eta_bags, checks=checks)
+        return Scored(
+            is_open=is_open,
+            x=x,
+            eta=eta,
+            split=split,
+            weights=weights,
+            eta_bags=eta_bags,
+            checks=checks,
+        )
 
     def _checks(self, snapshot: Snapshot, x: Floats) -> Checks:
         return Checks(
@@ -385,7 +396,8 @@ class Scorer:
         most: int | None,
     ) -> Score:
         checks = scored.checks[row] if scored.checks else None
-        if scored.split is None or scored.eta_bags is None or checks is None:
+        weights, eta_bags = scored.weights, scored.eta_bags
+        if scored.split is None or weights is None or eta_bags is None or checks is None:
             raise ScoreError(
                 "deals scored without drivers or checks", "both", "ask score_many for them"
             )
@@ -398,7 +410,7 @@ class Scorer:
         if scorable:
             own, average = float(scored.split.probability[row]), float(scored.split.average[row])
             main, other = self._drivers(scored.x[row], scored.split.points[row], most)
-            spread, curve = self._curve(scored.eta[row], scored.eta_bags[row], start, ahead)
+            spread, curve = self._curve(scored.eta[row], eta_bags[row], start, weights[row])
         return Score(
             schema_version=SCORE_SCHEMA,
             deal_id=deal_id,
@@ -431,12 +443,14 @@ class Scorer:
         return main, float(points.sum() - sum(driver.points for driver in main))
 
     def _curve(
-        self, eta: Floats, eta_bags: Floats, start: datetime, ahead: float
+        self, eta: Floats, eta_bags: Floats, start: datetime, weights: Floats
     ) -> tuple[Interval, tuple[CurvePoint, ...]]:
         """The interval of the date asked about, and the curve at the edges with theirs."""
-        weights = np.concatenate([edge_weights(self.edges, ahead)[None], self._edge_weights])
-        shown = probability(eta, weights)
-        low, high = interval(log_odds(eta, weights), log_odds(eta_bags[:, None, :], weights))
+        dates = np.concatenate([weights[None], self._edge_weights])
+        # The deal's own and each bag's, by each date at once.
+        told = log_odds(np.concatenate([eta[None], eta_bags])[:, None, :], dates)
+        low, high = interval(told[0], told[1:])
+        shown = probability_of(told[0])
         ends = list(zip(shown.tolist(), low.tolist(), high.tolist(), strict=True))
         curve = tuple(
             [
@@ -477,6 +491,7 @@ def _split_of_one(intercept: Floats, contributions: Floats, weights: Floats) -> 
 
 def _joined(parts: Sequence[Scored]) -> Scored:
     splits = [part.split for part in parts if part.split is not None]
+    weights = [part.weights for part in parts if part.weights is not None]
     bags = [part.eta_bags for part in parts if part.eta_bags is not None]
     return Scored(
         is_open=np.concatenate([part.is_open for part in parts]),
@@ -489,6 +504,7 @@ def _joined(parts: Sequence[Scored]) -> Scored:
         )
         if splits
         else None,
+        weights=np.concatenate(weights) if weights else None,
         eta_bags=np.concatenate(bags) if bags else None,
         checks=[check for part in parts for check in part.checks],
     )

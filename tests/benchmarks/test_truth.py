@@ -1,7 +1,8 @@
 """How near the probabilities come to the simulated truth, in both worlds. Run by ``make bench``.
 
 Deals opened after the training's cut-off are scored at the truth's own moments and compared with
-`p_observable`, what the events known then really say; beside it the base rate by stage and age.
+`p_observable`, what the events known then really say; beside it the base rate by stage and age, and
+the share of the true probabilities that the 80 % intervals cover.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ DAYS = (7.0, 14.0, 30.0, 60.0, 90.0)
 AGES_DAYS = (7, 14, 30, 60, 90, 120, 180, 270)  # bounds of the base rate's age bands
 PRIOR_ROWS = 20.0  # that the overall rate counts for in each stage and age band
 MOST_OF_BASE_RATE = 0.75  # of the base rate's error; 0.5 is the aim
+COVERED = (0.65, 0.95)  # of the true probabilities by 80 % intervals; 0.70 to 0.90 is the aim
 
 
 def stage_and_age(x: Floats) -> list[tuple[float, int]]:
@@ -50,7 +52,7 @@ def test_the_distance_from_the_truth_against_the_base_rate_s(world: int) -> None
     points = truth[["deal", "time"]].drop_duplicates()
     deal, time = points["deal"].to_numpy(), points["time"].to_numpy()
     feeds = feeds_of(history)
-    scored = scorer.score_many(history, deal, time, None, scorer.feeds(feeds))
+    scored = scorer.score_many(history, deal, time, None, scorer.feeds(feeds), checked=True)
     probability = scorer.probabilities(scored, DAYS)
 
     plain = FeatureSet(scorer.features.vocabulary, ("stage", "deal_age_days"))
@@ -74,4 +76,9 @@ def test_the_distance_from_the_truth_against_the_base_rate_s(world: int) -> None
             f"{error:.4f}, base rate by stage and age {base_error:.4f}, ratio "
             f"{error / base_error:.2f}"
         )
+        low, high = scorer.intervals(scored, np.array(days))
+        covered = float(((exact >= low) & (exact <= high)).mean())
+        width = float((high - low).mean())
+        print(f"  80 % intervals cover {covered:.1%}, {width:.3f} wide in the mean")
         assert error <= MOST_OF_BASE_RATE * base_error
+        assert COVERED[0] <= covered <= COVERED[1]
