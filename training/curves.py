@@ -9,9 +9,9 @@ import numpy as np
 
 from model.artifact import Artifact
 from model.features import FeatureSet
-from model.hazard import edge_weights, probability
+from model.hazard import edge_weights, log_odds, probability
 from model.history import Floats
-from model.interval import interval
+from model.interval import SPREAD, probability_of
 
 DIRECTIONS: Final = {
     1: "held: more never lowers the probability",
@@ -113,9 +113,14 @@ def learned_curves(artifact: Artifact, shown: Floats, days: float) -> list[Curve
     for j, (feature, bounds) in enumerate(zip(features.features, grid.features, strict=True)):
         effect = tables.mains[:, :, j, : bounds.bins + 1]  # (bags, B, own bins and missing)
         own_effect = np.moveaxis(effect, 1, 2) * slopes[:, None, :]
-        of_bags = probability(tables.intercept + own_effect, weights).T
-        mean = probability(tables.intercept + effect.mean(axis=0).T, weights)
-        low, high = interval(mean, of_bags) if tables.bags > 1 else (mean, mean)
+        own_mean = tables.intercept + effect.mean(axis=0).T
+        mean = probability(own_mean, weights)
+        low = high = mean
+        if tables.bags > 1:
+            # What no feature tells is no part of an effect: the bags' spread alone.
+            half = SPREAD * log_odds(tables.intercept + own_effect, weights).std(axis=0, ddof=1)
+            shown_odds = log_odds(own_mean, weights)
+            low, high = probability_of(shown_odds - half), probability_of(shown_odds + half)
         count = np.bincount(bins[:, j], minlength=bounds.bins + 2)[: bounds.bins + 1]
         share = count / max(len(bins), 1)
         names, lows, highs = _values(features, j, bounds.thresholds, bounds.bins)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,20 @@ def test_a_value_adds_what_its_table_makes_of_the_average_deal(
             expected = probability(tables.intercept + effect, weights) - average
             assert step.points == pytest.approx(float(expected), abs=1e-12)
             assert step.points_low <= step.points <= step.points_high
+
+
+def test_a_band_is_the_spread_of_the_bags_alone(artifact: Artifact, shown: Floats) -> None:
+    """What no feature tells widens the interval of a deal, not that of an effect."""
+    mains, bags = artifact.tables.mains, artifact.tables.bags
+    alike = replace(
+        artifact,
+        tables=replace(artifact.tables, mains=np.repeat(mains[:1], bags, axis=0)),
+        bag_calibrations=(artifact.calibration,) * bags,
+    )
+    for curve in learned_curves(alike, shown, 30.0):
+        for step in curve.steps:
+            assert step.points_low == pytest.approx(step.points, abs=1e-12)
+            assert step.points_high == pytest.approx(step.points, abs=1e-12)
 
 
 def test_the_strongest_come_first_by_what_they_add_to_the_forecasts(curves: list[Curve]) -> None:
