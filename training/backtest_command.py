@@ -115,19 +115,25 @@ def backtest(
 
 def report_sections(tested: Backtest, report: Report, smallest: int) -> list[Section]:
     """All sections, in the order of the page. A further one belongs before the last."""
-    from training import backtest_sections as parts
+    from training.baselines_section import baselines_section
     from training.curves import learned_curves
+    from training.curves_section import curves_section
+    from training.horizons_section import horizons_section
+    from training.kinds_section import kinds_section
+    from training.method_section import method_section
+    from training.reliability_section import reliability_section
+    from training.summary_section import summary_section
 
     last = tested.origins[-1]
     curves = learned_curves(last.artifact, tested.shown, report.main_days)
     return [
-        parts.summary(report),
-        parts.reliability(report),
-        parts.beside(report),
-        parts.by_horizon(report),
-        parts.by_kind(report, smallest),
-        parts.learned(curves, report.main_days, report.facts["origins"][-1]["known_before"]),
-        parts.method(report),
+        summary_section(report),
+        reliability_section(report),
+        baselines_section(report),
+        horizons_section(report),
+        kinds_section(report, smallest),
+        curves_section(curves, report.main_days, report.facts["origins"][-1]["known_before"]),
+        method_section(report),
     ]
 
 
