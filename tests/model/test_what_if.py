@@ -99,7 +99,10 @@ def test_no_event_is_no_change(place: int, company: Company) -> None:
     score = company.scorer.score(company.history, NOW, close_by=CLOSE_BY, deal=company.deal(place))
 
     assert told.before == told.after == score.probability
-    assert told.interval_before == told.interval_after == score.interval
+    assert told.interval_before == told.interval_after
+    assert score.interval is not None
+    assert told.interval_after.low == pytest.approx(score.interval.low, abs=1e-12)
+    assert told.interval_after.high == pytest.approx(score.interval.high, abs=1e-12)
     assert told.average_probability == score.average_probability
     assert told.drivers == ()
     assert [(pair.days, pair.by) for pair in told.curve] == [
