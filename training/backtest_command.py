@@ -118,6 +118,8 @@ def report_sections(tested: Backtest, report: Report, smallest: int) -> list[Sec
     from training.baselines_section import baselines_section
     from training.curves import learned_curves
     from training.curves_section import curves_section
+    from training.early import early_report
+    from training.early_section import early_section, told_early
     from training.horizons_section import horizons_section
     from training.kinds_section import kinds_section
     from training.method_section import method_section
@@ -126,13 +128,15 @@ def report_sections(tested: Backtest, report: Report, smallest: int) -> list[Sec
 
     last = tested.origins[-1]
     curves = learned_curves(last.artifact, tested.shown, report.main_days)
+    early = early_report(tested.record.history, tested.origins)
     return [
-        summary_section(report),
+        summary_section(report, told_early(early)),
         reliability_section(report),
         baselines_section(report),
         horizons_section(report),
         kinds_section(report, smallest),
         curves_section(curves, report.main_days, report.facts["origins"][-1]["known_before"]),
+        early_section(early),
         method_section(report),
     ]
 

@@ -216,9 +216,11 @@ class Judge:
             deals=int(flared.sum()),
             flares_an_owner_week=flares / max(self.owner_weeks, 1),
             median_lead_days=float(np.median(lead)) if lead.size else None,
-            early_deal_share=float(columns[:, 0].sum() / max(int(came.judged.sum()), 1)),
+            early_deal_share=_ratio(columns[:, 0].sum(), came.judged.sum()),
             early_amount_share=_ratio(columns[:, 1].sum(), columns[:, 2].sum()),
-            early_amount_interval=_interval(_ratios(sums[:, 1], sums[:, 2])),
+            early_amount_interval=(
+                _interval(_ratios(sums[:, 1], sums[:, 2])) if columns[:, 2].any() else None
+            ),
             lost_share=_share(_within(came.lost, first)[told]),
             not_won_share=_share(~_within(came.won, first)[told]),
             told=int(told.sum()),
@@ -234,17 +236,23 @@ class Judge:
         theirs = self.figures("", "flare", [other])
         mine = self.resampled(self.columns(self.first(rule.rows)))
         model = self.resampled(self.columns(self.first(rows)))
-        gain = _ratios(model[:, 1], model[:, 2]) - _ratios(mine[:, 1], mine[:, 2])
         same = SameWork(
             low_share=low_share,
             flares_an_owner_week=theirs.flares_an_owner_week,
             early_amount_share=theirs.early_amount_share,
             not_won_share=theirs.not_won_share,
-            early_amount_gain=theirs.early_amount_share - own.early_amount_share,
-            early_amount_gain_interval=_interval(gain),
+            early_amount_gain=None,
+            early_amount_gain_interval=None,
             not_won_gain=None,
             not_won_gain_interval=None,
         )
+        if theirs.early_amount_share is not None and own.early_amount_share is not None:
+            gain = _ratios(model[:, 1], model[:, 2]) - _ratios(mine[:, 1], mine[:, 2])
+            same = replace(
+                same,
+                early_amount_gain=theirs.early_amount_share - own.early_amount_share,
+                early_amount_gain_interval=_interval(gain),
+            )
         if theirs.not_won_share is not None and own.not_won_share is not None:
             not_won = _ratios(mine[:, 5], mine[:, 4]) - _ratios(model[:, 5], model[:, 4])
             same = replace(
@@ -295,8 +303,8 @@ def _share(which: Bools) -> float | None:
     return float(which.mean()) if which.size else None
 
 
-def _ratio(part: float, whole: float) -> float:
-    return float(part / whole) if whole else 0.0
+def _ratio(part: float, whole: float) -> float | None:
+    return float(part / whole) if whole else None
 
 
 def _ratios(part: Floats, whole: Floats) -> Floats:

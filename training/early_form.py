@@ -1,4 +1,4 @@
-"""The report on how early flares were: its figures, and its forms for programs and people."""
+"""The report on how early flares were: its figures, and their forms for programs."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class SameWork:
     flares_an_owner_week, early_amount_share, not_won_share
         As in `RuleFigures`.
     early_amount_gain, not_won_gain
-        Above the rule's own, in shares; the latter is None where nothing could be told.
+        Above the rule's own, in shares; None where nothing was lost, or nothing could be told.
     early_amount_gain_interval, not_won_gain_interval
-        95 % intervals of the gains.
+        95 % intervals of the gains; None with them.
     """
 
     low_share: float
     flares_an_owner_week: float
-    early_amount_share: float
+    early_amount_share: float | None
     not_won_share: float | None
-    early_amount_gain: float
-    early_amount_gain_interval: tuple[float, float]
+    early_amount_gain: float | None
+    early_amount_gain_interval: tuple[float, float] | None
     not_won_gain: float | None
     not_won_gain_interval: tuple[float, float] | None
 
@@ -55,9 +55,10 @@ class RuleFigures:
     median_lead_days
         From the first flare to the loss, of lost deals that were flared; None if none was.
     early_deal_share, early_amount_share
-        Of the lost deals and of their amount, flared `EARLY_DAYS` or more before the loss.
+        Of the lost deals and of their amount, flared `EARLY_DAYS` or more before the loss; None
+        where nothing was lost.
     early_amount_interval
-        95 % interval of the latter.
+        95 % interval of the latter; None with it.
     lost_share, not_won_share
         Of the flared deals, lost and not won within `OUTCOME_DAYS`; None where nothing is told.
     told, left_out
@@ -72,9 +73,9 @@ class RuleFigures:
     deals: int
     flares_an_owner_week: float
     median_lead_days: float | None
-    early_deal_share: float
-    early_amount_share: float
-    early_amount_interval: tuple[float, float]
+    early_deal_share: float | None
+    early_amount_share: float | None
+    early_amount_interval: tuple[float, float] | None
     lost_share: float | None
     not_won_share: float | None
     told: int
@@ -105,7 +106,8 @@ class EarlyReport:
     losses_without_amount
         Of `lost_deals`; they weigh nothing in shares of the amount.
     reach_deal_share, reach_amount_share
-        Of them, open so long before the loss that an early flare was possible at all.
+        Of them, open so long before the loss that an early flare was possible at all; None where
+        nothing was lost.
     base_lost_share, base_not_won_share
         Of all open deals and weeks, lost and not won within `OUTCOME_DAYS`; None if not told.
     thresholds
@@ -150,75 +152,3 @@ class EarlyReport:
                 row[f"{name[:-9]}_low"], row[f"{name[:-9]}_high"] = row.pop(name) or (None, None)
             flat.append(row)
         return flat
-
-
-def early_lines(report: EarlyReport) -> list[str]:
-    """The report for people."""
-    base, reach = report.base_lost_share, report.reach_amount_share
-    lines = [
-        (
-            f"{report.deals:,} deals followed over {report.weeks} weeks from {report.begins[:10]}; "
-            f"{report.open_deals_an_owner:.1f} open deals an owner"
-        ),
-        (
-            f"{report.lost_deals:,} lost, of {report.lost_amount:,.0f} in all, of which "
-            f"{_percent(reach)} was open {report.early_days} days before the loss"
-        ),
-        (
-            f"left out: {report.losses_left_out:,} losses too near the edges of the time walked, "
-            f"{report.still_open:,} deals still open at the end of the record"
-        ),
-        (
-            f"early: a flare at least {report.early_days} days before the recorded loss; lost, not "
-            f"won: within {report.outcome_days} days of the first flare, of all open deals "
-            f"{_percent(base)} and {_percent(report.base_not_won_share)}"
-        ),
-        "",
-        (
-            f"  {'':<34}{'flares an':>10}{'median':>8}{'early,':>8}{'early,':>8}{'':>16}"
-            f"{'':>7}{'not':>7}{'left':>7}"
-        ),
-        (
-            f"  {'rule':<34}{'owner week':>10}{'lead':>8}{'deals':>8}{'amount':>8}{'(95 %)':>16}"
-            f"{'lost':>7}{'won':>7}{'out':>7}"
-        ),
-    ]
-    for figures in report.rules:
-        low, high = figures.early_amount_interval
-        lead = figures.median_lead_days
-        lines.append(
-            f"  {figures.rule:<34}{figures.flares_an_owner_week:>10.2f}"
-            f"{'-' if lead is None else f'{lead:.0f} d':>8}"
-            f"{figures.early_deal_share:>8.1%}{figures.early_amount_share:>8.1%}"
-            f"{f'{low:.1%} to {high:.1%}':>16}{_percent(figures.lost_share):>7}"
-            f"{_percent(figures.not_won_share):>7}{figures.left_out:>7,}"
-        )
-    lines += [
-        "",
-        "The low-probability flare at no more work than each simple rule, and its gain over it:",
-        (
-            f"  {'':<34}{'flares an':>10}{'early,':>8}{'gain in points':>24}{'not':>7}"
-            f"{'gain in points':>24}"
-        ),
-        (f"  {'rule':<34}{'owner week':>10}{'amount':>8}{'(95 %)':>24}{'won':>7}{'(95 %)':>24}"),
-    ]
-    for figures in report.rules:
-        same = figures.same_work
-        if same is not None:
-            early = _gain(same.early_amount_gain, same.early_amount_gain_interval)
-            lines.append(
-                f"  {figures.rule:<34}{same.flares_an_owner_week:>10.2f}"
-                f"{same.early_amount_share:>8.1%}{early:>24}{_percent(same.not_won_share):>7}"
-                f"{_gain(same.not_won_gain, same.not_won_gain_interval):>24}"
-            )
-    return lines
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.1%}"
-
-
-def _gain(gain: float | None, interval: tuple[float, float] | None) -> str:
-    if gain is None or interval is None:
-        return "-"
-    return f"{100 * gain:+.1f} ({100 * interval[0]:+.1f} to {100 * interval[1]:+.1f})"

@@ -132,5 +132,19 @@ def text_of(table: Table) -> str:
     return "\n".join(lines)
 
 
+def section_text(section: Section) -> str:
+    """All words and tables of a section for the terminal.
+
+    Examples
+    --------
+    >>> print(section_text(Section(key="k", title="Early?", words=["Two flares."])))
+    Early?
+    <BLANKLINE>
+    Two flares.
+    """
+    words = ["\n".join(_plain(paragraph) for paragraph in section.words)]
+    return "\n\n".join([section.title, *words, *(text_of(table) for table in section.tables)])
+
+
 def _plain(text: str) -> str:
     return "".join(each if each.isprintable() else " " for each in unstyle(text))

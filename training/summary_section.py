@@ -12,8 +12,16 @@ from training.section import Section
 NEARLY_CHANCE: Final = 1.25  # times the error by chance
 
 
-def summary_section(report: Report) -> Section:
-    """What a reader in haste should know."""
+def summary_section(report: Report, early: str) -> Section:
+    """What a reader in haste should know.
+
+    Parameters
+    ----------
+    report
+        All figures of the forecasts.
+    early
+        How early red flares were, in a sentence.
+    """
     days = report.main_days
     facts, record = report.facts, report.facts["record"]
     trained = [origin["known_before"] for origin in facts["origins"]]
@@ -33,6 +41,7 @@ def summary_section(report: Report) -> Section:
         _told_error(main, days),
         *_told_faults(main, days),
         *_told_baselines([row for row in report.baselines if of_all(row, days)], days),
+        early,
     ]
     words += [
         f"No model could be trained on {left['known_before']}: {left['reason']}"

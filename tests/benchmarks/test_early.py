@@ -21,9 +21,10 @@ from model.red_flare import DEFAULT_THRESHOLDS
 from training.backtest import Origin
 from training.early import ALL_FLARES, judge_walk
 from training.early_choice import MOST_FLARES, MOST_WON, Tried, choose_thresholds, try_thresholds
-from training.early_form import early_lines
+from training.early_section import early_section
 from training.early_walk import Walk, walk
 from training.fit import Options, train
+from training.section import section_text
 from training.simulate import simulate
 
 DEALS = 4_000
@@ -91,7 +92,7 @@ def test_the_default_thresholds_are_those_that_the_evaluation_chooses() -> None:
 @pytest.mark.parametrize(("world", "seed"), HELD_OUT)
 def test_flares_of_a_company_that_chose_nothing_are_early_and_true(world: int, seed: int) -> None:
     report = judge_walk(*company(world, seed))
-    print(f"\nworld {world}, seed {seed}", *early_lines(report), sep="\n")
+    print(f"\nworld {world}, seed {seed}", section_text(early_section(report)), sep="\n")
     (together,) = [figures for figures in report.rules if figures.rule == ALL_FLARES]
     assert together.flares_an_owner_week <= MOST_FLARES
     assert together.not_won_share is not None

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pytest
 
 from model.event_table import write_events
+from model.events import parse_time
 from service import cli
 from tests.training.companies import deals_table
 from training import fit, preparing
@@ -86,9 +87,25 @@ def test_a_backtest_writes_page_csv_and_json_that_agree(
     }
     methods = {row["method"] for row in rows if row["section"] == "baselines"}
     assert methods == {"base_rate", "logistic_regression", "frequencies", "rep_forecast"}
-    assert {row["section"] for row in rows} == {"reliability", "baselines", "figures", "curves"}
+    assert {row["section"] for row in rows} == {
+        "reliability",
+        "baselines",
+        "figures",
+        "curves",
+        "early",
+    }
+    rules = {row["rule"]: row["flares"] for row in document["early"]["rules"]}
+    assert rules == {
+        row["value"]: float(row["number"])
+        for row in rows
+        if (row["section"], row["part"], row["figure"]) == ("early", "rule", "flares")
+    }
+    assert list(document)[-1] == "early"
+    assert all(rule in printed for rule in rules)
 
     html = (out / "report.html").read_text()
+    assert html.index('<h2 id="curves">') < html.index('<h2 id="early">')
+    assert html.index('<h2 id="early">') < html.index('<h2 id="method">')
     owners = {row["value"] for row in document["figures"] if row["part"] == "owner"}
     assert "<script>alert(3)</script>" in owners
     assert "<script" not in html
@@ -109,6 +126,22 @@ def test_the_report_as_json_says_what_was_left_out_and_why(run: Run, tmp_path: P
     (left,) = summary["left_out"]
     assert left["known_before"] == "2026-03-01"
     assert "expected at least 40 won and 40 lost" in left["reason"]
+
+
+def test_a_record_without_a_loss_to_warn_of_says_so(run: Run, tmp_path: Path) -> None:
+    table = deals_table()
+    losses = table.filter(pc.equal(table["kind"].cast("string"), "deal_lost"))
+    late = losses.filter(pc.greater(losses["known_at"], parse_time("", "2026-12-01")))["deal_id"]
+    write_events(table.filter(pc.invert(pc.is_in(table["deal_id"], late))), tmp_path / "e.parquet")
+    asked = ("--origin", "2026-12-01", "--within", 14, "--jobs", 1, "--out", tmp_path / "r")
+    status, printed, err = run("backtest", tmp_path / "e.parquet", *asked)
+
+    assert (status, err) == (cli.DONE, "")
+    assert "with no loss to warn of, nothing can be said of how early they were" in printed
+    early = json.loads((tmp_path / "r" / "report.json").read_text())["early"]
+    assert early["lost_deals"] == 0
+    assert {rule["early_deal_share"] for rule in early["rules"]} == {None}
+    assert "with no loss to warn of" in (tmp_path / "r" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

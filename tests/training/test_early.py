@@ -26,9 +26,11 @@ from tests.factories import day_us, deal_event
 from training.backtest import Origin
 from training.early import ALL_FLARES, early_report, judge_walk, outcomes
 from training.early_choice import Tried, choose_thresholds, try_thresholds
-from training.early_form import EarlyReport, RuleFigures, early_lines
+from training.early_form import EarlyReport, RuleFigures
 from training.early_rules import as_busy, fallen_rows, flare_rules, flares_counted, low_rows
+from training.early_section import early_section
 from training.early_walk import Walk, walk
+from training.section import section_text
 from training.simulate import Simulation
 
 WEEK_US = 7 * DAY_US
@@ -198,6 +200,7 @@ def test_the_figures_of_a_rule_are_those_worked_out_by_hand() -> None:
     assert (silent.lost_share, silent.not_won_share) == (2 / 4, 4 / 4)
     assert report.owner_weeks == 29
     assert silent.flares_an_owner_week == pytest.approx(4 / 29)
+    assert silent.early_amount_interval is not None
     low, high = silent.early_amount_interval
     assert 0.0 <= low < 100 / 600 < high <= 1.0
 
@@ -274,16 +277,42 @@ def test_the_report_has_a_form_for_programs_and_one_for_people(
         "early_amount_interval",
         "same_work",
     }
-    lines = early_lines(report)
+    lines = section_text(early_section(report)).splitlines()
     assert sum(ALL_FLARES in line for line in lines) == 1
     assert sum("close date overdue" in line for line in lines) == 2
     together = figures_of(report, ALL_FLARES)
     alone = [f for f in report.rules if f.group == "flare" and f.rule != ALL_FLARES]
     assert together.flares == sum(figures.flares for figures in alone)
-    assert together.early_amount_share >= max(figures.early_amount_share for figures in alone)
+    assert together.early_amount_share is not None
+    assert together.early_amount_share >= max(f.early_amount_share or 0.0 for f in alone)
     assert report.reach_amount_share is not None
     assert together.early_amount_share <= report.reach_amount_share
     assert report == early_report(history, origins, THRESHOLDS), "chance has a seed"
+
+
+Deals = dict[str, tuple[list[Week], str | None, float]]
+QUIET, CALM = quiet_from(2, 10), quiet_from(99, 10)
+
+
+@pytest.mark.parametrize(
+    ("deals", "told"),
+    [
+        ({"D-1": (CALM, "deal_lost", 70.0)}, "No red flare would have been raised; 0.0 % of"),
+        ({"D-1": (QUIET, "deal_won", 70.0)}, "with no loss to warn of, nothing can be said"),
+        ({"D-1": (CALM, "deal_won", 70.0)}, "raised; with no loss to warn of, nothing"),
+    ],
+)
+def test_no_flare_or_no_loss_is_said_and_shows_no_share(deals: Deals, told: str) -> None:
+    made, history = by_hand(deals)
+    report = judge_walk(made, history, THRESHOLDS)
+    section = early_section(report)
+    assert told in section.words[0]
+    json.dumps(section.figures, allow_nan=False)
+    lost = report.lost_deals > 0
+    for row in section.tables[0].cells[:-1]:
+        assert [cell.text == "-" for cell in row[3:6]] == [not lost] * 3
+    shares = [row["number"] for row in section.tidy if row["figure"] == "early_amount_share"]
+    assert shares == [0.0 if lost else None] * len(report.rules)
 
 
 @pytest.mark.parametrize(
