@@ -158,6 +158,9 @@ class Backtest:
         Of all origins.
     shown
         The features of the last origin's forecasts, to say which values occur. Shape (n, F).
+    unscorable
+        The deal of each moment at which a score would have shown no number, so that none is
+        judged. Shape (u,).
     """
 
     record: Record
@@ -166,6 +169,7 @@ class Backtest:
     left_out: list[LeftOut]
     forecasts: Forecasts
     shown: Floats
+    unscorable: Ints
 
 
 def backtest(events: pa.Table, plan: Plan, progress: Progress = no_progress) -> Backtest:
@@ -219,12 +223,12 @@ def backtest(events: pa.Table, plan: Plan, progress: Progress = no_progress) -> 
         _forecast(record, plan, days, number, origin, learning, progress)
         for number, (learning, origin) in enumerate(trained)
     ]
-    forecasts = _joined([part for part, _ in parts])
+    forecasts = _joined([part for part, _, _ in parts])
     if not forecasts.counted.any():
         raise TrainingDataError(
             f"no deal open at any moment from {day_of(trained[0][1].known_before_us)} on whose "
             "outcome is known",
-            "deals that were open after an origin",
+            "deals that were open after an origin, and known well enough for a number",
             "choose earlier origins, or bring a longer record",
         )
     return Backtest(
@@ -234,6 +238,7 @@ def backtest(events: pa.Table, plan: Plan, progress: Progress = no_progress) -> 
         left_out=left_out,
         forecasts=forecasts,
         shown=parts[-1][1],
+        unscorable=np.concatenate([deal for _, _, deal in parts]),
     )
 
 
@@ -289,8 +294,14 @@ def _forecast(
     origin: Origin,
     learning: Learning,
     progress: Progress,
-) -> tuple[Forecasts, Floats]:
-    """What one origin says of the deals open after it, beside the baselines; and the features."""
+) -> tuple[Forecasts, Floats, Ints]:
+    """What one origin says of the deals open after it, beside the baselines.
+
+    Returns
+    -------
+    tuple
+        The forecasts; their features; and the deals of moments that have no number.
+    """
     history = record.history
     scorer = Scorer(origin.artifact)
     heard = feeds_of(history)
@@ -300,15 +311,19 @@ def _forecast(
     starts = range(0, len(deal), ROWS_AT_ONCE)
     step = progress(f"{day_of(origin.known_before_us)} scoring", len(starts) + len(BASELINES))
     probability, x = [np.empty((0, len(days)))], [np.empty((0, len(scorer.features.names)))]
-    is_open = [np.empty(0, dtype=bool)]
+    is_open, scorable = [np.empty(0, dtype=bool)], [np.empty(0, dtype=bool)]
     for start in starts:
         part = slice(start, start + ROWS_AT_ONCE)
-        scored = scorer.score_many(history, deal[part], as_of[part], None, feeds)
+        scored = scorer.score_many(history, deal[part], as_of[part], None, feeds, checked=True)
         probability.append(scorer.probabilities(scored, days.tolist()))
         x.append(scored.x)
         is_open.append(scored.is_open)
+        checks = scored.checks
+        scorable.append(np.array([each is not None and each.scorable for each in checks], bool))
         step()
-    rows = np.flatnonzero(np.concatenate(is_open))
+    shown = np.concatenate(scorable)
+    unscorable = deal[np.concatenate(is_open) & ~shown]
+    rows = np.flatnonzero(shown)
     features, deal, as_of = np.concatenate(x)[rows], deal[rows], as_of[rows]
     known = Known.of(history, learning, origin.known_before_us)
     standing = standing_of(history, deal, as_of, known.text_fields)
@@ -331,7 +346,7 @@ def _forecast(
         won=win[:, None] <= ahead,
         new=record.opened[deal] >= origin.known_before_us,
     )
-    return forecasts, features
+    return forecasts, features, unscorable
 
 
 def _joined(parts: list[Forecasts]) -> Forecasts:

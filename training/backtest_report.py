@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -9,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.events import DAY_US
-from model.history import NONE, Floats, Ints
+from model.events import DAY_US, KIND_CODES
+from model.history import NONE, Floats, History, Ints
 from training.backtest import Backtest, Forecasts
 from training.baselines import BASELINES
 from training.bootstrap import DealBootstrap, share_interval
@@ -233,7 +234,7 @@ def slices(tested: Backtest, smallest: int) -> list[Slice]:
     amounts, amount_names = amount_bands(standing.amount)
     ages, age_names = age_bands(standing.age_days)
     for part, (code, names) in {
-        "stage": _words(standing, "stage"),
+        "stage": _words(standing, "stage", stage_places(tested.record.history)),
         "age": (ages, age_names),
         "amount": (amounts, amount_names),
         "owner": _words(standing, "owner"),
@@ -258,11 +259,21 @@ def _by_value(part: str, code: Ints, names: list[str], deal: Ints, smallest: int
     return found
 
 
-def _words(standing: Standing, name: str) -> tuple[Ints, list[str]]:
-    """Codes in the order of the alphabet, those of no word last."""
+def stage_places(history: History) -> dict[int, float]:
+    """Where each stage stands in the course of a deal, by its code: the median of its numbers."""
+    at = (history.kind == KIND_CODES["stage_changed"]) & np.isfinite(history.number)
+    name, number = history.name[at], history.number[at]
+    return {code: float(np.median(number[name == code])) for code in np.unique(name).tolist()}
+
+
+def _words(
+    standing: Standing, name: str, places: Mapping[int, float] | None = None
+) -> tuple[Ints, list[str]]:
+    """Codes in the order of their places, else of the alphabet, those of no word last."""
     met, code = np.unique(standing.words[name], return_inverse=True)
     words = [UNKNOWN if each == NONE else standing.spelt[name][each] for each in met.tolist()]
-    order = sorted(range(len(words)), key=lambda i: (met[i] == NONE, words[i]))
+    place_of = [(places or {}).get(each, np.inf) for each in met.tolist()]
+    order = sorted(range(len(words)), key=lambda i: (met[i] == NONE, place_of[i], words[i]))
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     return place[code], [words[i] for i in order]
@@ -326,6 +337,10 @@ def _facts(tested: Backtest) -> dict[str, Any]:
         "horizons_days": forecasts.days.tolist(),
         "forecasts": int(said.sum()),
         "deals": len(np.unique(forecasts.deal[said])),
+        "without_number": {
+            "forecasts": int(tested.unscorable.size),
+            "deals": len(np.unique(tested.unscorable)),
+        },
         "origins": [
             {
                 "known_before": day_of(origin.known_before_us),

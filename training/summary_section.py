@@ -43,6 +43,12 @@ def summary_section(report: Report, early: str) -> Section:
         *_told_baselines([row for row in report.baselines if of_all(row, days)], days),
         early,
     ]
+    without = facts["without_number"]
+    if without["forecasts"]:
+        words.append(
+            f"At {without['forecasts']:,} moments {without['deals']:,} deals were known too little "
+            "for a number; these are not judged."
+        )
     words += [
         f"No model could be trained on {left['known_before']}: {left['reason']}"
         for left in facts["left_out"]

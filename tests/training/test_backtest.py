@@ -16,6 +16,7 @@ from tests.factories import day_us, deal_event
 from tests.training.companies import deals_table
 from training import fit
 from training.backtest import Backtest, Plan, backtest, open_moments
+from training.backtest_report import build_report
 from training.boosting import Settings
 from training.dataset import NEVER
 from training.preparing import Options
@@ -160,6 +161,21 @@ def test_a_reopened_deal_is_not_forecast_while_it_was_closed() -> None:
     deal, as_of = open_moments(record, day_us(-3), day_us(26), 7 * DAY_US)
     assert deal.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
     assert ((as_of - day_us(0)) // DAY_US).tolist() == [4, 11, 18, 25] * 2
+
+
+def test_a_deal_that_a_score_gives_no_number_is_counted_and_not_judged(table: pa.Table) -> None:
+    """Of D-NEW only an opening is known, told by a source that no training met."""
+    new = table_of([deal_event("deal_opened", 385.0, deal_id="D-NEW", source="other")])
+    with_new = backtest(pa.concat_tables([table, new]), PLAN)
+    without = backtest(table, PLAN)
+
+    ids = with_new.record.history.deal_ids
+    assert {ids[deal] for deal in with_new.unscorable.tolist()} == {"D-NEW"}
+    assert "D-NEW" not in {ids[deal] for deal in with_new.forecasts.deal.tolist()}
+    assert with_new.forecasts.probability.tolist() == without.forecasts.probability.tolist()
+    facts = build_report(with_new).facts
+    assert facts["without_number"] == {"forecasts": with_new.unscorable.size, "deals": 1}
+    assert without.unscorable.size == 0
 
 
 @pytest.mark.parametrize(

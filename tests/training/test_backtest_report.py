@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from model.events import KIND_CODES
 from tests.factories import day_us
 from tests.training.companies import deals_table
 from training import fit
 from training.backtest import Backtest, Plan, backtest
-from training.backtest_report import OTHER, Report, age_bands, amount_bands, build_report
+from training.backtest_report import OTHER, Report, age_bands, amount_bands, build_report, slices
 from training.boosting import Settings
 from training.bootstrap import DealBootstrap
 from training.fit import Options
@@ -84,6 +85,24 @@ def test_new_deals_are_counted_alone(tested: Backtest, report: Report) -> None:
     assert row["log_loss"] == pytest.approx(
         log_loss(forecasts.won[chosen, 0], forecasts.probability[chosen, 0], np.ones(chosen.sum()))
     )
+
+
+def test_stages_are_listed_in_their_order(tested: Backtest) -> None:
+    history = tested.record.history
+    places = np.full(history.number.size, np.nan)
+    for number, stage in enumerate(("terms", "offer")):
+        of_stage = (history.kind == KIND_CODES["stage_changed"]) & (
+            history.name == list(history.names).index(stage)
+        )
+        places[of_stage] = number
+    record = replace(tested.record, history=replace(history, number=places))
+    told = [
+        each.value for each in slices(replace(tested, record=record), 5) if each.part == "stage"
+    ]
+    alike = [each.value for each in slices(tested, 5) if each.part == "stage"]
+
+    assert told == ["terms", "offer"]
+    assert alike == ["offer", "terms"]  # of one number, by the alphabet
 
 
 def test_values_of_few_deals_are_pooled(tested: Backtest) -> None:
