@@ -23,6 +23,7 @@ WITHIN_SCHEMA: Final = pa.schema(
         ("probability", pa.float64()),
         ("low", pa.float64()),
         ("high", pa.float64()),
+        ("basis", pa.string()),
     ]
 )
 
@@ -62,6 +63,7 @@ def within_table(
             "deal_id": np.repeat(np.array(history.deal_ids, dtype=object)[deal[rows]], len(days)),
             "as_of": pa.array(np.repeat(as_of[rows], len(days))).cast(UTC_TIME),
             "days": np.tile(days, len(rows)),
+            "basis": [scorer.basis] * (len(rows) * len(days)),
         }
         | {
             name: pa.array(values[rows].ravel(), mask=np.repeat(~shown, len(days)))
@@ -124,6 +126,7 @@ def driver_table(
         phrases = [scorer.driver(j, x, p).phrase for j, x, p in values]
         columns[f"driver_{place + 1}"] = pa.array(phrases, pa.string(), mask=hidden)
         columns[f"points_{place + 1}"] = number(points_of)
+    columns["basis"] = pa.array([scorer.basis] * len(rows), pa.string())
     columns["model_version"] = pa.array([scorer.artifact.model_version] * len(rows), pa.string())
     return pa.table(columns)
 

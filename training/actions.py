@@ -61,10 +61,15 @@ def action_table(
     seed
         Of the choices.
     """
-    rows = np.sort(np.argsort(row_chance(data, seed), kind="stable")[:MOST_SNAPSHOTS])
+    rows = drawn_rows(data, seed)
     drawn = data.take(rows)
     eta = out_of_bag(tables, bins[rows], members, drawn.deal)
     return learn_actions(history, features, drawn, edges, eta, feeds_of(history), seed)
+
+
+def drawn_rows(data: Dataset, seed: int) -> Ints:
+    """The snapshots to count: all, or of very many some drawn evenly."""
+    return np.sort(np.argsort(row_chance(data, seed), kind="stable")[:MOST_SNAPSHOTS])
 
 
 def out_of_bag(tables: Tables, bins: BinArray, members: NDArray[np.bool_], deal: Ints) -> Floats:

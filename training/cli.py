@@ -46,6 +46,7 @@ def simulate(deals: int, seed: int, out: Path, world: int, no_truth: bool) -> in
 @click.option("--spacing", type=click.FloatRange(0, min_open=True), help="Days between snapshots.")
 @click.option("--drop", multiple=True, help="A feature to leave out; may be repeated.")
 @click.option("--strict", is_flag=True, help="Refuse features that seem to know the outcome.")
+@click.option("--base-rate", is_flag=True, help="The base rate by stage and age alone.")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True)
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -58,6 +59,7 @@ def train(
     spacing: float | None,
     drop: tuple[str, ...],
     strict: bool,
+    base_rate: bool,
     seed: int,
     jobs: int,
     as_json: bool,
@@ -79,6 +81,7 @@ def train(
             spacing_days=spacing,
             drop=drop,
             strict=strict,
+            base_rate=base_rate,
             seed=seed,
             jobs=jobs,
         ),
@@ -96,6 +99,7 @@ def train(
         "model_version": artifact.model_version,
         "edges_days": artifact.edges.tolist(),
         "features": len(artifact.grid),
+        "basis": artifact.facts["basis"],
         **artifact.facts["training"],
         "leaks": artifact.facts["leaks"],
         "judged": artifact.facts["judged"],
@@ -120,6 +124,21 @@ def show_progress(stage: str, steps: int) -> Callable[[], None]:
     return step
 
 
+def _chosen(report: dict[str, Any]) -> list[str]:
+    if report["basis"] == "base rate":
+        return [
+            "the base rate by stage and age alone, shrunk toward that of all deals",
+            f"on deals that it was not counted from ({report['division']}):",
+        ]
+    return [
+        (
+            f"chosen {report['division']}: {report['settings']['interactions']}, "
+            f"trees {report['trees']}"
+        ),
+        "on the judging deals, which also chose the trees and the calibration:",
+    ]
+
+
 def _report(report: dict[str, Any]) -> str:
     lines = [
         f"{report['model_version']} in {report['artifact']}",
@@ -127,11 +146,7 @@ def _report(report: dict[str, Any]) -> str:
             f"{report['deals']} deals ({report['won']} won), {report['snapshots']} snapshots, "
             f"{report['features']} features, edges {report['edges_days'][1:]} days"
         ),
-        (
-            f"chosen {report['division']}: {report['settings']['interactions']}, "
-            f"trees {report['trees']}"
-        ),
-        "on the judging deals, which also chose the trees and the calibration:",
+        *_chosen(report),
         "    days    rows   won  log-loss    AUC  Brier    ECE",
     ]
     for row in report["judged"]:

@@ -96,12 +96,22 @@ def compile_tables(
     >>> compile_tables([[-1.5, 0.5]], grid, np.ones((1, 4))).intercept
     array([-1.5,  0.5])
     """
+    leaves = [[leaves_of(model, grid, iterations) for model in bag] for bag in models]
+    return compile_leaves(leaves, grid, weights)
+
+
+def compile_leaves(leaves: Sequence[Sequence[Leaves]], grid: Grid, weights: FloatArray) -> Tables:
+    """The tables of sums of products of two indicators, for each bag and each edge.
+
+    Parameters
+    ----------
+    leaves
+        For each bag and each edge.
+    grid, weights
+        As `compile_tables` takes them.
+    """
     marginals = purifying_marginals(grid, weights)
-    effects = [
-        [purify(leaves_of(model, grid, iterations), grid, marginals) for model in bag]
-        for bag in models
-    ]
-    return _assemble(effects, grid)
+    return _assemble([[purify(each, grid, marginals) for each in bag] for bag in leaves], grid)
 
 
 def purifying_marginals(grid: Grid, weights: FloatArray) -> FloatArray:

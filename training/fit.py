@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
+from model.actions import ActionTable
 from model.artifact import Artifact
 from model.events import from_microseconds
 from model.feeds import feeds_of, feeds_to_json
 from model.history import Floats
 from model.rates import ClosingLog
-from model.tables import Tables
+from model.tables import Calibration, Tables
 from model.unusual import ranges_to_json
-from training.actions import action_table
+from training.actions import action_table, drawn_rows, learn_actions
+from training.base_rate import PRIOR_DEALS, Cells, fit_base_rate, judge_base_rate
 from training.boosting import (
     Settings,
     bag_members,
@@ -37,6 +40,7 @@ from training.leaks import find_leaks, refuse_leaks
 from training.leaves import Booster
 from training.preparing import Learning, Options, prepare
 from training.quality import quality_by_edge
+from training.twins import division_share
 
 BAGS: Final = 8
 FEW_ROWS: Final = 20_000  # up to so many, stronger shrinkage is tried too
@@ -95,34 +99,97 @@ def learn(
     leaks = find_leaks(learning.history, learning.features, data, known_before, options.seed)
     if options.strict:
         refuse_leaks(leaks)
-    division = divide(data, edges)
+    division = divide(data, edges, division_share(learning.history))
+    learned = (
+        _learn_base_rate(learning, division, options)
+        if options.base_rate
+        else _learn_model(learning, division, options, progress)
+    )
+    return Artifact(
+        edges=edges,
+        grid=learning.grid,
+        tables=learned.tables,
+        calibration=learned.calibration,
+        bag_calibrations=learned.bag_calibrations,
+        features=learning.features.to_json(),
+        facts=_facts(learning, known_before, division, learned, options)
+        | {
+            "basis": "base rate" if options.base_rate else "model",
+            "actions": learned.actions.to_json(),
+            "leaks": [leak.to_json() for leak in leaks],
+        },
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Learned:
+    """What was learned, by whichever way.
+
+    Parameters
+    ----------
+    judged
+        Calibrated log-odds of the judged snapshots, NaN elsewhere. Shape (R, B).
+    choices
+        What was chosen, for the facts.
+    """
+
+    tables: Tables
+    calibration: Calibration
+    bag_calibrations: tuple[Calibration, ...]
+    judged: Floats
+    actions: ActionTable
+    choices: dict[str, Any]
+
+
+def _learn_model(
+    learning: Learning, division: Division, options: Options, progress: Progress
+) -> _Learned:
+    data, edges = learning.data, learning.edges
     best = _choose(learning, division, options, progress)
     calibration, bag_calibrations = fit_calibrations(
         data, edges, best.eta, bags=BAGS, seed=options.seed + 2
     )
     tables = _fit_bags(learning, best, options, progress)
-    calibrated = calibration.intercepts + calibration.slopes * best.eta
-    return Artifact(
-        edges=edges,
-        grid=learning.grid,
+    return _Learned(
         tables=tables,
         calibration=calibration,
         bag_calibrations=bag_calibrations,
-        features=learning.features.to_json(),
-        facts=_facts(learning, known_before, division, best, calibrated, options)
-        | {
-            "actions": action_table(
-                learning.history,
-                learning.features,
-                data,
-                learning.bins,
-                edges,
-                tables.calibrated(calibration),
-                bag_members(len(data.deal_ids), BAGS, options.seed + 1),
-                options.seed,
-            ).to_json(),
-            "leaks": [leak.to_json() for leak in leaks],
-        },
+        judged=calibration.intercepts + calibration.slopes * best.eta,
+        actions=action_table(
+            learning.history,
+            learning.features,
+            data,
+            learning.bins,
+            edges,
+            tables.calibrated(calibration),
+            bag_members(len(data.deal_ids), BAGS, options.seed + 1),
+            options.seed,
+        ),
+        choices={"settings": best.settings.to_json(), "trees": best.trees.tolist()},
+    )
+
+
+def _learn_base_rate(learning: Learning, division: Division, options: Options) -> _Learned:
+    data, edges = learning.data, learning.edges
+    cells = Cells.of(learning.grid, learning.bins)
+    eta = judge_base_rate(data, cells, edges, division)
+    rows = drawn_rows(data, options.seed)
+    return _Learned(
+        tables=fit_base_rate(data, cells, edges, bags=BAGS, seed=options.seed + 1),
+        calibration=Calibration.none(len(edges) - 1),
+        bag_calibrations=(),
+        judged=eta,
+        # By what the deal itself had no part in; each bag has a part in all bags' mean.
+        actions=learn_actions(
+            learning.history,
+            learning.features,
+            data.take(rows),
+            edges,
+            eta[rows],
+            feeds_of(learning.history),
+            options.seed,
+        ),
+        choices={"settings": {"prior_deals": PRIOR_DEALS}, "trees": [0] * (len(edges) - 1)},
     )
 
 
@@ -214,8 +281,7 @@ def _facts(
     learning: Learning,
     known_before: int,
     division: Division,
-    best: Judgement,
-    calibrated: Floats,
+    learned: _Learned,
     options: Options,
 ) -> dict[str, Any]:
     history, data = learning.history, learning.data
@@ -235,10 +301,9 @@ def _facts(
             "split": None
             if division.split is None
             else from_microseconds(division.split).isoformat(),
-            "settings": best.settings.to_json(),
-            "trees": best.trees.tolist(),
+            **learned.choices,
             "seed": options.seed,
             "bags": BAGS,
         },
-        "judged": quality_by_edge(data, learning.edges, calibrated),
+        "judged": quality_by_edge(data, learning.edges, learned.judged),
     }

@@ -42,7 +42,9 @@ def default_spacing_days(history: History, known_before: int) -> float:
     return float(np.clip(median / SNAPSHOTS_A_DEAL, SHORTEST_SPACING_DAYS, LONGEST_SPACING_DAYS))
 
 
-def choose_edges(data: Dataset, within_days: Sequence[float] = ()) -> Floats:
+def choose_edges(
+    data: Dataset, within_days: Sequence[float] = (), fewest_wins: int = FEWEST_WINS
+) -> Floats:
     """Edges from quantiles of the time to win, kept only where enough wins fall.
 
     Parameters
@@ -51,6 +53,8 @@ def choose_edges(data: Dataset, within_days: Sequence[float] = ()) -> Floats:
         The snapshots.
     within_days
         Days asked for at training: each becomes an edge.
+    fewest_wins
+        Winning deals that an edge of its own needs.
 
     Returns
     -------
@@ -72,11 +76,11 @@ def choose_edges(data: Dataset, within_days: Sequence[float] = ()) -> Floats:
     rounded = {float(max(1.0, np.round(day))) for day in own if day <= furthest}
     kept = {day for day in rounded if all(abs(day - a) > APART * a for a in asked)}
     edges = [0.0, *sorted(kept | set(asked))]
-    edges = _with_enough_wins(data, edges, set(asked))
+    edges = _with_enough_wins(data, edges, set(asked), fewest_wins)
     if len(edges) < 2:
         raise TrainingDataError(
             f"{won.sum()} snapshots of won deals, the record {record_days:.0f} days long",
-            f"an interval that {FEWEST_WINS} won deals fall into",
+            f"an interval that {fewest_wins} won deals fall into",
             "bring more closed deals, or set --edges",
         )
     return check_edges(edges)
@@ -122,18 +126,30 @@ def check_wins(data: Dataset, edges: Floats) -> None:
             )
 
 
-def _with_enough_wins(data: Dataset, edges: list[float], asked: set[float]) -> list[float]:
+def _with_enough_wins(
+    data: Dataset, edges: list[float], asked: set[float], fewest_wins: int
+) -> list[float]:
     """Merge each edge that too few winning deals fall before into the next one."""
     kept = [0.0]
     for position, edge in enumerate(edges[1:], start=1):
-        upto = np.array(sorted({0.0, kept[-1], edge}))
-        wins = data.won(upto)[:, -1] & data.countable(upto)[:, -1]
-        if edge in asked or _deals(data.deal[wins]) >= FEWEST_WINS:
+        if edge in asked or _wins(data, kept[-1], edge) >= fewest_wins:
             kept.append(edge)
-        elif position == len(edges) - 1 and len(kept) > 1 and kept[-1] not in asked:
+        elif (
+            position == len(edges) - 1
+            and len(kept) > 1
+            and kept[-1] not in asked
+            # Of what came of the longer interval fewer snapshots tell.
+            and _wins(data, kept[-2], edge) >= FEWEST_ASKED_WINS
+        ):
             kept.pop()
             kept.append(edge)
     return kept
+
+
+def _wins(data: Dataset, low: float, edge: float) -> int:
+    """How many deals were won between two edges, as far as the record shows."""
+    upto = np.array(sorted({0.0, low, edge}))
+    return _deals(data.deal[data.won(upto)[:, -1] & data.countable(upto)[:, -1]])
 
 
 def _deals(deal: Ints) -> int:

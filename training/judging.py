@@ -10,7 +10,7 @@ it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -93,13 +93,13 @@ class Judgement:
     total: float
 
 
-def deal_share(deal_ids: list[str]) -> Floats:
+def deal_share(deal_ids: Sequence[str]) -> Floats:
     """A number in [0, 1) for each deal from its id alone, the same on every machine."""
     digests = (hashlib.blake2b(deal_id.encode(), digest_size=8).digest() for deal_id in deal_ids)
     return np.array([int.from_bytes(d, "big") for d in digests]) / 2.0**64
 
 
-def divide(data: Dataset, edges: Floats) -> Division:
+def divide(data: Dataset, edges: Floats, share: Floats | None = None) -> Division:
     """Decide who learns and who judges.
 
     Parameters
@@ -108,8 +108,11 @@ def divide(data: Dataset, edges: Floats) -> Division:
         The snapshots.
     edges
         Days. Shape (B + 1,).
+    share
+        A number in [0, 1) for each deal that decides its side, such as that of
+        `training.twins.division_share`; None takes `deal_share`. Shape (D,).
     """
-    share = deal_share(data.deal_ids)[data.deal]
+    share = (deal_share(data.deal_ids) if share is None else share)[data.deal]
     first = int(data.as_of.min())
     last = data.countable_until - int(edges[-1] * DAY_US)
     split = int(first + (1.0 - JUDGED_TIME) * (last - first))

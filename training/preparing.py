@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -17,16 +16,25 @@ from model.event_table import EVENT_SCHEMA
 from model.events import DAY_US, from_microseconds
 from model.features import FeatureSet
 from model.feeds import feeds_of
-from model.grid import BinArray, Grid
+from model.grid import MAX_THRESHOLDS, BinArray, Grid
 from model.hazard import check_edges
 from model.history import Floats, History
 from training.dataset import NEVER, Dataset, build_dataset, deal_of_rows, win_times
 from training.grid_fit import make_grid
-from training.horizons import check_reach, check_wins, choose_edges, default_spacing_days
+from training.horizons import (
+    FEWEST_WINS,
+    check_reach,
+    check_wins,
+    choose_edges,
+    default_spacing_days,
+)
 from training.vocabulary import learn_vocabulary
 
 FEWEST_WON: Final = 40  # closed deals of each outcome that anything can be learned from
 FEWEST_LOST: Final = 40
+FEWEST_FOR_BASE_RATE: Final = 5  # of each outcome
+BASE_FEATURES: Final = ("stage", "deal_age_days")
+BASE_AGE_BANDS: Final = 4
 SHORTEST_SPACING_DAYS: Final = 0.05
 LONGEST_SPACING_DAYS: Final = 365.0
 MOST_UNRECORDED_DAYS: Final = 7  # between the last known event and the cut-off
@@ -48,6 +56,9 @@ class Options:
         Features to leave out.
     strict
         Whether a feature that seems to know the outcome is refused, not only named.
+    base_rate
+        Whether to learn the base rate by stage and age alone, from as few as
+        `FEWEST_FOR_BASE_RATE` deals of each outcome.
     seed
         Of everything random.
     jobs
@@ -59,6 +70,7 @@ class Options:
     spacing_days: float | None = None
     drop: tuple[str, ...] = ()
     strict: bool = False
+    base_rate: bool = False
     seed: int = 0
     jobs: int = 2
 
@@ -112,10 +124,10 @@ def prepare(events: pa.Table, known_before: int, options: Options) -> Learning:
         remedy = "choose a later date" if end else "bring a record that has events"
         raise TrainingDataError(f"no event known before {when}", "a record of closed deals", remedy)
     history = History.from_table(events)
-    _check_closings(history, known_before, end)
+    _check_closings(history, known_before, end, options.base_rate)
     vocabulary = learn_vocabulary(history, known_before)
     everything = FeatureSet(vocabulary)
-    _check_drop(options.drop, everything)
+    _check_drop(options, everything)
     spacing = options.spacing_days
     if spacing is None:
         spacing = default_spacing_days(history, known_before)
@@ -143,12 +155,17 @@ def prepare(events: pa.Table, known_before: int, options: Options) -> Learning:
     kept = [
         column
         for column, name in enumerate(everything.names)
-        if name not in options.drop and _varies(data.x[:, column])
+        if (
+            name in BASE_FEATURES
+            if options.base_rate
+            else name not in options.drop and _varies(data.x[:, column])
+        )
     ]
     features = FeatureSet(vocabulary, tuple(everything.names[column] for column in kept))
     data = replace(data, x=data.x[:, kept])
     if options.edges_days is None:
-        edges = choose_edges(data, options.within_days)
+        fewest = FEWEST_FOR_BASE_RATE if options.base_rate else FEWEST_WINS
+        edges = choose_edges(data, options.within_days, fewest)
     else:
         edges = check_edges(sorted({0.0, *options.edges_days, *options.within_days}))
         check_reach(data, edges.tolist())
@@ -161,6 +178,7 @@ def prepare(events: pa.Table, known_before: int, options: Options) -> Learning:
         ],
         directions=[f.direction for f in features.features],
         row_weights=data.weight,
+        max_bins=BASE_AGE_BANDS if options.base_rate else MAX_THRESHOLDS + 1,
     )
     return Learning(
         history=history,
@@ -194,23 +212,35 @@ def _check_record_reaches(end: int, known_before: int) -> None:
         )
 
 
-def _check_closings(history: History, known_before: int, end: int) -> None:
+def _check_closings(history: History, known_before: int, end: int, base_rate: bool) -> None:
     won = int((win_times(history, known_before) != NEVER).sum())
     deal = deal_of_rows(history)
     lost = len(np.unique(deal[history.kind == LOST]))
     opened = len(np.unique(deal[history.kind == OPENED]))
-    if won < FEWEST_WON or lost < FEWEST_LOST:
+    fewest_won = FEWEST_FOR_BASE_RATE if base_rate else FEWEST_WON
+    fewest_lost = FEWEST_FOR_BASE_RATE if base_rate else FEWEST_LOST
+    if won < fewest_won or lost < fewest_lost:
+        remedies = ["bring a record of more closed deals"]
+        if end >= known_before:
+            remedies.append("choose a later date")
+        if not base_rate and min(won, lost) >= FEWEST_FOR_BASE_RATE:
+            remedies.append("take the base rate by stage and age with train --base-rate")
         raise TrainingDataError(
             f"{won} won and {lost} lost of {opened} opened deals known before "
             f"{from_microseconds(known_before).date()}",
-            f"at least {FEWEST_WON} won and {FEWEST_LOST} lost",
-            "bring a record of more closed deals"
-            + (", or choose a later date" if end >= known_before else ""),
+            f"at least {fewest_won} won and {fewest_lost} lost",
+            ", or ".join(remedies),
         )
 
 
-def _check_drop(drop: Sequence[str], features: FeatureSet) -> None:
-    for name in drop:
+def _check_drop(options: Options, features: FeatureSet) -> None:
+    if options.drop and options.base_rate:
+        raise TrainingDataError(
+            f"--drop {options.drop[0]!r} with --base-rate",
+            "one of the two",
+            "leave --drop out: the base rate looks at stage and age alone",
+        )
+    for name in options.drop:
         if name not in features.names:
             raise TrainingDataError(
                 f"--drop {name!r}", "one of " + ", ".join(features.names), "correct the name"

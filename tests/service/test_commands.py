@@ -31,7 +31,7 @@ from training.simulate import Simulation
 AS_OF = "2026-01-12"
 NOW = datetime(2026, 1, 12, tzinfo=UTC)
 CLOSE_BY = "2026-03-31"
-HEADER = ["deal_id", "as_of", "days", "probability", "low", "high"]
+HEADER = ["deal_id", "as_of", "days", "probability", "low", "high", "basis"]
 
 Ran = tuple[int, str, str]
 Run = Callable[..., Ran]
@@ -298,6 +298,7 @@ def test_points_may_be_parquet_with_times(
             "probability": pytest.approx(scores[0]["probability"], abs=1e-12),
             "low": pytest.approx(scores[0]["interval"]["low"], abs=1e-12),
             "high": pytest.approx(scores[0]["interval"]["high"], abs=1e-12),
+            "basis": scores[0]["basis"],
         }
     ]
 
