@@ -15,6 +15,7 @@ from typing import Final, Literal
 from model.asof import Snapshot
 from model.catalogue.contact import CONTACT
 from model.events import DAY_US, EPOCH_DAY, KIND_CODES
+from model.gates import unknown_time_zone
 
 Verdict = Literal["good", "thin", "unscorable"]
 
@@ -108,9 +109,11 @@ def _feed_findings(snapshot: Snapshot) -> list[Finding]:
                 "the record stopped, and what came of this deal is not known",
             )
         ]
-    if not coverage.carried(snapshot).intersection(CONTACT):
+    told = coverage.carried(snapshot).intersection(CONTACT)
+    if not told:
         return [Finding(code="no_contact_feed", phrase="no source of it tells of customer contact")]
-    contact_days = coverage.pause(CONTACT, snapshot) / DAY_US
+    # While one feed of contact runs, a silence may well be the customer's.
+    contact_days = min(coverage.pause((kind,), snapshot) for kind in told) / DAY_US
     if contact_days > 0:
         return [
             Finding(
@@ -144,7 +147,7 @@ def _missing(snapshot: Snapshot) -> list[Finding]:
 
 def _stale(snapshot: Snapshot, rhythm_days: float | None) -> list[Finding]:
     findings = []
-    last_days = min((snapshot.age_days[i] for i in snapshot.rows), default=0.0)
+    last_days = _unheard_us(snapshot) / DAY_US
     if rhythm_days is not None and last_days > rhythm_days:
         findings.append(
             Finding(
@@ -154,7 +157,7 @@ def _stale(snapshot: Snapshot, rhythm_days: float | None) -> list[Finding]:
             )
         )
     stages = snapshot.of("stage_changed")
-    since_days = snapshot.age_days[snapshot.of("deal_opened")[0]] if snapshot.rows else 0.0
+    since_days = snapshot.age_days[stages[0]] if stages else 0.0
     if len(stages) == 1 and since_days > UNMOVED_DAYS:
         findings.append(
             Finding(
@@ -163,6 +166,19 @@ def _stale(snapshot: Snapshot, rhythm_days: float | None) -> list[Finding]:
             )
         )
     return findings
+
+
+def _unheard_us(snapshot: Snapshot) -> int:
+    """Microseconds since the last news of the deal, on the clock of the feed that told it."""
+    deal, as_of = snapshot.deal, snapshot.as_of
+    pauses = None if snapshot.coverage is None else snapshot.coverage.pauses(as_of)
+    return min(
+        (
+            max(as_of - deal.known[i] - (0 if pauses is None else pauses[deal.source[i]]), 0)
+            for i in snapshot.rows
+        ),
+        default=0,
+    )
 
 
 def _contradictory(snapshot: Snapshot) -> list[Finding]:
@@ -179,6 +195,14 @@ def _contradictory(snapshot: Snapshot) -> list[Finding]:
                     phrase=f"its close date {close_date} has passed, and it is still open",
                 )
             )
+    zone = unknown_time_zone(snapshot)
+    if zone is not None:
+        findings.append(
+            Finding(
+                code="time_zone_unknown",
+                phrase=f"its time zone {zone!r} is none, so its gates' days end in UTC",
+            )
+        )
     if snapshot.of("deal_reopened"):
         findings.append(Finding(code="reopened", phrase="it was closed and opened again"))
     return findings

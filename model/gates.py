@@ -1,13 +1,13 @@
 """Gates: the milestones somebody declared must be hit, and what a missed one does.
 
-A gate is missed at the end of its due date in the deal's time zone. Only reaching the milestone
-or withdrawing the declaration clears it: a move, a dropping or a new setting that became known
-after that end does not, whatever time it is dated to.
+A gate is missed at the end of its due date in the deal's time zone, both as known then. Only
+reaching the milestone or withdrawing the declaration clears it: a move, a dropping, a new setting
+or another time zone that became known after that end does not, whatever time it is dated to.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
@@ -80,12 +80,22 @@ class Gates:
     probability_if_missed: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(slots=True)
 class _Story:
+    """One milestone as its rows came to be known; positions are in the order of occurrence."""
+
     due_day: int | None = None
-    reached: bool = False
-    withdrawn: bool = False
+    due_place: int = -1
+    reached_place: int = -1
+    withdrawn_place: int = -1
+    declared_place: int = -1
     declared: tuple[str, int] | None = None
+    reached: bool = False
+    missed: bool = False
+
+    @property
+    def stands(self) -> bool:
+        return self.declared is not None and self.declared_place > self.withdrawn_place
 
 
 def find_gates(snapshot: Snapshot) -> tuple[Gate, ...]:
@@ -98,15 +108,34 @@ def find_gates(snapshot: Snapshot) -> tuple[Gate, ...]:
     """
     if _DECLARED not in snapshot.by_code:
         return ()
-    rows = sorted(i for code in _CODES for i in snapshot.by_code.get(code, ()))
-    zone = _zone(snapshot)
+    deal = snapshot.deal
+    zones = _zone_rows(snapshot)
+    rows = [i for code in _CODES for i in snapshot.by_code.get(code, ())]
+    zone: tzinfo = UTC
+    zone_place = -1
     stories: dict[int, _Story] = {}
-    for i in rows:
-        name = snapshot.deal.name[i]
-        stories[name] = _after(stories.get(name, _Story()), snapshot, i, zone)
-    found = ((snapshot.deal.names[name], story) for name, story in stories.items())
-    gates = (_gate(name, story, snapshot.as_of, zone) for name, story in sorted(found))
-    return tuple(gate for gate in gates if gate is not None)
+    # As the facts came to be known: a date moved before anybody knew it passed is no miss.
+    for i in sorted([*rows, *zones], key=lambda row: (deal.known[row], row)):
+        for story in stories.values():
+            _pass(story, deal.known[i], zone)
+        if i in zones:
+            if i > zone_place:
+                zone, zone_place = zones[i], i
+        else:
+            _tell(stories.setdefault(deal.name[i], _Story()), snapshot, i)
+    found = sorted((deal.names[name], story) for name, story in stories.items() if story.declared)
+    for _, story in found:
+        _pass(story, snapshot.as_of, zone)
+    return tuple(_gate(name, story, snapshot.as_of, zone) for name, story in found)
+
+
+def unknown_time_zone(snapshot: Snapshot) -> str | None:
+    """What a gated deal last said of its time zone, where it is none; its days end in UTC then."""
+    rows = _zone_texts(snapshot) if _DECLARED in snapshot.by_code else []
+    if not rows:
+        return None
+    name = snapshot.deal.texts[snapshot.deal.text[rows[-1]]]
+    return None if _zone(name) is not None else name
 
 
 def gate(gates: tuple[Gate, ...], probability: float | None) -> Gates | None:
@@ -124,58 +153,75 @@ def gate(gates: tuple[Gate, ...], probability: float | None) -> Gates | None:
     )
 
 
-def _after(story: _Story, snapshot: Snapshot, i: int, zone: tzinfo) -> _Story:
-    deal = snapshot.deal
-    code = deal.code[i]
-    if code == _REACHED:
-        return replace(story, reached=True)
-    if code == _WITHDRAWN:
-        return replace(story, withdrawn=True)
-    if code == _DECLARED:
-        said = deal.text[i]
-        by = deal.sources[deal.source[i]] if said == NONE else deal.texts[said]
-        return replace(story, withdrawn=False, declared=(by, deal.occurred[i]))
-    stands = story.declared is not None and not story.withdrawn and not story.reached
-    if stands and story.due_day is not None and deal.known[i] >= _end(story.due_day, zone):
-        return story  # it was missed by then, and a new date does not undo that
-    reached = story.reached and code != _SET  # set anew, it is to be reached again
-    return replace(story, due_day=int(deal.date[i]), reached=reached)
-
-
-def _gate(name: str, story: _Story, as_of_us: int, zone: tzinfo) -> Gate | None:
-    if story.declared is None:
-        return None
+def _pass(story: _Story, until: int, zone: tzinfo) -> None:
+    """Let the time pass up to a moment: a due date that ended meanwhile is missed."""
     due = story.due_day
-    left = None if due is None else (_end(due, zone) - as_of_us) / DAY_US
+    if story.stands and not story.reached and due is not None and _end(due, zone) <= until:
+        story.missed = True
+
+
+def _tell(story: _Story, snapshot: Snapshot, i: int) -> None:
+    """Let one row come to be known."""
+    deal, code = snapshot.deal, snapshot.deal.code[i]
+    if code == _REACHED:
+        story.reached_place = max(story.reached_place, i)
+        story.reached, story.missed = True, False
+    elif code == _WITHDRAWN:
+        story.withdrawn_place = max(story.withdrawn_place, i)
+        story.missed = story.missed and story.stands
+    elif code == _DECLARED:
+        if i > story.declared_place:
+            said = deal.text[i]
+            by = deal.sources[deal.source[i]] if said == NONE else deal.texts[said]
+            story.declared, story.declared_place = (by, deal.occurred[i]), i
+    elif i > story.due_place and not story.missed:
+        story.due_day, story.due_place = int(deal.date[i]), i
+        if code == _SET and i > story.reached_place:
+            story.reached = False  # set anew, it is to be reached again
+
+
+def _gate(name: str, story: _Story, as_of_us: int, zone: tzinfo) -> Gate:
+    by, declared_us = story.declared or ("", 0)
+    due = story.due_day
     state: State = "open"
-    if story.withdrawn:
+    if not story.stands:
         state = "withdrawn"
     elif story.reached:
         state = "reached"
-    elif left is not None and left <= 0:
+    elif story.missed:
         state = "missed"
-    by, declared_us = story.declared
     return Gate(
         name=name,
         state=state,
         due=None if due is None else (EPOCH_DAY + timedelta(days=due)).isoformat(),
-        days_left=left,
+        days_left=None if due is None else (_end(due, zone) - as_of_us) / DAY_US,
         declared_by=by,
         declared_at=from_microseconds(declared_us).isoformat(),
     )
 
 
-def _zone(snapshot: Snapshot) -> tzinfo:
-    """The deal's time zone as its field last said it; UTC where none is said, or no such zone."""
+def _zone_rows(snapshot: Snapshot) -> dict[int, tzinfo]:
+    """The time zone that each row of the field says; UTC where it is none."""
     deal = snapshot.deal
-    for i in reversed(snapshot.rows):
-        told = deal.text[i] != NONE and deal.code[i] != _DECLARED
-        if told and deal.names[deal.name[i]] == TIME_ZONE:
-            try:
-                return ZoneInfo(deal.texts[deal.text[i]])
-            except (KeyError, OSError, ValueError):  # no such zone, or no name of a file
-                return UTC
-    return UTC
+    return {i: _zone(deal.texts[deal.text[i]]) or UTC for i in _zone_texts(snapshot)}
+
+
+def _zone_texts(snapshot: Snapshot) -> list[int]:
+    deal = snapshot.deal
+    return [
+        i
+        for i in snapshot.rows
+        if deal.text[i] != NONE
+        and deal.code[i] != _DECLARED
+        and deal.names[deal.name[i]] == TIME_ZONE
+    ]
+
+
+def _zone(name: str) -> tzinfo | None:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, OSError, ValueError):  # no such zone, or no name of a file
+        return None
 
 
 def _end(day: int, zone: tzinfo) -> int:

@@ -123,6 +123,41 @@ CASES: dict[str, tuple[list[Event], dict[str, Any], list[str], str]] = {
         [],
         "good",
     ),
+    "a stage first told lately of an old deal": (
+        [*without("stage_changed"), deal_event("stage_changed", 79, name="offer")],
+        {"at": 80},
+        [],
+        "good",
+    ),
+    "an old fact recorded today": (
+        [*COMPLETE, deal_event("message_sent", 20, known=79)],
+        {"at": 80},
+        [],
+        "good",
+    ),
+    "one of two feeds of contact stopped": (
+        COMPLETE,
+        {
+            "at": 30,
+            "kinds": EVERY_KIND - {"meeting_held"},
+            "mail": Feed(
+                kinds=frozenset({"meeting_held"}),
+                heard=day_us(14) - np.arange(400, dtype=np.int64)[::-1] * HOUR_US,
+            ),
+        },
+        [],
+        "good",
+    ),
+    "a gated deal whose time zone is none": (
+        [
+            *COMPLETE,
+            deal_event("must_hit_declared", 3, name="pilot"),
+            deal_event("field_changed", 3, name="time_zone", text="Europe/Pariss"),
+        ],
+        {},
+        ["time_zone_unknown"],
+        "good",
+    ),
     "closed and opened again": (
         [*COMPLETE, deal_event("deal_lost", 5), deal_event("deal_reopened", 6)],
         {},
@@ -150,7 +185,7 @@ def test_a_deal_is_judged_by_what_is_known_of_it(case: str) -> None:
 
 def test_every_finding_has_its_case() -> None:
     named = {code for _, _, codes, _ in CASES.values() for code in codes}
-    notes = {"quiet", "stage_never_changed", "close_date_past", "reopened"}
+    notes = {"quiet", "stage_never_changed", "close_date_past", "reopened", "time_zone_unknown"}
 
     assert named == UNSCORABLE | THIN | notes | {code for code, _ in EXPECTED.values()}
 

@@ -8,7 +8,7 @@ import pytest
 
 from model.asof import DealRows, Snapshot
 from model.events import Event
-from model.gates import Gate, find_gates, gate
+from model.gates import Gate, find_gates, gate, unknown_time_zone
 from model.history import History
 from model.vocabulary import Vocabulary
 from tests.factories import date_of, day, day_us, deal_event
@@ -30,6 +30,8 @@ def _gates(events: list[Event], at: float) -> tuple[Gate, ...]:
 _SET = _milestone("milestone_set", 1, 10)
 _DECLARED = _milestone("must_hit_declared", 2)
 _REACHED = _milestone("milestone_reached", 8)
+_WITHDRAWN = _milestone("must_hit_withdrawn", 4)
+_DECLARED_AGAIN = _milestone("must_hit_declared", 6)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,19 @@ _REACHED = _milestone("milestone_reached", 8)
         ("reached late", [_milestone("milestone_reached", 11)], 12, "reached"),
         ("reached, not known yet", [_milestone("milestone_reached", 9, known=13)], 12, "missed"),
         ("moved late, dated back", [_milestone("milestone_moved", 9, 20, known=11)], 12, "missed"),
+        (
+            "moved in time, and an older move known late",
+            [_milestone("milestone_moved", 9, 20), _milestone("milestone_moved", 5, 8, known=12)],
+            13,
+            "open",
+        ),
+        (
+            "moved to later, then in time known of an earlier set",
+            [_milestone("milestone_set", 0.5, 3, known=6)],
+            8,
+            "open",
+        ),
+        ("withdrawn, then declared again in time", [_WITHDRAWN, _DECLARED_AGAIN], 9, "open"),
         ("reached, then set anew", [_REACHED, _milestone("milestone_set", 9, 20)], 12, "open"),
         ("withdrawn late", [_milestone("must_hit_withdrawn", 11)], 12, "withdrawn"),
     ],
@@ -79,6 +94,27 @@ def test_a_gate_says_who_declared_it_and_when() -> None:
     assert found.due == date_of(10).isoformat()
     (found,) = _gates([_SET, _milestone("must_hit_declared", 3, text="head of sales")], 5)
     assert (found.declared_by, found.declared_at) == ("head of sales", day(3).isoformat())
+
+
+def test_a_date_moved_before_anybody_declared_it_must_hit_is_no_miss() -> None:
+    declared = _milestone("must_hit_declared", 2, known=15)
+    (found,) = _gates([_SET, _milestone("milestone_moved", 12, 40), declared], 16)
+    assert (found.state, found.due) == ("open", date_of(40).isoformat())
+
+
+def test_another_time_zone_told_after_the_day_ended_does_not_undo_a_miss() -> None:
+    west = deal_event("field_changed", 11.1, name="time_zone", text="Pacific/Honolulu")
+    assert _gates([_SET, _DECLARED, west], 11.2)[0].state == "missed"
+
+
+@pytest.mark.parametrize(
+    ("zone", "unknown"), [("Asia/Tokyo", None), ("Europe/Pariss", "Europe/Pariss"), ("", "")]
+)
+def test_a_time_zone_that_is_none_is_named(zone: str, unknown: str | None) -> None:
+    told = deal_event("field_changed", 0.5, name="time_zone", text=zone)
+    history = History.from_events([deal_event(), _DECLARED, told])
+    snapshot = Snapshot(DealRows(history, Vocabulary().codes(history), 0), day_us(5))
+    assert unknown_time_zone(snapshot) == unknown
 
 
 @pytest.mark.parametrize(
