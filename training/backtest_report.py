@@ -80,12 +80,13 @@ class Report:
 
     @property
     def days(self) -> list[float]:
-        """The horizons."""
-        return list(self.facts["horizons_days"])
+        """The horizons at which anything could be judged: at least one, rising."""
+        unjudged = self.facts["horizons_not_judged_days"]
+        return [days for days in self.facts["horizons_days"] if days not in unjudged]
 
     @property
     def main_days(self) -> float:
-        """The horizon shown where one must do."""
+        """The horizon shown where one must do: of those judged."""
         return min(self.days, key=lambda days: abs(np.log(days / ASKED_MOST_DAYS)))
 
 
@@ -335,6 +336,7 @@ def _facts(tested: Backtest) -> dict[str, Any]:
         },
         "spacing_days": tested.plan.spacing_days,
         "horizons_days": forecasts.days.tolist(),
+        "horizons_not_judged_days": forecasts.days[~forecasts.counted.any(axis=0)].tolist(),
         "forecasts": int(said.sum()),
         "deals": len(np.unique(forecasts.deal[said])),
         "without_number": {

@@ -33,6 +33,7 @@ def summary_section(report: Report, early: str) -> Section:
             f"{facts['forecasts']:,} forecasts of {facts['deals']:,} deals. The record, from "
             f"{record['from']} until {record['until']}, then told what came."
         ),
+        *_told_unjudged(facts),
         _told_bands(report, days),
         (
             f"Within {days:g} days, {percent(main['mean_probability'])} were forecast to be won "
@@ -54,6 +55,20 @@ def summary_section(report: Report, early: str) -> Section:
         for left in facts["left_out"]
     ]
     return Section(key="summary", title="In short", words=words, figures=facts)
+
+
+def _told_unjudged(facts: dict[str, Any]) -> list[str]:
+    """The horizons of which the record tells nothing, in a sentence if there are any."""
+    unjudged = facts["horizons_not_judged_days"]
+    if not unjudged:
+        return []
+    named = listed([f"{days:g}" for days in unjudged])
+    return [
+        (
+            f"At {named} days ahead nothing could be judged: no such forecast ends while outcomes "
+            "are known. Choose earlier origins, or bring a longer record."
+        )
+    ]
 
 
 def _told_bands(report: Report, days: float) -> str:

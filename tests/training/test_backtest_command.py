@@ -128,6 +128,24 @@ def test_the_report_as_json_says_what_was_left_out_and_why(run: Run, tmp_path: P
     assert "expected at least 40 won and 40 lost" in left["reason"]
 
 
+def test_a_horizon_at_which_nothing_could_be_judged_is_said_and_left_out(
+    run: Run, tmp_path: Path
+) -> None:
+    table = deals_table()
+    known = pc.less(table["known_at"], parse_time("", "2027-03-01"))
+    write_events(table.filter(known), tmp_path / "e.parquet")
+    asked = ("--origin", "2027-02-12", "--within", 7, "--within", 30, "--every", 1, "--jobs", 1)
+    status, printed, err = run("backtest", tmp_path / "e.parquet", *asked, "--out", tmp_path / "r")
+
+    assert (status, err) == (cli.DONE, "")
+    assert "At 30 days ahead nothing could be judged" in printed
+    assert "Within 7 days, " in printed
+    document = json.loads((tmp_path / "r" / "report.json").read_text())
+    assert document["summary"]["horizons_days"] == [7.0, 30.0]
+    assert document["summary"]["horizons_not_judged_days"] == [30.0]
+    assert {row["horizon_days"] for row in document["figures"]} == {7.0}
+
+
 def test_a_record_without_a_loss_to_warn_of_says_so(run: Run, tmp_path: Path) -> None:
     table = deals_table()
     losses = table.filter(pc.equal(table["kind"].cast("string"), "deal_lost"))

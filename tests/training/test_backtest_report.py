@@ -147,7 +147,9 @@ def test_the_interval_of_the_error_is_that_of_its_deals(tested: Backtest, report
 
 def test_the_horizon_shown_alone_is_that_nearest_to_a_month(report: Report) -> None:
     assert report.main_days == 40.0
-    assert replace(report, facts={"horizons_days": [7.0, 21.0, 90.0]}).main_days == 21.0
+    for unjudged, nearest in (([], 21.0), ([21.0], 90.0), ([21.0, 90.0], 7.0)):
+        facts = {"horizons_days": [7.0, 21.0, 90.0], "horizons_not_judged_days": unjudged}
+        assert replace(report, facts=facts).main_days == nearest
 
 
 def test_bands_of_age_hold_their_lower_bound() -> None:
