@@ -197,7 +197,7 @@ def frequencies(known: Known, days: Floats, _x: Floats, asked: Standing) -> Floa
     """Naive Bayes on won and lost counts of each value, times how soon such deals were won.
 
     As open-source CRMs score leads: each closed deal counts once for the value that each field
-    had when it closed, and once for every stage it passed through;
+    had when its closing became known, and once for every stage it had passed through by then;
 
         s_won = P(won) prod_v (n_v,won + 0.1) / (n_won + 0.1),    s_lost alike,
         P(ever won) = s_won / (s_won + s_lost).
@@ -229,25 +229,23 @@ def frequencies(known: Known, days: Floats, _x: Floats, asked: Standing) -> Floa
 def _ever_won(known: Known, asked: Standing) -> Floats | None:
     """Probability of a win at any time by the counts of closed deals. Shape (R,)."""
     history = known.history
-    closed, won = _closed_deals(history, known.known_before_us)
+    closed, closed_us, won = _closed_deals(history, known.known_before_us)
     if won.all() or not won.any():
         return None
-    at_end = standing_of(
-        history, closed, np.full(len(closed), known.known_before_us - 1), known.text_fields
-    )
+    at_end = standing_of(history, closed, closed_us, known.text_fields)
     log_odds = np.full(len(asked.amount), np.log(won.sum() / (~won).sum()))
     for name in at_end.words.keys() - {"stage", "forecast_category"}:
         codes = at_end.words[name]
         counts = _counts(codes, won, len(at_end.spelt[name]))
         log_odds += _evidence(counts, won)[asked.words[name]]
-    passed, deal_won = _stages_passed(history, closed, won, known.known_before_us)
+    passed, deal_won = _stages_passed(history, closed, closed_us, won)
     counts = _counts(passed, deal_won, len(at_end.spelt["stage"]))
     log_odds += _evidence(counts, won)[asked.words["stage"]]
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(log_odds, -30.0, 30.0))))
 
 
-def _closed_deals(history: History, known_before_us: int) -> tuple[Ints, Flags]:
-    """Deals whose last known end is a closing, and whether it was a win."""
+def _closed_deals(history: History, known_before_us: int) -> tuple[Ints, Ints, Flags]:
+    """Deals whose last known end is a closing, when that became known, whether it was a win."""
     seen = history.known < known_before_us
     end = np.isin(history.kind, (WON, LOST, REOPENED)) & seen
     rows = np.flatnonzero(end)
@@ -255,21 +253,23 @@ def _closed_deals(history: History, known_before_us: int) -> tuple[Ints, Flags]:
     last = np.full(history.deals, NONE)
     last[deal[rows]] = rows  # rows ascend, and the last assignment stands
     closed = np.flatnonzero((last >= 0) & (history.kind[last] != REOPENED))
-    return closed, np.asarray(history.kind[last[closed]] == WON)
+    ends = last[closed]
+    return closed, history.known[ends], np.asarray(history.kind[ends] == WON)
 
 
 def _stages_passed(
-    history: History, closed: Ints, won: Flags, known_before_us: int
+    history: History, closed: Ints, closed_us: Ints, won: Flags
 ) -> tuple[Ints, Flags]:
-    """Each stage that each closed deal was ever in, and whether that deal was won."""
-    rows = (history.kind == KIND_CODES["stage_changed"]) & (history.known < known_before_us)
-    rows &= history.name >= 0
+    """Each stage that each deal was in until its closing was known, and whether it was won."""
     deal = np.repeat(np.arange(history.deals), np.diff(history.start))
+    until = np.full(history.deals, np.iinfo(np.int64).min)
+    until[closed] = closed_us
+    rows = (history.kind == KIND_CODES["stage_changed"]) & (history.known <= until[deal])
+    rows &= history.name >= 0
     outcome = np.full(history.deals, NONE)
     outcome[closed] = won
     width = len(history.names) + 1
     pairs = np.unique(deal[rows] * width + history.name[rows])
-    pairs = pairs[outcome[pairs // width] >= 0]
     return pairs % width, outcome[pairs // width] == 1
 
 

@@ -128,6 +128,35 @@ def test_the_frequencies_are_bayes_rule_on_the_counts_of_closed_deals() -> None:
     assert p[:, 0] == pytest.approx([fair, web], abs=0.002)
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("field_changed", {"name": "source", "text": "archive"}),
+        ("owner_changed", {"name": "Archive"}),
+        ("stage_changed", {"name": "offer again", "number": 2.0}),
+    ],
+)
+def test_what_became_of_a_deal_after_its_closing_teaches_the_frequencies_nothing(
+    kind: str, told: dict[str, Any]
+) -> None:
+    events = company(900, won=lambda n: n % 10 < 4, source=lambda n: "fair" if n % 2 else "web")
+    lost = [event for event in events if event.kind == "deal_lost"]
+    later = [
+        deal_event(kind, 950.0, deal_id=event.deal_id, source_id=f"{event.deal_id}/later", **told)
+        for event in lost
+    ]
+    asked = [
+        *fresh("N-1"),
+        *fresh("N-2", source="fair", owner="O-2"),
+        *fresh("N-3", source="archive", owner="Archive"),
+        deal_event("stage_changed", 1000.2, deal_id="N-3", source_id="N-3/s", name="offer again"),
+    ]
+
+    assert forecast("frequencies", events + later, asked) == pytest.approx(
+        forecast("frequencies", events, asked)
+    )
+
+
 def test_a_value_never_seen_is_no_evidence() -> None:
     events = company(900, won=lambda n: n % 10 < 4)
     p = forecast(
