@@ -42,9 +42,10 @@ def early_section(report: EarlyReport) -> Section:
         ],
         tables=[
             Table(
-                caption=(
-                    f"Flares an owner and week; early, of the lost: {early} days before the loss; "
-                    f"lost, not won: of the flared deals within {outcome} days"
+                caption="What each rule would have warned of",
+                note=(
+                    f"Flares: an owner and week. Early: of the lost, flared {early} days or more "
+                    f"before the loss. Lost, not won: of the flared deals, within {outcome} days."
                 ),
                 header=(
                     "rule",
@@ -58,14 +59,15 @@ def early_section(report: EarlyReport) -> Section:
                     "not won",
                     "left out",
                 ),
-                rows=[*(_of_rule(figures) for figures in report.rules), _of_any(report)],
+                rows=[
+                    *(_of_rule(figures, _together(report)) for figures in report.rules),
+                    _of_any(report),
+                ],
                 wide=True,
             ),
             Table(
-                caption=(
-                    "The low-probability flare alone, at no more work than each simple rule, and "
-                    "its gain over the rule in points"
-                ),
+                caption="The low-probability flare alone, beside each simple rule",
+                note="With a limit that raises no more flares than the rule. Gains in points.",
                 header=(
                     "rule",
                     "flares",
@@ -125,9 +127,9 @@ def _together(report: EarlyReport) -> RuleFigures:
     return [figures for figures in report.rules if figures.group == "flare"][-1]
 
 
-def _of_rule(figures: RuleFigures) -> list[str]:
+def _of_rule(figures: RuleFigures, together: RuleFigures) -> list[Cell]:
     lead, interval = figures.median_lead_days, figures.early_amount_interval
-    return [
+    told = [
         figures.rule,
         f"{figures.flares_an_owner_week:.2f}",
         "-" if lead is None else f"{lead:.0f} days",
@@ -139,6 +141,7 @@ def _of_rule(figures: RuleFigures) -> list[str]:
         _share(figures.not_won_share),
         f"{figures.left_out:,}",
     ]
+    return [Cell(text=text, strong=figures is together) for text in told]
 
 
 def _of_any(report: EarlyReport) -> list[str]:

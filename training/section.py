@@ -13,10 +13,21 @@ GAP: Final = "  "
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A text of a table that stands for danger: marked by a sign and words, not by colour alone."""
+    """A text of a table that stands out.
+
+    Parameters
+    ----------
+    text
+        What it says.
+    danger
+        Marked by colour too; the text has a sign or words for it.
+    strong
+        Marked by weight, for the row that matters most.
+    """
 
     text: str
     danger: bool = False
+    strong: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +48,8 @@ class Table:
         Whether it is printed too.
     wide
         Whether it takes the whole width of a page.
+    note
+        A line below the caption, of what the columns mean; empty for none.
     """
 
     caption: str
@@ -45,6 +58,7 @@ class Table:
     words: int = 1
     on_terminal: bool = True
     wide: bool = False
+    note: str = ""
 
     @property
     def cells(self) -> list[list[Cell]]:
@@ -122,7 +136,7 @@ def text_of(table: Table) -> str:
     rows = [[_plain(text) for text in table.header]]
     rows += [[_plain(cell.text) for cell in row] for row in table.cells]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [table.caption]
+    lines = [table.caption, table.note] if table.note else [table.caption]
     for row in rows:
         cells = [
             text.ljust(width) if column < table.words else text.rjust(width)
