@@ -15,7 +15,7 @@ as a driver too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final, NoReturn
@@ -33,6 +33,8 @@ from model.scorer import Scorer, days_until
 KIND_NAMES: Final = tuple(KINDS)
 NOT_YET: Final = np.iinfo(np.int64).max
 AVERAGE: Final = "the average deal"
+FeedsAt = Callable[[Scorer, int], Feeds]
+"""What a scorer is told of the feeds at a moment, microseconds since 1970 UTC."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
@@ -53,7 +55,7 @@ def explain_change(
     *,
     close_by: date,
     deal: int = 0,
-    feeds: Feeds | None = None,
+    feeds: FeedsAt | None = None,
     earlier: Scorer | None = None,
     hindsight: bool = False,
 ) -> Change:
@@ -72,7 +74,8 @@ def explain_change(
     deal
         Index into ``history.deal_ids``.
     feeds
-        As `Scorer.feeds` gives them; None takes those of training.
+        What each artifact is told at each moment, made of its own feeds by `Scorer.feeds`: what
+        a source carries is for each to say. None takes those of its training.
     earlier
         In force at `since`, where it is another.
     hindsight
@@ -81,12 +84,14 @@ def explain_change(
     Returns
     -------
     Change
-        Steps that add up to the change.
+        Steps that add up to the change. `before` is the score at `since` of the artifact in
+        force then.
 
     Raises
     ------
     ScoreError
-        If `since` is not before `as_of`, the deal was not open at both, or it is hindsight.
+        If `since` is not before `as_of`, the deal was not open or too little was known of it at
+        either, or it is hindsight.
     HorizonError
         If the date lies outside what an artifact answers.
     """
@@ -105,23 +110,25 @@ def explain_change(
     news = rows[(history.known[rows] > then) & (history.known[rows] <= now)]
     news = news[np.lexsort((news, history.known[news]))]
 
-    first = _state(old, history, deal, then, ahead_then, feeds)
-    nearer = _state(old, history, deal, then, ahead_now, feeds)
-    waited = _state(old, _hiding(history, news), deal, now, ahead_now, feeds)
+    told_of = feeds or (lambda scorer, _: scorer.trained_feeds)
+    old_then, old_now, new_now = told_of(old, then), told_of(old, now), told_of(scorer, now)
+    first = _state(old, history, deal, then, ahead_then, old_then, shown=True)
+    newest = _state(scorer, history, deal, now, ahead_now, new_now, shown=True)
+    nearer = _state(old, history, deal, then, ahead_now, old_then)
+    waited = _state(old, _hiding(history, news), deal, now, ahead_now, old_now)
     steps = [
         _fewer_days(first, nearer, ahead_then - ahead_now, close_by),
         _step(old, nearer, waited, "time", f"{_days(ahead_then - ahead_now)} passed"),
     ]
     last = waited
-    for told, state in _one_by_one(old, history, deal, now, ahead_now, feeds, news):
+    for told, state in _one_by_one(old, history, deal, now, ahead_now, old_now, news):
         known_at = from_microseconds(int(history.known[told[-1]])).isoformat()
         phrase = "; ".join(_say(history, row) for row in told)
         steps.append(_step(old, last, state, "event", phrase, known_at))
         last = state
     if earlier is not None:
-        new = _state(scorer, history, deal, now, ahead_now, feeds)
-        steps.append(_retraining(old, last, scorer, new))
-        last = new
+        steps.append(_retraining(old, last, scorer, newest))
+        last = newest
     return Change(
         deal_id=history.deal_ids[deal],
         since=from_microseconds(then).isoformat(),
@@ -139,7 +146,7 @@ def _one_by_one(
     deal: int,
     now: int,
     ahead: float,
-    feeds: Feeds | None,
+    feeds: Feeds,
     news: Ints,
 ) -> Iterator[tuple[list[int], _State]]:
     """The deal after each new event; those that leave it closed go with the one that reopens it."""
@@ -162,21 +169,50 @@ def _hiding(history: History, rows: Ints) -> History:
 
 
 def _state(
-    scorer: Scorer, history: History, deal: int, moment: int, ahead: float, feeds: Feeds | None
+    scorer: Scorer,
+    history: History,
+    deal: int,
+    moment: int,
+    ahead: float,
+    feeds: Feeds,
+    *,
+    shown: bool = False,
 ) -> _State:
-    state = _scored(scorer, history, deal, moment, ahead, feeds)
+    """The deal at a moment, refused if not open; one shown as its score is refused as that is."""
+    state = _scored(scorer, history, deal, moment, ahead, feeds, checked=shown)
     return state or _refuse(history, deal, moment)
 
 
 def _scored(
-    scorer: Scorer, history: History, deal: int, moment: int, ahead: float, feeds: Feeds | None
+    scorer: Scorer,
+    history: History,
+    deal: int,
+    moment: int,
+    ahead: float,
+    feeds: Feeds,
+    *,
+    checked: bool = False,
 ) -> _State | None:
     """The deal at a moment; None if it was not open."""
     scored = scorer.score_many(
-        history, np.array([deal]), np.array([moment], dtype=np.int64), np.array([ahead]), feeds
+        history,
+        np.array([deal]),
+        np.array([moment], dtype=np.int64),
+        np.array([ahead]),
+        feeds,
+        checked=checked,
     )
     if not scored.is_open[0]:
         return None
+    for checks in scored.checks:
+        if checks is not None and not checks.scorable:
+            finding = checks.data_quality.findings[0]
+            raise ScoreError(
+                f"deal {history.deal_ids[deal]!r} at {from_microseconds(moment).isoformat()}: "
+                f"{finding.phrase} ({finding.code})",
+                "a deal of which enough was known for a probability at both moments",
+                "choose moments at which it had one, or bring its events up to date",
+            )
     split: Drivers | None = scored.split
     if split is None:
         raise ScoreError("scores without drivers", "days asked for", "give days to score_many")

@@ -254,7 +254,7 @@ def explain(
             parse_time("--since", since),
             now,
             close_by=day,
-            feeds=feeds,
+            feeds=lambda scorer, moment: known_feeds(scorer, record.known_at(moment)),
             earlier=None if artifact_then is None else load_scorer(artifact_then),
             hindsight=hindsight,
         )

@@ -6,7 +6,7 @@ knows: the feeds count as stopped, and every age is counted up to where its feed
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -56,6 +56,29 @@ class Record:
         2.0
         """
         return (moment - self.end) / DAY_US
+
+    def known_at(self, moment: int) -> Record:
+        """The record as `read_record` reads it until an earlier moment; its end stays.
+
+        Parameters
+        ----------
+        moment
+            Microseconds since 1970 UTC.
+
+        Examples
+        --------
+        >>> mail = Feed(kinds=frozenset({"call_made"}), heard=np.array([5]), since={"call_made": 5})
+        >>> record = Record(events=Path("events.csv"), feeds={"mail": mail}, end=5)
+        >>> [sorted(record.known_at(moment).feeds) for moment in (4, 5)]
+        [[], ['mail']]
+        """
+        feeds = {}
+        for source, feed in self.feeds.items():
+            heard = feed.heard[feed.heard <= moment]
+            if heard.size:
+                since = {kind: first for kind, first in feed.since.items() if first <= moment}
+                feeds[source] = Feed(kinds=frozenset(since), heard=heard, since=since)
+        return replace(self, feeds=feeds)
 
     def check(self, moment: int) -> str | None:
         """What to warn of at a moment, microseconds since 1970 UTC; None within the record.

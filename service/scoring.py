@@ -62,7 +62,7 @@ def score_question(scorer: Scorer, question: ScoreQuestion, now: datetime) -> Sc
             question.since,
             as_of,
             close_by=question.close_by,
-            feeds=scorer.feeds(question.feeds),
+            feeds=lambda scorer, _: scorer.feeds(question.feeds),
             hindsight=question.hindsight,
         )
     except (HorizonError, ScoreError) as error:

@@ -15,10 +15,12 @@ from model.artifact import Artifact
 from model.change import Change
 from model.errors import ScoreError
 from model.events import from_microseconds, microseconds
+from model.feeds import HOUR_US, Feed
 from model.history import History
 from model.scorer import Scorer
 from model.tables import Calibration
 from model.why_moved import AVERAGE, explain_change
+from tests.factories import deal_event
 from training.simulate import Simulation
 
 CLOSE_BY = date(2026, 1, 31)
@@ -143,3 +145,73 @@ def test_a_deal_not_open_at_both_moments_is_refused(company: Company) -> None:
 def test_moments_in_the_wrong_order_are_refused(company: Company) -> None:
     with pytest.raises(ScoreError, match="the moment explained"):
         explain_change(company.scorer, company.history, MOMENTS[1], MOMENTS[1], close_by=CLOSE_BY)
+
+
+@settings(max_examples=EXAMPLES)
+@given(place=st.integers(0, 2**31))
+def test_before_is_the_score_of_the_artifact_in_force_then(place: int, company: Company) -> None:
+    facts = company.scorer.artifact.facts
+    fewer = {name: dict.fromkeys(["deal_opened", "amount_changed"]) for name in facts["feeds"]}
+    old = Scorer(replace(company.other.artifact, facts={**facts, "feeds": fewer}))
+    heard = company.scorer.trained_feeds
+    deal, since, as_of = company.spans[place % len(company.spans)]
+
+    change = explain_change(
+        company.scorer,
+        company.history,
+        since,
+        as_of,
+        close_by=CLOSE_BY,
+        deal=deal,
+        feeds=lambda scorer, _: scorer.feeds(heard),
+        earlier=old,
+        hindsight=True,
+    )
+
+    def score(scorer: Scorer, moment: datetime) -> float | None:
+        return scorer.score(
+            company.history, moment, close_by=CLOSE_BY, deal=deal, feeds=heard, hindsight=True
+        ).probability
+
+    assert change.before == score(old, since)
+    assert change.after == score(company.scorer, as_of)
+
+
+def refused(company: Company, history: History, heard: dict[str, Feed]) -> str:
+    """What is said of a deal of which too little is known at one of two moments."""
+    with pytest.raises(ScoreError) as refusal:
+        explain_change(
+            company.scorer,
+            history,
+            MOMENTS[4],
+            MOMENTS[9],
+            close_by=CLOSE_BY,
+            feeds=lambda scorer, _: scorer.feeds(heard),
+            hindsight=True,
+        )
+    return str(refusal.value)
+
+
+def test_a_deal_without_a_number_then_is_given_none(company: Company) -> None:
+    opened = deal_event(deal_id="D-new", occurred_at=MOMENTS[3], source="unheard of")
+    amount = deal_event("amount_changed", deal_id="D-new", number=9.0, occurred_at=MOMENTS[5])
+
+    said = refused(company, History.from_events([opened, amount]), {})
+    assert said.startswith(f"deal 'D-new' at {MOMENTS[4].isoformat()}: nothing is known of it but")
+    assert "(nothing_known): expected a deal of which enough was known for a prob" in said
+
+
+def test_a_deal_without_a_number_now_is_given_none(company: Company) -> None:
+    last = microseconds(MOMENTS[4])
+    hours = last + np.arange(-300, 0) * HOUR_US
+    trained = company.scorer.trained_feeds
+    heard = {name: replace(feed, heard=hours) for name, feed in trained.items()}
+    source = next(name for name, feed in trained.items() if not feed.speaks_for_all)
+    known = [
+        deal_event(occurred_at=MOMENTS[3], source=source),
+        deal_event("amount_changed", number=9.0, occurred_at=MOMENTS[3], source=source),
+    ]
+
+    said = refused(company, History.from_events(known), heard)
+    assert said.startswith(f"deal 'D-1' at {MOMENTS[9].isoformat()}: nothing was heard of any deal")
+    assert "(record_stopped)" in said

@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,41 @@ def test_every_option_of_the_scorer_may_be_asked_for(
 
     score = scorer.score(History.from_events(open_deals[0]), AS_OF, **options)
     assert answer.json() == as_json(score)
+
+
+def test_why_it_moved_begins_at_the_score_of_then(
+    post: Post, scorer: Scorer, open_deals: list[list[Event]]
+) -> None:
+    then = AS_OF - timedelta(days=2)
+    hours = [(then + timedelta(hours=hour)).isoformat() for hour in range(-400, 24)]
+    feeds = {
+        name: {"kinds": ["deal_opened", "call_made"], "heard": hours}
+        for name in (*scorer.trained_feeds, "unheard of")
+    }
+    old = [events for events in open_deals if min(event.known_at for event in events) < then]
+    assert len(old) >= 5
+    for events in old[:5]:
+        told = post(request_json(events, since=then.isoformat(), feeds=feeds)).json()
+        first = post(request_json(events, as_of=then.isoformat(), feeds=feeds)).json()
+        assert told["change"]["before"] == first["probability"]
+        assert told["change"]["after"] == pytest.approx(told["probability"], abs=1e-12)
+
+
+def test_why_it_moved_is_refused_where_there_was_no_number_then(
+    post: Post, open_deals: list[list[Event]]
+) -> None:
+    then = AS_OF - timedelta(days=2)
+    first = open_deals[0][0]
+    opened = replace(first, kind="deal_opened", source="unheard of", source_id="opened",
+                     occurred_at=then - timedelta(days=1), known_at=then - timedelta(days=1),
+                     )  # fmt: skip
+    reply = replace(first, kind="customer_replied", source_id="replied", known_at=AS_OF,
+                    occurred_at=AS_OF, )  # fmt: skip
+    answer = post(request_json([opened, reply], since=then.isoformat()))
+
+    assert answer.status_code == 422
+    assert "nothing_known" in answer.text
+    assert '"/since"' in answer.text
 
 
 def test_hindsight_is_marked(post: Post, open_deals: list[list[Event]]) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from model.artifact import Artifact
 from model.event_table import EVENT_SCHEMA, read_events, write_events
 from model.events import microseconds
 from model.feeds import feeds_of
@@ -502,6 +504,47 @@ def test_explain_since_adds_why_it_moved(
     assert f"Why it moved since {since} (P(won) by {CLOSE_BY}):" in out
     assert f"1 day fewer left to {CLOSE_BY}" in out
     assert "say since when" in refusal(run(*asked, "--artifact-then", "a"))
+
+
+def test_explain_since_begins_at_what_the_artifact_then_says(
+    run: Run, small_artifact: Path, small_company: Simulation, tmp_path: Path
+) -> None:
+    since, as_of = "2026-01-12", "2026-01-20"
+    now = Artifact.load(small_artifact)
+    carried = now.facts["feeds"]
+    fewer = {name: dict.fromkeys(["deal_opened", "amount_changed"]) for name in carried}
+    fewer["calendar"] = dict.fromkeys(["meeting_held"])  # heard first between the two moments
+    replace(now, facts={**now.facts, "feeds": fewer}).save(tmp_path / "then")
+    table = small_company.events
+    held = {
+        **table.slice(0, 1).to_pylist()[0],
+        "kind": "meeting_held",
+        "source": "calendar",
+        "source_id": "first",
+        "occurred_at": datetime(2026, 1, 15, tzinfo=UTC),
+        "known_at": datetime(2026, 1, 15, tzinfo=UTC),
+    }
+    added = pa.Table.from_pylist([held], schema=table.schema)
+    events = tmp_path / "events.parquet"
+    write_events(pa.concat_tables([added, table]).sort_by("deal_id"), events)
+    history = History.from_table(read_events(events))
+    deals, scorer = np.arange(history.deals), Scorer(now)
+    is_open = [
+        scorer.score_many(history, deals, np.full(len(deals), microseconds(moment)), None).is_open
+        for moment in (datetime(2026, 1, 12, tzinfo=UTC), datetime(2026, 1, 20, tzinfo=UTC))
+    ]
+
+    moved = 0
+    for deal in np.flatnonzero(is_open[0] & is_open[1])[:8].tolist():
+        asked = ("explain", events, history.deal_ids[deal], "--close-by", CLOSE_BY, "--json")
+        change = ("--as-of", as_of, "--since", since, "--artifact-then", tmp_path / "then")
+        told = json.loads(done(run(*asked, *change)))
+        then = json.loads(done(run(*asked, "--as-of", since, artifact=tmp_path / "then")))
+        other = json.loads(done(run(*asked, "--as-of", since)))
+        assert told["change"]["before"] == then["probability"]
+        assert told["change"]["after"] == told["probability"]
+        moved += then["probability"] != other["probability"]
+    assert moved
 
 
 def test_explain_names_as_many_drivers_as_asked(
