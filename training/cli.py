@@ -89,9 +89,12 @@ def train(
     )
     artifact.save(out)
     for leak in artifact.facts["leaks"]:
+        sign, meaning = "warning", "it may know the outcome"
+        if leak["is_note"]:
+            sign, meaning = "note", "it may be a late stage, or a field filled at closing"
         click.echo(
-            f"warning: {leak['feature']!r} {leak['evidence']}; "
-            "it may know the outcome: check it, or leave it out with --drop",
+            f"{sign}: {leak['feature']!r} {leak['evidence']}; {meaning}: check it, or leave it out "
+            "with --drop",
             err=True,
         )
     report = {

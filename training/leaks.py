@@ -4,7 +4,10 @@ Three signs are looked for. A feature that tells won from lost at a deal's first
 perfectly was hardly known then, whatever its times say. A field or activity that is recorded
 mostly when deals close belongs to the closing, even where it comes shortly before it. And a feature
 of any kind that tells won from lost just before the closing, but tells nothing as known a week
-earlier, was written by the end: what drives a deal shows for longer.
+earlier, was probably written by the end: what drives a deal mostly shows for longer. A sales
+process with a stage of the last days shows the same honestly, in the stage and in all that moves
+with it, so this third sign is no more than a note unless a company's own field or activity shows
+it.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ MOST_LAGGED: Final = 2_000  # deals looked at twice: enough for an AUC to two di
 FEWEST_OF_EACH: Final = 20  # deals won and lost: below it, chance separates them
 FEWEST_FILLED: Final = 20  # deals that have a fact: below it, a share says little
 MOST_DEALS: Final = 5_000  # looked at: enough for an AUC to two digits, and cheap
+OWN: Final = ("field:", "activity:")  # how features of a company's own begin
 BINS: Final = 16  # of a number's values
 PRIOR_DEALS: Final = 2.0  # that each bin starts from, at the base rate
 
@@ -53,10 +57,13 @@ class Leak:
         Its name, as ``--drop`` takes it.
     evidence
         What was seen, in words.
+    is_note
+        Whether an honest process shows the same: to be looked at, not refused.
     """
 
     feature: str
     evidence: str
+    is_note: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As the artifact keeps it."""
@@ -83,7 +90,7 @@ def find_leaks(
     -------
     tuple of Leak
         Those that tell the end alone, then those recorded at closing, then those that tell it
-        only in the last days.
+        only in the last days, which are notes where the kind of event is none of the company's own.
     """
     leaks = [
         *_telling_alone(history, features, data, known_before, seed),
@@ -100,11 +107,12 @@ def refuse_leaks(leaks: tuple[Leak, ...]) -> None:
     Raises
     ------
     TrainingDataError
-        If there is any.
+        If there is any that is more than a note.
     """
-    if leaks:
+    refused = [leak for leak in leaks if not leak.is_note]
+    if refused:
         raise TrainingDataError(
-            "; ".join(f"{leak.feature!r} {leak.evidence}" for leak in leaks),
+            "; ".join(f"{leak.feature!r} {leak.evidence}" for leak in refused),
             "with --strict, no feature that seems to know the outcome",
             "leave it out with --drop, or train without --strict if it is honest",
         )
@@ -169,7 +177,8 @@ def _telling_late(
                 f"tells won from lost an hour before the closing of {len(deals)} deals with an "
                 f"AUC of {auc:.2f}, but with {before:.2f} as known {LAG_DAYS:g} days earlier"
             )
-            leaks.append(Leak(feature=feature.name, evidence=evidence))
+            is_own = feature.name.startswith(OWN)
+            leaks.append(Leak(feature=feature.name, evidence=evidence, is_note=not is_own))
     return leaks
 
 

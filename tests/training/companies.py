@@ -46,6 +46,27 @@ def deals_table(deals: int = DEALS, **options: Any) -> pa.Table:
     return table_of(deals_events(deals, **options))
 
 
+def late_stage_events(deals: int = 200) -> list[Event]:
+    """Deals of which the won, and a tenth of the lost, stand in Negotiation for their last days."""
+    events = []
+    for number in range(deals):
+        deal, won = f"D-{number:04d}", number % 2 == 0
+        opened = number * 2.0
+        end = opened + 25.0 + number * 7 % 20
+        told: list[tuple[str, float, dict[str, Any]]] = [
+            ("deal_opened", opened, {}),
+            ("stage_changed", opened, {"name": "Proposal", "number": 1.0}),
+            ("deal_won" if won else "deal_lost", end, {}),
+        ]
+        if won or number % 20 == 1:
+            told.append(("stage_changed", end - 5.0, {"name": "Negotiation", "number": 2.0}))
+        events += [
+            deal_event(kind, when, deal_id=deal, source_id=f"{deal}/{place}", **values)
+            for place, (kind, when, values) in enumerate(told)
+        ]
+    return events
+
+
 def snapshots(
     deal: Ints,
     as_of_days: Floats,

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from model.artifact import Artifact
-from model.event_table import EVENT_SCHEMA, read_events, write_events
+from model.event_table import EVENT_SCHEMA, read_events, table_of, write_events
 from service import cli
-from tests.training.companies import deals_table
+from tests.training.companies import deals_table, late_stage_events
 from training import fit
 from training.boosting import Settings
 from training.simulate import simulate
@@ -261,6 +261,17 @@ def leaky(events: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     more = pa.Table.from_pylist(rows, schema=EVENT_SCHEMA)
     write_events(pa.concat_tables([table, more]), path)
     return path
+
+
+def test_a_late_stage_is_noted_and_strict_training_goes_on(run: Run, tmp_path: Path) -> None:
+    write_events(table_of(late_stage_events()), tmp_path / "e.parquet")
+    asked = (*TRAIN, "--known-before", "2027-03-21", "--edges", 45, "--strict")
+    status, _, err = run("train", tmp_path / "e.parquet", *asked, "--out", tmp_path / "a")
+
+    assert status == cli.DONE
+    assert "note: 'stage' tells won from lost an hour before the closing" in err
+    assert "it may be a late stage, or a field filled at closing: check it" in err
+    assert "warning" not in err
 
 
 def test_a_leak_is_warned_of_refused_if_strict_and_gone_if_dropped(

@@ -9,11 +9,13 @@ import pyarrow as pa
 import pytest
 
 from model.errors import TrainingDataError
-from model.event_table import EVENT_SCHEMA
+from model.event_table import EVENT_SCHEMA, table_of
 from model.events import microseconds
 from tests.conftest import SMALL_KNOWN_BEFORE
+from tests.factories import day_us
+from tests.training.companies import late_stage_events
 from training.fit import train
-from training.leaks import Leak, find_leaks
+from training.leaks import Leak, find_leaks, refuse_leaks
 from training.preparing import Options, prepare
 from training.simulate import Simulation, simulate
 
@@ -148,6 +150,32 @@ def test_a_fact_of_any_kind_written_days_before_the_end_is_named(
     assert named in evidence
     assert "an hour before the closing" in evidence[named]
     assert "as known 7 days earlier" in evidence[named]
+    is_note = {leak.feature: leak.is_note for leak in leaks}
+    assert is_note == {name: not name.startswith("field:") for name in is_note}
+
+
+def test_an_honest_late_stage_is_noted_and_not_refused() -> None:
+    options = Options(edges_days=(14.0, 45.0), spacing_days=10.0)
+    learning = prepare(table_of(late_stage_events()), day_us(440), options)
+    leaks = find_leaks(learning.history, learning.features, learning.data, day_us(440))
+
+    assert "stage" in {leak.feature for leak in leaks}
+    assert all(leak.is_note for leak in leaks)
+    refuse_leaks(leaks)  # does not raise
+
+
+def test_an_activity_logged_days_before_wins_alone_is_refused(small_company: Simulation) -> None:
+    facts = [
+        fact(deal, "kick-off booked", closed - 72 * HOUR_US, kind="activity_logged")
+        for deal, opened, closed, won in closings(small_company.events)
+        if won and closed - 72 * HOUR_US > opened
+    ]
+    leaks = leaks_of(with_facts(small_company.events, facts))
+
+    with pytest.raises(TrainingDataError, match="activity:kick-off booked") as refused:
+        refuse_leaks(leaks)
+    noted = {leak.feature for leak in leaks if leak.is_note}
+    assert not [name for name in noted if repr(name) in str(refused.value)]
 
 
 @pytest.mark.parametrize("world", [1, 2])
