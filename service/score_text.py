@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from model.score import Score
 from service.change_text import change_text
 from service.tables import bar, points_text, text_table
+
+# How often a range holds the true probability; measured on simulated companies, see the README.
+HOLDS: Final = {"model": "8 of 10", "base rate": "5 or 6 of 10"}
 
 
 def score_table(shown: Sequence[Score], of: int) -> str:
@@ -27,7 +31,7 @@ def score_table(shown: Sequence[Score], of: int) -> str:
         f"The {len(shown)} least probable of {of} open deals as of {first.as_of[:10]}, "
         f"to be won by {first.close_by or f'{first.days:g} days later'}. "
         f"The average deal: {average:.1%}. Points are percentage points; the range holds the true "
-        "probability in about 8 of 10 deals."
+        f"probability in about {HOLDS[first.basis]} deals."
     )
     if first.basis == "base rate":
         title += "\nToo few deals had closed to learn from: base rates by stage and age alone."
@@ -86,7 +90,8 @@ def _head(score: Score) -> str:
     if score.probability is None:
         return f"{head}no probability to be won by {until} can be given."
     shown = score.shown_probability
-    head += f"{shown:.1%} to be won by {until}, {_range(score)} in 8 of 10 such answers."
+    head += f"{shown:.1%} to be won by {until}, {_range(score)} "
+    head += f"in {HOLDS[score.basis]} such answers."
     if shown != score.probability:
         head += f" By the model alone {score.probability:.1%}: a must-hit milestone is missed."
     if score.basis == "base rate":

@@ -7,8 +7,9 @@ import textwrap
 from typing import Final
 
 from model.actions import FEWEST_DEALS, Evidence
-from model.score import Interval
+from model.score import Basis, Interval
 from model.what_if import OpenAction, WhatIf
+from service.score_text import HOLDS
 from service.tables import bar, points_text, text_table
 
 MOST_DRIVERS: Final = 8
@@ -30,7 +31,8 @@ def what_if_text(told: WhatIf) -> str:
     """
     moment = told.as_of[:16].replace("T00:00", "").replace("T", " ")
     first = f"Deal {told.deal_id} as of {moment}: {told.before:.1%} to be won by "
-    parts = [f"{first}{told.close_by} ({told.days:.0f} days), {_range(told.interval_before)}."]
+    now = _range(told.interval_before, told.basis)
+    parts = [f"{first}{told.close_by} ({told.days:.0f} days), {now}."]
     if told.basis == "base rate":
         parts.append(
             "Too few deals had closed to learn from: the base rate by stage and age alone, which "
@@ -49,8 +51,8 @@ def what_if_text(told: WhatIf) -> str:
     return "\n\n".join(parts)
 
 
-def _range(interval: Interval) -> str:
-    return f"{interval.low:.0%} to {interval.high:.0%} in 8 of 10 such answers"
+def _range(interval: Interval, basis: Basis) -> str:
+    return f"{interval.low:.0%} to {interval.high:.0%} in {HOLDS[basis]} such answers"
 
 
 def _change(told: WhatIf) -> str:
@@ -62,7 +64,7 @@ def _change(told: WhatIf) -> str:
         (points_text(other), "everything else"),
         (
             f"{told.after * 100:.1f}",
-            f"if {', then '.join(told.phrases)}: {_range(told.interval_after)}",
+            f"if {', then '.join(told.phrases)}: {_range(told.interval_after, told.basis)}",
         ),
     ]
     return text_table(("points", "what if"), rows, right=(0,))
