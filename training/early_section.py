@@ -11,6 +11,7 @@ from training.section import Cell, Section, Table
 
 NAMES: Final = ("rule", "group")  # of what a row is, beside its figures
 METHODS: Final = {"flare": "redflare", "simple": "simple_rule"}
+OPEN_THEN: Final = "open so early: at most"
 ANY_DEAL: Final = "any open deal"
 
 
@@ -50,18 +51,18 @@ def early_section(report: EarlyReport) -> Section:
                 header=(
                     "rule",
                     "flares",
-                    "lead",
+                    "lead, days",
                     "early deals",
                     "early amount",
                     "95 % interval",
-                    "flared deals",
+                    "flared",
                     "lost",
                     "not won",
                     "left out",
                 ),
                 rows=[
                     *(_of_rule(figures, _together(report)) for figures in report.rules),
-                    _of_any(report),
+                    *_of_any(report),
                 ],
                 wide=True,
             ),
@@ -132,7 +133,7 @@ def _of_rule(figures: RuleFigures, together: RuleFigures) -> list[Cell]:
     told = [
         figures.rule,
         f"{figures.flares_an_owner_week:.2f}",
-        "-" if lead is None else f"{lead:.0f} days",
+        "-" if lead is None else f"{lead:.0f}",
         _share(figures.early_deal_share),
         _share(figures.early_amount_share),
         "-" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f} %",
@@ -144,12 +145,14 @@ def _of_rule(figures: RuleFigures, together: RuleFigures) -> list[Cell]:
     return [Cell(text=text, strong=figures is together) for text in told]
 
 
-def _of_any(report: EarlyReport) -> list[str]:
+def _of_any(report: EarlyReport) -> list[list[str]]:
     """What could be had at all, and what chance would show."""
-    reach = (report.reach_deal_share, report.reach_amount_share)
-    most = ["-" if share is None else f"at most {_share(share)}" for share in reach]
+    reach = [_share(share) for share in (report.reach_deal_share, report.reach_amount_share)]
     base = [_share(share) for share in (report.base_lost_share, report.base_not_won_share)]
-    return [ANY_DEAL, "-", "-", *most, "-", "-", *base, "-"]
+    return [
+        [OPEN_THEN, "-", "-", *reach, "-", "-", "-", "-", "-"],
+        [ANY_DEAL, "-", "-", "-", "-", "-", "-", *base, "-"],
+    ]
 
 
 def _same_work(rule: str, same: SameWork) -> list[str | Cell]:
