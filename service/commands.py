@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import click
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
@@ -26,6 +25,7 @@ from service.batch import Question, known_feeds, load_scorer, score_file
 from service.fields import read_date
 from service.points import Unscored, read_points
 from service.record import read_record
+from service.score_columns import riskiest_rows
 from service.score_text import explanation, riskiest_first, score_table
 
 DEFAULT_RISKIEST: Final = 20
@@ -72,7 +72,8 @@ def score(
     """Say how probably the open deals of EVENTS are won by a date, and why.
 
     With --close-by: every open deal's probability and drivers, as a table on the terminal, or
-    into --out, or as --json. With --within 7 14 30: deal_id, as_of, days, probability.
+    into --out, or as --json. With --within 7 14 30: deal_id, as_of, days, probability, its range,
+    and the probability with a missed gate counted as zero.
     """
     _check_choices(as_of, close_by, within, points, out, as_json)
     question = Question(
@@ -115,7 +116,9 @@ def score(
         else:
             click.echo(score_table(shown, len(scores)))
     else:
-        table = _riskiest(pa.concat_tables(tables), riskiest, len(within) or 1)
+        table = pa.concat_tables(tables)
+        if riskiest is not None:
+            table = riskiest_rows(table, len(within) or 1, riskiest)
         _write(table, out, as_json)
         if out is not None:
             click.echo(f"{table.num_rows} rows of {answered} open deals in {out}")
@@ -158,16 +161,6 @@ def _check_choices(
         raise ScoreError(f"--out {out}", "a name ending in .csv or .parquet", "rename it")
     if out is not None:
         check_writable("--out", out)
-
-
-def _riskiest(table: pa.Table, riskiest: int | None, rows_a_deal: int) -> pa.Table:
-    """The rows of the deals least probable at their last row, those of a deal together."""
-    if riskiest is None:
-        return table
-    column = "gated_probability" if "gated_probability" in table.column_names else "probability"
-    last = table[column].to_numpy()[rows_a_deal - 1 :: rows_a_deal]
-    deals = np.argsort(last, kind="stable")[:riskiest]  # those without a number are last
-    return table.take((deals[:, None] * rows_a_deal + np.arange(rows_a_deal)).ravel())
 
 
 def _write(table: pa.Table, out: Path | None, as_json: bool) -> None:

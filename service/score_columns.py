@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from model.gates import gate
 from model.history import Floats, History, Ints
@@ -23,6 +24,8 @@ WITHIN_SCHEMA: Final = pa.schema(
         ("probability", pa.float64()),
         ("low", pa.float64()),
         ("high", pa.float64()),
+        ("gated_probability", pa.float64()),
+        ("data_quality", pa.string()),
         ("basis", pa.string()),
     ]
 )
@@ -36,7 +39,7 @@ def within_table(
     days: Sequence[float],
     scored: Scored,
 ) -> pa.Table:
-    """P(won within each of some days), with its 80 % interval; empty where unscorable.
+    """P(won within each of some days), its 80 % interval, gated: empty where unscorable.
 
     Parameters
     ----------
@@ -51,23 +54,26 @@ def within_table(
         Of `WITHIN_SCHEMA`, the open deals alone.
     """
     rows = np.flatnonzero(scored.is_open)
-    shown = _scorable(scored)[rows]
+    checks = [check for check in scored.checks if check is not None]
     ends = [scorer.intervals(scored, np.array(day)) for day in days]
-    columns = {
-        "probability": scorer.probabilities(scored, days),
-        "low": np.stack([low for low, _ in ends], axis=1),
-        "high": np.stack([high for _, high in ends], axis=1),
+    own = scorer.probabilities(scored, days)[rows].ravel()
+    each = np.arange(len(rows)).repeat(len(days))
+    hidden = _hidden(checks)[each]
+    numbers = {
+        "probability": own,
+        "low": np.stack([low for low, _ in ends], axis=1)[rows].ravel(),
+        "high": np.stack([high for _, high in ends], axis=1)[rows].ravel(),
     }
+    verdicts = np.array([check.data_quality.verdict for check in checks], dtype=object)
     return pa.table(
         {
-            "deal_id": np.repeat(np.array(history.deal_ids, dtype=object)[deal[rows]], len(days)),
-            "as_of": pa.array(np.repeat(as_of[rows], len(days))).cast(UTC_TIME),
+            "deal_id": np.array(history.deal_ids, dtype=object)[deal[rows]][each],
+            "as_of": pa.array(as_of[rows][each]).cast(UTC_TIME),
             "days": np.tile(days, len(rows)),
-            "basis": [scorer.basis] * (len(rows) * len(days)),
-        }
-        | {
-            name: pa.array(values[rows].ravel(), mask=np.repeat(~shown, len(days)))
-            for name, values in columns.items()
+            **{name: pa.array(values, mask=hidden) for name, values in numbers.items()},
+            "gated_probability": _gated(own, _missed(checks)[each], hidden),
+            "data_quality": pa.array(verdicts[each], pa.string()),
+            "basis": [scorer.basis] * len(each),
         },
         schema=WITHIN_SCHEMA,
     )
@@ -97,10 +103,10 @@ def driver_table(
     if scored.split is None:
         raise ValueError("scored without drivers")
     rows = np.flatnonzero(scored.is_open)
-    hidden = ~_scorable(scored)[rows]
     low, high = scorer.intervals(scored, days)
     own = scored.split.probability[rows]
     checks = [check for check in scored.checks if check is not None]
+    hidden = _hidden(checks)
 
     def number(values: Floats) -> pa.Array:
         return pa.array(values, mask=hidden)
@@ -112,7 +118,7 @@ def driver_table(
         "probability": number(own),
         "low": number(low[rows]),
         "high": number(high[rows]),
-        "gated_probability": number(np.where([_missed(check) for check in checks], 0.0, own)),
+        "gated_probability": _gated(own, _missed(checks), hidden),
         "average_probability": number(scored.split.average[rows]),
         "data_quality": pa.array([c.data_quality.verdict for c in checks], pa.string()),
         "reasons": pa.array([_reasons(check) for check in checks], pa.string()),
@@ -131,13 +137,38 @@ def driver_table(
     return pa.table(columns)
 
 
-def _scorable(scored: Scored) -> Any:
-    return np.array([check is not None and check.scorable for check in scored.checks], dtype=bool)
+def riskiest_rows(table: pa.Table, rows_a_deal: int, most: int) -> pa.Table:
+    """The rows of the deals least probable at their last row, those of a deal together.
+
+    As forecasts see it: a missed gate counts as zero; deals without a number come last.
+
+    Parameters
+    ----------
+    table
+        Of `within_table` or `driver_table`.
+    rows_a_deal
+        Side by side.
+    most
+        Deals.
+    """
+    last = slice(rows_a_deal - 1, None, rows_a_deal)
+    own, gated = (table[name].to_numpy()[last] for name in ("probability", "gated_probability"))
+    deals = np.lexsort((own, np.nan_to_num(gated), np.isnan(own)))[:most]
+    return table.take((deals[:, None] * rows_a_deal + np.arange(rows_a_deal)).ravel())
 
 
-def _missed(check: Checks) -> bool:
-    gates = gate(check.gates, 0.0)
-    return gates is not None and bool(gates.missed)
+def _hidden(checks: Sequence[Checks]) -> NDArray[np.bool_]:
+    return np.array([not check.scorable for check in checks], dtype=bool)
+
+
+def _missed(checks: Sequence[Checks]) -> NDArray[np.bool_]:
+    gates = [gate(check.gates, None) for check in checks]
+    return np.array([each is not None and bool(each.missed) for each in gates], dtype=bool)
+
+
+def _gated(own: Floats, missed: NDArray[np.bool_], hidden: NDArray[np.bool_]) -> pa.Array:
+    """Zero by declaration where a gate is missed, whatever else is known of the deal."""
+    return pa.array(np.where(missed, 0.0, own), mask=hidden & ~missed)
 
 
 def _reasons(check: Checks) -> str:

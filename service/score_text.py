@@ -90,10 +90,14 @@ def _head(score: Score) -> str:
     if score.probability is None:
         return f"{head}no probability to be won by {until} can be given."
     shown = score.shown_probability
-    head += f"{shown:.1%} to be won by {until}, {_range(score)} "
-    head += f"in {HOLDS[score.basis]} such answers."
-    if shown != score.probability:
-        head += f" By the model alone {score.probability:.1%}: a must-hit milestone is missed."
+    spread = f"{_range(score)} in {HOLDS[score.basis]} such answers."
+    if shown == score.probability:
+        head += f"{shown:.1%} to be won by {until}, {spread}"
+    else:
+        head += (
+            f"{shown:.1%} to be won by {until}, for a must-hit milestone is missed. By the model "
+            f"alone {score.probability:.1%}, {spread}"
+        )
     if score.basis == "base rate":
         head += "\nToo few deals had closed to learn from: the base rate by stage and age alone."
     if score.hindsight:

@@ -33,7 +33,10 @@ from training.simulate import Simulation
 AS_OF = "2026-01-12"
 NOW = datetime(2026, 1, 12, tzinfo=UTC)
 CLOSE_BY = "2026-03-31"
-HEADER = ["deal_id", "as_of", "days", "probability", "low", "high", "basis"]
+HEADER = [
+    *("deal_id", "as_of", "days", "probability", "low", "high"),
+    *("gated_probability", "data_quality", "basis"),
+]
 
 Ran = tuple[int, str, str]
 Run = Callable[..., Ran]
@@ -140,7 +143,11 @@ def test_the_riskiest_within_days_are_whole_deals_least_probable_first(
 ) -> None:
     every = ("score", events, "--as-of", AS_OF, "--within", 7, 30, "--json")
     rows = json.loads(done(run(*every)))
-    last = {row["deal_id"]: row["probability"] for row in rows if row["days"] == 30.0}
+    last = {
+        row["deal_id"]: (row["gated_probability"], row["probability"])
+        for row in rows
+        if row["days"] == 30.0
+    }
 
     riskiest = json.loads(done(run(*every, "--riskiest", 4)))
 
@@ -300,6 +307,8 @@ def test_points_may_be_parquet_with_times(
             "probability": pytest.approx(scores[0]["probability"], abs=1e-12),
             "low": pytest.approx(scores[0]["interval"]["low"], abs=1e-12),
             "high": pytest.approx(scores[0]["interval"]["high"], abs=1e-12),
+            "gated_probability": forecast(scores[0]),
+            "data_quality": scores[0]["data_quality"]["verdict"],
             "basis": scores[0]["basis"],
         }
     ]
