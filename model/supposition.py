@@ -39,9 +39,11 @@ CATEGORY_OF: Final = {
     "currency_changed": "currency",
 }
 _OF_MILESTONE: Final = (
-    "milestone_moved", "milestone_reached", "milestone_dropped", "must_hit_declared", MISSED,
+    "milestone_moved", "milestone_dropped", "must_hit_declared", MISSED,
 )  # fmt: skip
 ANYWHERE_US: Final = DAY_US // 2  # by when a day that ended in UTC has ended everywhere
+# What a gate is declared and cleared with works by itself: the model need not have met it.
+_OF_GATES: Final = ("must_hit_declared", "must_hit_withdrawn")
 _PROMISES: Final = (KIND_CODES["milestone_set"], KIND_CODES["milestone_moved"])
 _COLUMNS: Final = (
     "kind", "occurred", "known", "name", "text", "number", "date", "person", "source",
@@ -72,7 +74,8 @@ def suppose(
         What the model looks at: names that it never met are refused, as it can say nothing of
         them.
     feeds
-        What each source carries: a kind that none carries is refused for the same reason.
+        What each source carries: a kind that none carries is refused for the same reason, but for
+        what declares a milestone must-hit or withdraws that, which works by itself.
 
     Returns
     -------
@@ -125,7 +128,7 @@ def carried_kinds(snapshot: Snapshot) -> frozenset[str]:
 def _teller(kind: str, snapshot: Snapshot, sources: Sequence[str], feeds: Feeds) -> str:
     """The source that would tell of the event: the deal's latest that carries its kind."""
     carried = carried_kinds(snapshot)
-    if kind not in carried:
+    if kind not in carried and kind not in _OF_GATES:
         raise WhatIfError(
             f"kind {kind!r}",
             "a kind that the sources of this deal carry: "
@@ -209,9 +212,12 @@ def _check_milestone(event: Hypothetical, snapshot: Snapshot, as_of: int) -> Non
         snapshot.deal.names[code]: story for code, story in milestone_stories(snapshot).items()
     }
     still_open = sorted(name for name, story in stories.items() if story[0] == SET)
+    gates = [gate.name for gate in find_gates(snapshot)]
     if event.kind == "must_hit_withdrawn":
-        gates = [gate.name for gate in find_gates(snapshot) if gate.state != "withdrawn"]
         _check_among(event, gates, "a must-hit milestone of this deal")
+    elif event.kind == "milestone_reached":  # a gate may be on one dropped, or never set
+        names = sorted({*still_open, *gates})
+        _check_among(event, names, "an open or a must-hit milestone of this deal")
     elif event.kind in _OF_MILESTONE:
         _check_among(event, still_open, "an open milestone of this deal")
     elif event.kind == "milestone_set" and event.name in still_open:

@@ -102,6 +102,9 @@ class OpenAction:
         The probability with it.
     points
         Probability added by it.
+    gated_after
+        The probability with it, zero where a must-hit milestone is missed still; None where the
+        deal has none.
     evidence
         What deals as probable did, with it and without; None where the record shows none.
     """
@@ -111,6 +114,7 @@ class OpenAction:
     phrase: str
     after: float
     points: float
+    gated_after: float | None
     evidence: Evidence | None
 
 
@@ -150,7 +154,8 @@ class WhatIf:
     curve
         At the model's own edges.
     best
-        The actions still open, each supposed alone, the largest rise first.
+        The actions still open, each supposed alone, the largest rise first: of the gated
+        probability where a must-hit milestone is missed, then of the probability.
     statement
         What all this is, and is not.
     basis
@@ -364,7 +369,7 @@ def _after_days(now: int, days: float) -> str:
 def _best(
     scorer: Scorer, known: History, now: int, ahead: float, feeds: Feeds, before: _State
 ) -> tuple[OpenAction, ...]:
-    """Every open action supposed alone, the largest rise first."""
+    """Every open action supposed alone, the largest rise first; what clears the gates leads."""
     learned = scorer.artifact.facts.get("actions")
     table = None if learned is None else ActionTable.from_json(learned)
     edges = scorer.edges[1:].tolist()
@@ -386,7 +391,14 @@ def _best(
                 phrase=action.phrase,
                 after=after.probability,
                 points=after.probability - before.probability,
+                gated_after=after.gated,
                 evidence=evidence,
             )
         )
-    return tuple(sorted(found, key=lambda each: (-each.points, each.action)))
+    is_missed = before.gated == 0.0
+
+    def order(each: OpenAction) -> tuple[float, float, str]:
+        cleared = (each.gated_after or 0.0) if is_missed else 0.0
+        return -cleared, -each.points, each.action
+
+    return tuple(sorted(found, key=order))

@@ -49,6 +49,7 @@ EXAMPLE_WHAT_IF_ANSWER: Final[dict[str, Any]] = {
             "phrase": "commercial talks start",
             "after": 0.375,
             "points": 0.125,
+            "gated_after": None,
             "evidence": {
                 "band_low": 0.125,
                 "band_high": 0.25,
@@ -116,6 +117,10 @@ class OpenActionForm(Form):
     phrase: str = Field(description="What happens, in words.")
     after: float = Field(ge=0.0, le=1.0, description="The probability with it.")
     points: float = Field(description="Probability added by it.")
+    gated_after: float | None = Field(
+        description="Zero while a must-hit milestone is missed still, else as after; null without "
+        "one."
+    )
     evidence: EvidenceForm | None = Field(description="Null where the record shows none.")
 
 
@@ -150,7 +155,10 @@ class WhatIfAnswer(Form):
         "after."
     )
     curve: list[CurvePairForm] = Field(description="At the model's own edges.")
-    best: list[OpenActionForm] = Field(description="As many as asked, the largest rise first.")
+    best: list[OpenActionForm] = Field(
+        description="As many as asked, the largest rise first; what clears missed must-hit "
+        "milestones leads."
+    )
     statement: str = Field(description="What all this is, and is not.")
     basis: Literal["model", "base rate"] = Field(
         description="base rate where too few deals had closed to learn what events tell."

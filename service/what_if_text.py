@@ -44,6 +44,8 @@ def what_if_text(told: WhatIf) -> str:
         parts += [_change(told), _curve(told)]
     if told.best:
         parts.append(_best(told.best))
+        if told.gated_before == 0.0 and told.best[0].gated_after:
+            parts.append(_clearing(told.best))
     if told.gated_before == 0.0 or told.gated_after == 0.0:
         parts.append(_gated(told))
     units = f"Points are percentage points of probability and add up. Model {told.model_version}."
@@ -105,6 +107,18 @@ def _best(best: tuple[OpenAction, ...]) -> str:
         )
     header = ("points", "P(won)", "event", "saw it", "did not")
     return textwrap.fill(f"{title}:", width()) + "\n\n" + text_table(header, rows, right=(0, 1))
+
+
+def _clearing(best: tuple[OpenAction, ...]) -> str:
+    """What clears the missed must-hit milestones, which is listed first."""
+    clearing = [
+        f"{action.event} (0% to {action.gated_after:.1%})" for action in best if action.gated_after
+    ]
+    return textwrap.fill(
+        f"Listed first, as it clears what is missed: {', '.join(clearing)}. With any other alone "
+        "the gated probability stays 0%.",
+        width(),
+    )
 
 
 def _past_deals(evidence: Evidence | None) -> tuple[str, str]:

@@ -139,6 +139,41 @@ def test_a_must_hit_milestone_reached_or_withdrawn_is_not_missed() -> None:
     assert state("milestone_moved contract 2026-06-01") == "missed"
 
 
+@pytest.mark.parametrize(
+    ("name", "events"),
+    [
+        ("contract", [deal_event("milestone_dropped", 45, name="contract")]),
+        ("contract", [deal_event("milestone_dropped", 35, name="contract")]),
+        ("signature", []),
+    ],
+    ids=["dropped after its miss", "dropped before it was due", "never set"],
+)
+def test_a_gate_on_a_milestone_not_open_can_be_reached_or_withdrawn(
+    name: str, events: list[Event]
+) -> None:
+    must = [*DEAL, deal_event("must_hit_declared", 5, name=name), *events]
+
+    def state(*texts: str) -> str:
+        then = supposed(*texts, events=must)
+        [gate] = find_gates(snapshot_of(then, day_us(NOW), FEATURES, FEEDS))
+        return gate.state
+
+    assert state(f"milestone_reached {name}") == "reached"
+    assert state(f"must_hit_withdrawn {name}") == "withdrawn"
+
+
+def test_a_gate_can_be_declared_and_withdrawn_where_no_source_ever_did() -> None:
+    kinds = FEEDS["crm"].kinds - {"must_hit_declared", "must_hit_withdrawn"}
+    feeds = {"crm": Feed(kinds=kinds)}
+    both = ("must_hit_declared contract", "must_hit_withdrawn contract")
+    texts = [parse_hypothetical(text) for text in both]
+    history = History.from_events(DEAL)
+
+    then = suppose(history, 0, day_us(NOW), texts, FEATURES, feeds)
+    [gate] = find_gates(snapshot_of(then, day_us(NOW), FEATURES, feeds))
+    assert (gate.state, then.sources[then.source[-1]]) == ("withdrawn", "crm")
+
+
 def test_a_milestone_supposed_can_be_reached_next() -> None:
     then = supposed("milestone_set audit 2026-03-31", "milestone_reached audit")
 
@@ -155,9 +190,9 @@ def test_a_stage_that_the_deal_was_in_has_its_order() -> None:
 REFUSED: dict[str, tuple[str, str]] = {
     "an unknown milestone": (
         "milestone_reached securty review",
-        "milestone_reached: expected an open milestone of this deal: contract, security review.",
+        "expected an open or a must-hit milestone of this deal: contract, security review.",
     ),
-    "one reached already": ("milestone_reached pilot", "expected an open milestone of this deal"),
+    "one reached already": ("milestone_reached pilot", "expected an open or a must-hit milestone"),
     "one overdue already": (
         "milestone_missed contract",
         "expected a milestone whose due date lies ahead. Remedy: leave it out: it is overdue",
@@ -210,7 +245,7 @@ def test_what_only_other_deals_or_later_times_tell_is_no_milestone_of_the_deal()
         deal_event("milestone_set", 60, name="audit", date=date_of(70)),
     ]
 
-    with pytest.raises(WhatIfError, match="expected an open milestone"):
+    with pytest.raises(WhatIfError, match="expected an open or a must-hit milestone"):
         supposed("milestone_reached audit", events=[*DEAL, *others])
 
 

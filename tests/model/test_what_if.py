@@ -17,6 +17,7 @@ from model.errors import HorizonError, ScoreError, WhatIfError
 from model.event_table import event_from_row
 from model.events import Event, from_microseconds, microseconds
 from model.features import FeatureSet
+from model.feeds import Feed
 from model.grid import Grid, GridFeature
 from model.history import History
 from model.hypothetical import parse_hypothetical
@@ -170,12 +171,14 @@ def test_the_best_actions_are_each_supposed_alone_the_largest_rise_first(company
     seen = set()
     for place in range(20):
         told = company.what_if(place, best=None)
-        rises = [action.points for action in told.best]
-        assert rises == sorted(rises, reverse=True)
+        missed = told.gated_before == 0.0
+        order = [((missed and action.gated_after) or 0.0, action.points) for action in told.best]
+        assert order == sorted(order, reverse=True)
         for action in told.best:
             alone = company.what_if(place, action.event)
             assert alone.after == action.after
             assert action.points == alone.after - alone.before
+            assert action.gated_after == alone.gated_after
             seen.add(action.action)
         assert company.what_if(place, best=2).best == told.best[:2]
     assert {"customer reply", "commercial talks", "milestone"} <= seen
@@ -324,3 +327,33 @@ def test_a_must_hit_milestone_missed_leaves_nothing() -> None:
     assert told.after > 0.0
     ungated = what_if(scorer, History.from_events(events[:1]), day(40), days=100.0)
     assert (ungated.gated_before, ungated.gated_after) == (None, None)
+
+
+def test_what_clears_a_missed_gate_is_the_best_however_little_it_adds() -> None:
+    scorer = pushes_only([0.0, 0.0, 0.0])
+    feeds = {
+        "crm": Feed(
+            kinds=frozenset(
+                {
+                    "deal_opened",
+                    "milestone_set",
+                    "must_hit_declared",
+                    "milestone_reached",
+                    "call_made",
+                }
+            )
+        )
+    }
+    deal = [deal_event(), deal_event("milestone_set", 1, name="pilot", date=date_of(20))]
+    declared = deal_event("must_hit_declared", 1, name="pilot")
+    scorer.trained_feeds = feeds
+
+    def best(*events: Event) -> list[tuple[str, float | None]]:
+        history = History.from_events([*deal, *events])
+        told = what_if(scorer, history, day(40), days=100.0, best=None)
+        assert all(action.points == 0.0 for action in told.best)
+        return [(action.event, action.gated_after) for action in told.best]
+
+    own = what_if(scorer, History.from_events(deal), day(40), days=100.0).before
+    assert best() == [("call_made", None), ("milestone_reached pilot", None)]
+    assert best(declared) == [("milestone_reached pilot", own), ("call_made", 0.0)]

@@ -134,7 +134,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {"hypothetical": [{"kind": "call_made"}, {"kind": "milestone_reached", "name": "no such"}]},
         "what-if",
         "/hypothetical/1",
-        "hypothetical[1]: name 'no such' of milestone_reached: expected an open milestone of this",
+        "hypothetical[1]: name 'no such' of milestone_reached: expected an open or a must-",
     ),
     "a date gone by": (
         {"hypothetical": [{"kind": "close_date_changed", "date": "2026-01-11"}]},

@@ -147,7 +147,10 @@ def test_every_event_that_it_proposes_can_be_supposed(run: Run, deals: Any) -> N
         (("--event", "customer_repled"), "kind 'customer_repled': expected one of pipeline_chan"),
         (("--event", "deal_won"), "kind 'deal_won': expected something that leaves an open deal"),
         (("--event", "milestone_reached"), "milestone_reached without name: expected milestone_r"),
-        (("--event", "milestone_reached no such"), "expected an open milestone of this deal: "),
+        (
+            ("--event", "milestone_reached no such"),
+            "expected an open or a must-hit milestone of this deal: ",
+        ),
         (("--event", "close_date_changed 2026-01-11"), "expected a date from 2026-01-12 on, the "),
         (("--event", "close_date_changed"), "date '' of close_date_changed: expected close_date_"),
         (("--event", "stage_changed Nowhere"), "expected one that the model has met: "),
@@ -265,7 +268,13 @@ def test_an_action_without_enough_past_deals_says_so() -> None:
     )
     best = [
         OpenAction(
-            action="call", event="call_made", phrase="we call", after=0.3, points=0.1, evidence=each
+            action="call",
+            event="call_made",
+            phrase="we call",
+            after=0.3,
+            points=0.1,
+            gated_after=None,
+            evidence=each,
         )
         for each in (few, None)
     ]
@@ -276,6 +285,25 @@ def test_an_action_without_enough_past_deals_says_so() -> None:
         ["+10.0", "30.0%", "call_made", "none", "on", "record"],
     ]
     assert "as of 2026-01-12 08:30:" in lines[0]
+
+
+def test_what_clears_a_missed_gate_is_said_to_lead() -> None:
+    actions = [
+        OpenAction(
+            action=event, event=event, phrase=event, after=after, points=after - 0.2,
+            gated_after=gated, evidence=None,
+        )
+        for event, after, gated in (
+            ("milestone_reached pilot", 0.21, 0.21),
+            ("call_made", 0.3, 0.0),
+        )
+    ]  # fmt: skip
+    told = replace(NOTHING, gated_before=0.0, gated_after=0.0, best=tuple(actions))
+    said = "it clears what is missed: milestone_reached pilot (0% to 21.0%). With any other alone"
+
+    assert said in " ".join(what_if_text(told).split())
+    ungated = replace(told, gated_before=0.2, gated_after=0.2)
+    assert "clears what is missed" not in what_if_text(ungated)
 
 
 def test_the_help_has_the_notation(capsys: pytest.CaptureFixture[str]) -> None:
