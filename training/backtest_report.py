@@ -103,8 +103,8 @@ def build_report(tested: Backtest, smallest: int = SMALLEST_COUNT, seed: int = 0
         Of the bootstrap.
     """
     forecasts = tested.forecasts
-    deals, deal = np.unique(forecasts.deal, return_inverse=True)
-    draws = DealBootstrap(len(deals), seed)
+    deal = forecasts.deal
+    draws = DealBootstrap(seed)
     every = slices(tested, smallest)
     figures, baselines, reliability = [], [], []
     for column, days in enumerate(forecasts.days.tolist()):

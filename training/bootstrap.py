@@ -6,7 +6,10 @@ one, every interval would be far too narrow (Efron and Tibshirani 1993, chapter 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from math import exp, factorial
 from typing import Final
 
 import numpy as np
@@ -18,7 +21,24 @@ from training.metrics import CLIP, calibration_line, equal_bins, losses
 ROUNDS: Final = 1000
 LEVEL: Final = 0.95
 CHANCE_ROUNDS: Final = 100
+DEALS_AT_ONCE: Final = 1024  # whose draws are in memory: 8 MB for `ROUNDS` rounds
+DRAWS: Final = 1 << 16  # equally likely numbers, shared out to how often a deal is drawn
 WILSON: Final = 1.959964  # normal quantile of `LEVEL`
+
+
+def _times_drawn() -> Floats:
+    """What each of `DRAWS` equally likely numbers stands for, as near to Poisson(1) as that goes.
+
+    Returns
+    -------
+    ndarray
+        Rising. Shape (`DRAWS`,).
+    """
+    up_to = np.cumsum([exp(-1.0) / factorial(times) for times in range(20)])
+    return np.searchsorted(up_to, (np.arange(DRAWS) + 0.5) / DRAWS).astype(np.float64)
+
+
+TIMES_DRAWN: Final = _times_drawn()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,22 +51,54 @@ class Estimate:
 
 
 class DealBootstrap:
-    """How often each deal is drawn in each of many rounds, the same for all figures.
+    """Draws deals anew in many rounds, the same for all figures of the same deals.
+
+    Each deal is drawn a Poisson(1) number of times in each round, apart from all others, so that
+    a round has about as many deals as there are and no round need be held whole. Draws are made
+    anew for each figure from the seed, a block of deals at a time.
 
     Parameters
     ----------
-    deals
-        How many deals there are.
     seed
         Of the draws.
     rounds
         How many.
+
+    References
+    ----------
+    Chamandy, N., Muralidharan, O., Najmi, A. and Naidu, S. (2012), "Estimating uncertainty for
+    massive data streams", Google.
     """
 
-    def __init__(self, deals: int, seed: int = 0, rounds: int = ROUNDS) -> None:
-        rng = np.random.default_rng(seed)
-        shares = np.full(deals, 1.0 / max(deals, 1))
-        self.times = rng.multinomial(deals, shares, size=rounds).astype(np.float32)
+    def __init__(self, seed: int = 0, rounds: int = ROUNDS) -> None:
+        self.seed = seed
+        self.rounds = rounds
+
+    def times(self, deals: int) -> Iterator[Floats]:
+        """How often each deal is drawn in each round, by blocks of deals. Each (deals, rounds)."""
+        rng = np.random.default_rng(self.seed)
+        for first in range(0, deals, DEALS_AT_ONCE):
+            size = (min(DEALS_AT_ONCE, deals - first), self.rounds)
+            yield TIMES_DRAWN[rng.integers(0, DRAWS, size, dtype=np.uint16)]
+
+    def sums(self, deal: Ints, columns: Iterable[Floats]) -> Floats:
+        """The sums over rows in each round. Shape (rounds, K).
+
+        Parameters
+        ----------
+        deal
+            Of each row. Shape (R,).
+        columns
+            K of them, each of shape (R,), looked at one after another.
+        """
+        met, place = np.unique(deal, return_inverse=True)
+        of_deal = [np.bincount(place, weights=column) for column in columns]
+        sums = np.zeros((len(of_deal), self.rounds))
+        first = 0
+        for times in self.times(len(met)):
+            sums += np.stack([each[first : first + len(times)] for each in of_deal]) @ times
+            first += len(times)
+        return sums.T
 
     def mean(self, deal: Ints, value: Floats) -> Estimate:
         """The mean over rows, with the quantiles of the means of the rounds.
@@ -54,10 +106,9 @@ class DealBootstrap:
         Parameters
         ----------
         deal, value
-            Of each row; deals counted from 0. Shape (R,).
+            Of each row. Shape (R,).
         """
-        sums = self._rounds(deal, value[:, None])[:, 0]
-        rows = self._rounds(deal, np.ones((len(deal), 1)))[:, 0]
+        sums, rows = self.sums(deal, (value, np.ones(len(deal)))).T
         return self._interval(float(value.mean()), sums[rows > 0] / rows[rows > 0])
 
     def log_loss_difference(
@@ -76,13 +127,14 @@ class DealBootstrap:
         `error_by_chance`.
         """
         bins = equal_bins(p)
-        gaps = np.zeros((len(p), len(bins)))
-        for column, part in enumerate(bins):
-            gaps[part, column] = p[part] - won[part]
-        error = float(np.abs(gaps.sum(axis=0)).sum() / len(p))
-        sums = np.abs(self._rounds(deal, gaps)).sum(axis=1)
-        rows = self._rounds(deal, np.ones((len(deal), 1)))[:, 0]
-        drawn = self._interval(error, sums[rows > 0] / rows[rows > 0])
+        gap, bin_of = p - won, np.empty(len(p), dtype=np.int8)
+        for number, part in enumerate(bins):
+            bin_of[part] = number
+        gaps = (np.where(bin_of == number, gap, 0.0) for number in range(len(bins)))
+        error = sum(abs(float(gap[part].sum())) for part in bins) / len(p)
+        sums = self.sums(deal, chain([np.ones(len(p))], gaps))
+        rows, apart = sums[:, 0], np.abs(sums[:, 1:]).sum(axis=1)
+        drawn = self._interval(error, apart[rows > 0] / rows[rows > 0])
         return Estimate(
             value=error,
             low=max(0.0, 2.0 * error - drawn.high),
@@ -95,7 +147,7 @@ class DealBootstrap:
         With u the score and H the information of each deal at the line b of all rows, a round
         that draws deal d w_d times has ``b + (sum w_d H_d)^-1 sum w_d u_d``: near enough, and a
         thousand rounds cost no more than one fit (Moulton and Zeger 1991). None where there is
-        no line.
+        no line, as where outcomes are perfectly apart.
         """
         line = calibration_line(won, p, np.ones(len(p)))
         if line is None:
@@ -105,7 +157,7 @@ class DealBootstrap:
         q = 1.0 / (1.0 + np.exp(-(line.intercept + line.slope * logit)))
         spread = q * (1.0 - q)
         terms = (won - q, (won - q) * logit, spread, spread * logit, spread * logit**2)
-        u0, u1, h00, h01, h11 = self._rounds(deal, np.stack(terms, axis=1)).T
+        u0, u1, h00, h01, h11 = self.sums(deal, terms).T
         determinant = h00 * h11 - h01**2
         with np.errstate(divide="ignore", invalid="ignore"):
             slopes = line.slope + (h00 * u1 - h01 * u0) / determinant
@@ -126,13 +178,6 @@ class DealBootstrap:
             gap = p - (rng.random(len(met))[place] < p)
             errors.append(sum(abs(float(gap[part].sum())) for part in bins) / len(p))
         return float(np.mean(errors))
-
-    def _rounds(self, deal: Ints, values: Floats) -> Floats:
-        """The sums of each round. Shape (rounds, K)."""
-        met, place = np.unique(deal, return_inverse=True)
-        of_deal = np.zeros((len(met), values.shape[1]))
-        np.add.at(of_deal, place, values)
-        return np.asarray(self.times[:, met] @ of_deal)
 
     @staticmethod
     def _interval(value: float, rounds: Floats) -> Estimate:

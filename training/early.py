@@ -282,11 +282,11 @@ class Judge:
     @cached_property
     def draws(self) -> DealBootstrap:
         """How often each deal seen is drawn anew, the same for every rule."""
-        return DealBootstrap(self.seen.size, self.seed, REPLICATES)
+        return DealBootstrap(self.seed, REPLICATES)
 
     def resampled(self, columns: Floats) -> Floats:
         """Sums of the columns over deals drawn anew. (`REPLICATES`, 6)."""
-        return np.asarray(self.draws.times @ columns[self.seen])
+        return self.draws.sums(self.seen, columns[self.seen].T)
 
 
 def _told(moments: Ints, came: Outcomes) -> Bools:

@@ -99,7 +99,10 @@ def calibration_error(won: NDArray[np.bool_], p: Floats, weight: Floats) -> floa
 
 
 def calibration_line(won: NDArray[np.bool_], p: Floats, weight: Floats) -> CalibrationLine | None:
-    """Fit Cox's calibration line (Cox 1958); None where one outcome or one probability came.
+    """Fit Cox's calibration line (Cox 1958); None where no finite line fits.
+
+    That is where one outcome or one probability came, or all rows of one outcome had
+    probabilities at or above all of the other: the steeper, the better (Albert and Anderson 1984).
 
     Examples
     --------
@@ -112,6 +115,9 @@ def calibration_line(won: NDArray[np.bool_], p: Floats, weight: Floats) -> Calib
     p = np.clip(p, CLIP, 1.0 - CLIP)
     logit = np.log(p) - np.log1p(-p)
     if len(won) == 0 or won.all() or not won.any() or np.ptp(logit) < SMALLEST_SPREAD:
+        return None
+    lost = ~won
+    if logit[won].min() >= logit[lost].max() or logit[lost].min() >= logit[won].max():
         return None
     center = float(np.average(logit, weights=weight))
     model = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000)

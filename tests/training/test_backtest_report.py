@@ -134,9 +134,8 @@ def test_the_learned_signal_beats_the_base_rate(report: Report) -> None:
 def test_the_interval_of_the_error_is_that_of_its_deals(tested: Backtest, report: Report) -> None:
     forecasts = tested.forecasts
     rows = np.flatnonzero(forecasts.counted[:, 0])
-    deals, deal = np.unique(forecasts.deal, return_inverse=True)
-    error = DealBootstrap(len(deals)).calibration_error(
-        deal[rows], forecasts.won[rows, 0], forecasts.probability[rows, 0]
+    error = DealBootstrap().calibration_error(
+        forecasts.deal[rows], forecasts.won[rows, 0], forecasts.probability[rows, 0]
     )
     (row,) = [r for r in report.figures if r["part"] == "all" and r["horizon_days"] == 14.0]
 
