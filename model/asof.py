@@ -30,6 +30,18 @@ OPENED, WON, LOST, REOPENED = (
     KIND_CODES[kind] for kind in ("deal_opened", "deal_won", "deal_lost", "deal_reopened")
 )
 _NO_ROWS: Final[list[int]] = []
+# What is planned and whether it was reached: no activity, and counted by features of its own.
+PLANS: Final = frozenset(
+    KIND_CODES[kind]
+    for kind in (
+        "milestone_set",
+        "milestone_moved",
+        "milestone_reached",
+        "milestone_dropped",
+        "must_hit_declared",
+        "must_hit_withdrawn",
+    )
+)
 
 
 class DealRows:
@@ -199,6 +211,15 @@ class Snapshot:
         return self.deal.number[rows[-1]] if rows else nan
 
     @property
+    def activity(self) -> list[int]:
+        """Positions of the visible rows of all kinds but `PLANS`, ascending in time.
+
+        A milestone on record is no activity, lest one that is reached hide what the customer did
+        before it and so lower the probability.
+        """
+        return self.once(_activity)
+
+    @property
     def is_open(self) -> bool:
         """Whether the deal was opened and, as known, not closed since.
 
@@ -212,6 +233,13 @@ class Snapshot:
         if signal not in self._shared:
             self._shared[signal] = signal(self)
         return cast(T, self._shared[signal])
+
+
+def _activity(snapshot: Snapshot) -> list[int]:
+    if PLANS.isdisjoint(snapshot.by_code):
+        return snapshot.rows
+    code = snapshot.deal.code
+    return [i for i in snapshot.rows if code[i] not in PLANS]
 
 
 class AsOf:

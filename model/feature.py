@@ -24,7 +24,7 @@ CATEGORY_WORDS: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """Events of any of the codes, or of all if none is named, within `days` or in all.
+    """Events of any of the codes, or all activity if none is named, within `days` or in all.
 
     At most `most`. Missing if no feed of the deal carries any of the codes.
     """
@@ -64,7 +64,7 @@ class FieldCategory:
 
 @dataclass(frozen=True, kw_only=True)
 class LastEvent:
-    """The last thing that happened, as a code of the vocabulary."""
+    """The last activity, as a code of the vocabulary."""
 
 
 @dataclass(frozen=True, kw_only=True)

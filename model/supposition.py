@@ -8,7 +8,7 @@ second supposition, and a poor one.
 ``milestone_missed`` is no kind of event, because missing is what time does: it stands for "as if
 the due date had passed". In the copy every date that the milestone was ever promised for is put
 so many days earlier that the last one ended, unreached, at the last midnight UTC that lies 12
-hours back, when it had ended in every time zone. How far it slipped stays as it is, and a
+hours back, when it had ended in every time zone. How far it was moved stays as it is, and a
 must-hit milestone is missed then (`model.gates`).
 """
 

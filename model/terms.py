@@ -97,7 +97,7 @@ def _count(codes: Sequence[int], days: float | None, most: float) -> Value:
 
         def of_all(snapshot: Snapshot) -> float:
             ages = snapshot.age_days
-            return float(len([i for i in snapshot.rows if days is None or ages[i] < days]))
+            return float(len([i for i in snapshot.activity if days is None or ages[i] < days]))
 
         return of_all
 
@@ -148,6 +148,7 @@ def _category(code: int, own: Mapping[str, int], *, is_field: bool) -> Value:
 
 def _last_event(categories: Sequence[float]) -> Value:
     def last_event(snapshot: Snapshot) -> float:
-        return categories[snapshot.deal.code[snapshot.rows[-1]]] if snapshot.rows else nan
+        rows = snapshot.activity
+        return categories[snapshot.deal.code[rows[-1]]] if rows else nan
 
     return last_event

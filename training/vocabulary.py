@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from model.asof import PLANS
 from model.catalogue import CALENDAR
 from model.events import DAY_US, KIND_CODES
 from model.history import History, Ints
@@ -94,6 +95,7 @@ def learn_vocabulary(history: History, known_before: int) -> Vocabulary:
     )
     codes = vocabulary.codes(history)[seen]
     count = np.bincount(codes, minlength=vocabulary.size)
+    count[sorted(PLANS)] = 0  # no activity, so never the last one
     often = sorted(np.flatnonzero(count >= fewest).tolist(), key=lambda c: -count[c])[:MOST_EVENTS]
     happened = tuple(dict.fromkeys(vocabulary.code_names[c] for c in sorted(often)))
     categories["last_event"] = (*happened, OTHER)

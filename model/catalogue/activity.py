@@ -1,4 +1,9 @@
-"""How lively the deal is, whatever happens: the last event, quiet, events counted."""
+"""How lively the deal is, whatever happens: the last activity, quiet, activity counted.
+
+Milestones and what is declared about them are no activity (`model.asof.PLANS`). They have features
+of their own, each with a direction; here, where either way is free, one that is reached would count
+as something happening, which may be learned as bad, and hide the reply before it.
+"""
 
 from __future__ import annotations
 
@@ -10,28 +15,29 @@ from model.feature import Computed, Count, Feature, LastEvent
 
 
 def quiet_days(snapshot: Snapshot) -> float:
-    """Days since the last thing happened."""
-    return snapshot.age_days[snapshot.rows[-1]] if snapshot.rows else nan
+    """Days since the last activity."""
+    rows = snapshot.activity
+    return snapshot.age_days[rows[-1]] if rows else nan
 
 
 ACTIVITY: Final[tuple[Feature, ...]] = (
     Feature(
         name="last_event",
         unit="category",
-        question="what happened last",
+        question="the last activity, milestones aside",
         direction=0,
         missing="nothing is known",
-        phrase="the last thing on record: {value}",
+        phrase="the last activity on record: {value}",
         unknown="nothing is on record",
         term=LastEvent(),
     ),
     Feature(
         name="quiet_days",
         unit="days",
-        question="days since anything happened",
+        question="days since any activity, milestones aside",
         direction=0,
         missing="nothing is known",
-        phrase="nothing happened for {days}",
+        phrase="no activity for {days}",
         unknown="nothing is on record",
         term=Computed(compute=quiet_days),
     ),
@@ -39,12 +45,12 @@ ACTIVITY: Final[tuple[Feature, ...]] = (
         Feature(
             name=f"events_{days}_days",
             unit="events",
-            question=f"events of any kind in {days} days",
+            question=f"activities of any kind in {days} days, milestones aside",
             direction=0,
             missing="nothing is known",
-            phrase=f"{{value}} things happened in the last {days} days",
-            zero=f"nothing happened in the last {days} days",
-            one=f"one thing happened in the last {days} days",
+            phrase=f"{{value}} activities in the last {days} days",
+            zero=f"no activity in the last {days} days",
+            one=f"one activity in the last {days} days",
             unknown="nothing is on record",
             term=Count(codes=(), days=days),
         )

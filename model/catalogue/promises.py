@@ -1,4 +1,10 @@
-"""What was promised by when: milestones due, moved, reached, dropped."""
+"""What was promised by when: milestones due, moved, reached, dropped.
+
+Reaching an open milestone never lowers the probability. Every feature here has a direction,
+and it moves each of them the good way or not at all; beyond this file, milestones are no activity
+(`model.asof.PLANS`). Days to the next due date are no feature, since reaching a milestone may move
+them either way and leaves none after the last one: `model.gates` tells of what is due.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +15,7 @@ from typing import Final
 
 from model.asof import Snapshot
 from model.events import DAY_US, KIND_CODES
-from model.feature import Computed, Feature
+from model.feature import NOT_CARRIED, Computed, Count, Feature
 
 MILESTONE: Final = ("milestone_set", "milestone_moved", "milestone_reached", "milestone_dropped")
 _CODES: Final = tuple(KIND_CODES[kind] for kind in MILESTONE)
@@ -29,7 +35,6 @@ class Milestones:
     slippage_days: float = nan
     reached_share: float = nan
     open: float = nan
-    next_days: float = nan
 
 
 _NONE: Final = Milestones()
@@ -39,7 +44,8 @@ def milestones(snapshot: Snapshot) -> Milestones:
     """Follow every milestone of a deal: due dates as set and moved, reached, dropped.
 
     A milestone is overdue after the end of its due date. Slippage is what its due date moved
-    later since it was first set, and what it was reached late.
+    later since it was first set, and what it was reached late or is late by now: reaching it
+    stops the slippage, and adds none.
     """
     stories = milestone_stories(snapshot)
     if not stories:
@@ -54,20 +60,18 @@ def milestones(snapshot: Snapshot) -> Milestones:
         if due is None or first_due is None:
             continue
         slipped += max(due - first_due, 0)
-        if state == REACHED:
-            slipped += max(reached_at - due, 0)
-        else:
+        until = reached_at if state == REACHED else snapshot.as_of
+        slipped += max(until - due, 0)
+        if state != REACHED:
             left.append(due - snapshot.as_of)
     if not every:
         return _NONE
-    ahead = [us for us in left if us >= 0]
     return Milestones(
-        overdue=float(len(left) - len(ahead)),
+        overdue=float(sum([us < 0 for us in left])),
         overdue_days=max(-min(left), 0) / DAY_US if left else 0.0,
         slippage_days=slipped / DAY_US,
         reached_share=reached / every,
         open=float(len(left)),
-        next_days=min(ahead) / DAY_US if ahead else nan,
     )
 
 
@@ -81,8 +85,9 @@ def milestone_stories(snapshot: Snapshot) -> dict[int, MilestoneStory]:
     for i in rows:
         code, name = deal.code[i], deal.name[i]
         state, first_due, due, reached_at = found.get(name, _UNTOLD)
-        if code == REACHED:
-            state, reached_at = REACHED, deal.occurred[i]
+        if code == REACHED:  # told twice, it was reached the first time
+            reached_at = reached_at if state == REACHED else deal.occurred[i]
+            state = REACHED
         elif code == DROPPED:
             state = DROPPED
         else:
@@ -150,7 +155,7 @@ PROMISES: Final[tuple[Feature, ...]] = (
         name="milestones_open",
         unit="milestones",
         question="milestones still open",
-        direction=0,
+        direction=-1,
         missing="no milestone is set",
         phrase="{value} milestones are still open",
         zero="no milestone is open",
@@ -159,13 +164,15 @@ PROMISES: Final[tuple[Feature, ...]] = (
         term=Computed(compute=partial(milestone, what="open"), reads=MILESTONE),
     ),
     Feature(
-        name="next_milestone_days",
-        unit="days",
-        question="days to the next due milestone",
-        direction=0,
-        missing="no milestone lies ahead",
-        phrase="the next milestone is due in {days}",
-        unknown="no milestone lies ahead",
-        term=Computed(compute=partial(milestone, what="next_days"), reads=MILESTONE),
+        name="milestones_reached_30_days",
+        unit="events",
+        question="milestones reached in 30 days",
+        direction=1,
+        missing=NOT_CARRIED,
+        phrase="{value} milestones were reached in the last 30 days",
+        zero="no milestone was reached in the last 30 days",
+        one="one milestone was reached in the last 30 days",
+        unknown="milestones are not on record",
+        term=Count(codes=("milestone_reached",), days=30),
     ),
 )

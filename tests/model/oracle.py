@@ -214,10 +214,14 @@ class Oracle:
         meetings = [e for e in self.of("meeting_held") if e.name == "onsite"]
         return float(sum(1 for e in meetings if self.age(e) < days * DAY_US))
 
+    def activity(self) -> list[Event]:
+        """All but milestones and what is declared about them."""
+        return [e for e in self.seen if not e.kind.startswith(("milestone_", "must_hit_"))]
+
     def last_event(self) -> Value:
-        if not self.seen:
+        if not self.activity():
             return None
-        event = self.seen[-1]
+        event = self.activity()[-1]
         own: dict[str, tuple[str, ...]] = {
             "activity_logged": self.vocabulary.activities,
             "field_changed": self.vocabulary.number_fields + self.vocabulary.text_fields,
@@ -243,7 +247,6 @@ class Oracle:
         names = {e.name for e in self.of(*kinds)}
         still_open = overdue = reached = counted = 0
         most_late = slipped = 0.0
-        ahead: list[float] = []
         for name in names:
             state, first_due, due, reached_at = "open", None, None, 0
             for event in self.of(*kinds):
@@ -251,7 +254,7 @@ class Oracle:
                     continue
                 if event.kind == "milestone_set":
                     state = "open"
-                elif event.kind == "milestone_reached":
+                elif event.kind == "milestone_reached" and state != "reached":
                     state, reached_at = "reached", microseconds(event.occurred_at)
                 elif event.kind == "milestone_dropped":
                     state = "dropped"
@@ -265,15 +268,13 @@ class Oracle:
             if due is None or first_due is None:
                 continue
             slipped += max(due - first_due, 0)
+            slipped += max((reached_at if state == "reached" else self.as_of) - due, 0)
             if state == "reached":
-                slipped += max(reached_at - due, 0)
                 continue
             still_open += 1
             if due < self.as_of:
                 overdue += 1
                 most_late = max(most_late, self.as_of - due)
-            else:
-                ahead.append(due - self.as_of)
         none = counted == 0
         return {
             "milestones_overdue": None if none else float(overdue),
@@ -281,7 +282,7 @@ class Oracle:
             "milestone_slippage_days": None if none else slipped / DAY_US,
             "milestones_reached_share": None if none else reached / counted,
             "milestones_open": None if none else float(still_open),
-            "next_milestone_days": min(ahead) / DAY_US if ahead else None,
+            "milestones_reached_30_days": self.count(["milestone_reached"], 30),
         }
 
     # Win rates.
@@ -355,9 +356,11 @@ class Oracle:
             "competitor_named": competitor,
             "owner_win_rate": self.win_rate("owner"),
             "account_win_rate": self.win_rate("account"),
-            "quiet_days": self.age(self.seen[-1]) / DAY_US if self.seen else None,
+            "quiet_days": self.age(self.activity()[-1]) / DAY_US if self.activity() else None,
             **{
-                f"events_{d}_days": float(sum(1 for e in self.seen if self.age(e) < d * DAY_US))
+                f"events_{d}_days": float(
+                    sum(1 for e in self.activity() if self.age(e) < d * DAY_US)
+                )
                 for d in (7, 30)
             },
             **{

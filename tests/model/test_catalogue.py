@@ -104,11 +104,11 @@ def milestone(kind: str, at: float, due: float | None = None, name: str = "pilot
 def test_a_milestone_is_overdue_only_after_the_end_of_its_due_date() -> None:
     events = [milestone("set", 1, due=10)]  # the tests' day begins at 9 o'clock: 15 hours are left
 
-    assert find(events, 10, "milestones_overdue", "next_milestone_days") == [0, 15 / 24]
     end = 10 + 15 / 24
-    assert find(events, end, "milestones_overdue", "next_milestone_days") == [0, 0]
-    assert find(events, end + 1 / 24, "milestones_overdue", "next_milestone_days") == [1, None]
-    assert find(events, end + 2, "milestone_overdue_days") == pytest.approx(2)
+    names = ("milestones_overdue", "milestone_overdue_days")
+    assert find(events, 10, *names) == [0, 0]
+    assert find(events, end, *names) == [0, 0]
+    assert find(events, end + 2, *names) == [1, pytest.approx(2)]
 
 
 def test_a_moved_milestone_counts_as_slippage_and_is_due_later() -> None:
@@ -116,7 +116,8 @@ def test_a_moved_milestone_counts_as_slippage_and_is_due_later() -> None:
 
     names = ("milestone_slippage_days", "milestones_overdue", "milestones_open")
     assert find(events, 12, *names) == [7, 0, 1]
-    assert find(events, 18, *names) == [7, 1, 1]
+    late = 18 - (17 + 15 / 24)
+    assert find(events, 18, *names) == [pytest.approx(7 + late), 1, 1]
 
 
 def test_a_milestone_moved_forward_is_no_slippage() -> None:
@@ -158,8 +159,39 @@ def test_a_milestone_set_again_is_open_again() -> None:
     assert find(events, 20, *names) == [1, 0, 27]
 
 
+def test_an_overdue_milestone_slips_until_it_is_reached_the_first_time() -> None:
+    missed = [milestone("set", 1, due=10)]
+    late = 13 - (10 + 15 / 24)
+
+    assert find(missed, 13, "milestone_slippage_days") == pytest.approx(late)
+    for told in ([13], [13, 16]):
+        events = missed + [milestone("reached", at) for at in told]
+        assert find(events, 20, "milestone_slippage_days") == pytest.approx(late)
+
+
+def test_milestones_reached_lately_are_counted_for_30_days() -> None:
+    events = [milestone("set", 1, due=10), milestone("reached", 8)]
+
+    assert find(events, 8, "milestones_reached_30_days") == 1
+    assert find(events, 37.9, "milestones_reached_30_days") == 1
+    assert find(events, 38, "milestones_reached_30_days") == 0
+
+
+def test_a_milestone_is_no_activity() -> None:
+    replied = [deal_event("customer_replied", at=3)]
+    plans = [
+        milestone("set", 4, due=10),
+        deal_event("must_hit_declared", at=4, name="pilot"),
+        milestone("moved", 5, due=11),
+        milestone("reached", 6),
+    ]
+
+    names = ("quiet_days", "events_7_days", "events_30_days")
+    assert find(replied + plans, 9, *names) == find(replied, 9, *names)
+
+
 def test_without_milestones_nothing_is_said_of_them() -> None:
-    names = ("milestones_overdue", "milestone_slippage_days", "next_milestone_days")
+    names = ("milestones_overdue", "milestone_slippage_days", "milestones_open")
     assert find([], 20, *names) == [None, None, None]
 
 

@@ -21,7 +21,7 @@ from model.feeds import Feed
 from model.history import Floats, History
 from model.rates import ClosingLog, ClosingTable, WinRates
 from model.vocabulary import Vocabulary
-from tests.factories import day_us, deal_event, features_of
+from tests.factories import date_of, day_us, deal_event, features_of
 from tests.model.histories import (
     DAYS,
     DEALS,
@@ -241,6 +241,40 @@ def test_some_features_are_computed_like_all(
 
     whole = FEATURES.matrix(history, every, at, make_feeds(told), ClosingLog(history))
     np.testing.assert_array_equal(x, whole[:, chosen])
+
+
+@given(
+    events=histories(("D-1",)),
+    due=st.integers(0, DAYS),
+    moved=st.none() | st.integers(0, DAYS),
+    known_late=st.booleans(),
+    told=feeds(),
+    at=times().filter(lambda at: at >= day_us(2)),
+)
+def test_reaching_an_open_milestone_moves_every_feature_the_good_way_or_not_at_all(
+    events: list[Event], due: int, moved: int | None, known_late: bool, told: Told, at: int
+) -> None:
+    events += [deal_event(at=0), deal_event("milestone_set", 1, name="plan", date=date_of(due))]
+    if moved is not None:
+        events.append(deal_event("milestone_moved", 1.5, name="plan", date=date_of(moved)))
+    now = from_microseconds(at)
+    happened = now - timedelta(hours=6) if known_late else now
+    reached = deal_event("milestone_reached", occurred_at=happened, known=None, name="plan")
+    if known_late:
+        reached = replace(reached, known_at=now)
+
+    before, after = (
+        matrix(History.from_events(each), [at], told)["D-1", at]
+        for each in (events, [*events, reached])
+    )
+
+    direction = np.array([feature.direction for feature in FEATURES.features])
+    named = dict(zip(FEATURES.names, after - before, strict=True))
+    is_free = direction == 0
+    np.testing.assert_array_equal(before[is_free], after[is_free])
+    np.testing.assert_array_equal(np.isnan(before), np.isnan(after))
+    assert not ((after - before) * direction < 0).any(), named
+    assert named["milestones_reached_share"] > 0
 
 
 def test_no_snapshot_has_no_row() -> None:
