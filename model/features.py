@@ -100,7 +100,7 @@ class FeatureSet:
         """What a snapshot says of a categorical feature, known to the vocabulary or not."""
         term, deal = self.features[column].term, snapshot.deal
         if not isinstance(term, Category | FieldCategory):
-            return self.vocabulary.code_names[deal.code[snapshot.rows[-1]]]
+            return self.vocabulary.code_names[deal.code[snapshot.activity[-1]]]
         last = snapshot.by_code[self._code_of[term.code]][-1]
         if isinstance(term, FieldCategory):
             return deal.texts[deal.text[last]]

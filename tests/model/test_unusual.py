@@ -51,6 +51,7 @@ def test_a_new_category_is_named_and_counts_as_the_average() -> None:
     found = unusual(
         deal_event("stage_changed", 0.1, name="procurement"),
         deal_event("field_changed", 0.2, name="region", text="west"),
+        deal_event("must_hit_declared", 0.3, name="pilot"),  # no activity
     )
 
     assert {(each.feature, each.value) for each in found} == {
