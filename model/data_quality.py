@@ -15,7 +15,7 @@ from typing import Final, Literal
 from model.asof import Snapshot
 from model.catalogue.contact import CONTACT
 from model.events import DAY_US, EPOCH_DAY, KIND_CODES
-from model.gates import unknown_time_zone
+from model.gates import find_gates, unknown_time_zone
 
 Verdict = Literal["good", "thin", "unscorable"]
 
@@ -201,6 +201,17 @@ def _contradictory(snapshot: Snapshot) -> list[Finding]:
             Finding(
                 code="time_zone_unknown",
                 phrase=f"its time zone {zone!r} is none, so its gates' days end in UTC",
+            )
+        )
+    undated = sorted(
+        gate.name for gate in find_gates(snapshot) if gate.state == "open" and gate.due is None
+    )
+    if undated:
+        findings.append(
+            Finding(
+                code="gate_without_date",
+                phrase=f"must-hit {undated[0]!r} names no milestone with a due date, so it can "
+                "never be missed",
             )
         )
     if snapshot.of("deal_reopened"):

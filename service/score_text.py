@@ -24,7 +24,9 @@ def score_table(shown: Sequence[Score], of: int) -> str:
     of
         How many open deals there are.
     """
-    rows = [(score.deal_id, _probability(score), _range(score), _why(score)) for score in shown]
+    rows = [
+        (score.deal_id, _probability(score), _shown_range(score), _why(score)) for score in shown
+    ]
     first = shown[0]
     average = next((s.average_probability for s in shown if s.average_probability is not None), 0.0)
     title = (
@@ -52,6 +54,11 @@ def riskiest_first(scores: Sequence[Score]) -> list[Score]:
 def _probability(score: Score) -> str:
     shown = score.shown_probability
     return "none" if score.probability is None or shown is None else f"{shown:.1%}"
+
+
+def _shown_range(score: Score) -> str:
+    """The range of the probability shown: a zero by declaration has none."""
+    return _range(score) if score.shown_probability == score.probability else ""
 
 
 def _range(score: Score) -> str:

@@ -148,9 +148,20 @@ CASES: dict[str, tuple[list[Event], dict[str, Any], list[str], str]] = {
         [],
         "good",
     ),
+    "a gate that names no milestone": (
+        [
+            *COMPLETE,
+            deal_event("milestone_set", 2, name="pilot", date=date_of(90)),
+            deal_event("must_hit_declared", 3, name="Pilot"),
+        ],
+        {},
+        ["gate_without_date"],
+        "good",
+    ),
     "a gated deal whose time zone is none": (
         [
             *COMPLETE,
+            deal_event("milestone_set", 2, name="pilot", date=date_of(90)),
             deal_event("must_hit_declared", 3, name="pilot"),
             deal_event("field_changed", 3, name="time_zone", text="Europe/Pariss"),
         ],
@@ -185,7 +196,14 @@ def test_a_deal_is_judged_by_what_is_known_of_it(case: str) -> None:
 
 def test_every_finding_has_its_case() -> None:
     named = {code for _, _, codes, _ in CASES.values() for code in codes}
-    notes = {"quiet", "stage_never_changed", "close_date_past", "reopened", "time_zone_unknown"}
+    notes = {
+        "quiet",
+        "stage_never_changed",
+        "close_date_past",
+        "reopened",
+        "time_zone_unknown",
+        "gate_without_date",
+    }
 
     assert named == UNSCORABLE | THIN | notes | {code for code, _ in EXPECTED.values()}
 
