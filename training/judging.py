@@ -39,7 +39,7 @@ FITTING_SPAN: Final = 2.0  # furthest edges that the time before the split must 
 JUDGED_TIME: Final = 0.3  # of the time that rows at the last edge span
 FOLDS: Final = 4
 JUDGING_BAGS: Final = 4  # of the one round out of time
-CROSS_FITTING_BAGS: Final = 2  # of each of the rounds
+CROSS_FITTING_BAGS: Final = 4  # of each of the rounds; with fewer than are shown, too few trees win
 TRIAL_ROUNDS: Final = 2  # of cross-fitting, to decide among settings
 SMALLEST_LOSS_GAIN: Final = 1e-5  # a larger ensemble must win at least this much a row
 
