@@ -259,7 +259,8 @@ class AsOf:
     as_of
         Time of each snapshot, microseconds since 1970 UTC. Shape (S,).
     feeds
-        What each source carries; None takes every kind as carried and running.
+        What each source carries, or its `Coverage` for the history's sources; None takes every
+        kind as carried and running.
     """
 
     def __init__(
@@ -269,14 +270,17 @@ class AsOf:
         codes: Ints,
         deal: Ints,
         as_of: Ints,
-        feeds: Feeds | None = None,
+        feeds: Feeds | Coverage | None = None,
     ) -> None:
         self.history = history
         self.vocabulary = vocabulary
         self.deal = deal
         self.as_of = as_of
         self.size = len(deal)
-        coverage = None if feeds is None else Coverage(feeds, history.sources)
+        if feeds is None or isinstance(feeds, Coverage):
+            coverage = feeds
+        else:
+            coverage = Coverage(feeds, history.sources)
         self.snapshots: list[Snapshot] = []
         before = -1
         for index, time in zip(deal.tolist(), as_of.tolist(), strict=True):

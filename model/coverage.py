@@ -43,6 +43,9 @@ class Coverage:
 
     def carried(self, snapshot: Snapshot) -> frozenset[str]:
         """The kinds that a feed of the snapshot carries."""
+        return snapshot.once(self._carried_by)
+
+    def _carried_by(self, snapshot: Snapshot) -> frozenset[str]:
         source, as_of = snapshot.deal.source, snapshot.as_of
         own = frozenset([source[i] for i in snapshot.rows])
         era = bisect_right(self._turns, as_of)
@@ -58,11 +61,12 @@ class Coverage:
 
     def pauses(self, as_of: int) -> list[int] | None:
         """Microseconds that each source had been stopped; None if no feed at all had."""
-        if as_of != self._at[0]:
+        last = self._at  # read and written whole, so that threads may share it
+        if as_of != last[0]:
             stopped = any(feed.pause(as_of) for feed in self._feeds.values())
             own = [0 if feed is None else feed.pause(as_of) for feed in self._own]
-            self._at = (as_of, own if stopped else None)
-        return self._at[1]
+            self._at = last = (as_of, own if stopped else None)
+        return last[1]
 
     def pause(self, kinds: Sequence[str], snapshot: Snapshot) -> int:
         """Microseconds that nobody could have told of one of these kinds."""

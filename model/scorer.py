@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from model.artifact import Artifact
 from model.asof import AsOf, Snapshot
+from model.coverage import Coverage
 from model.data_quality import DataQuality, data_quality
 from model.drivers import Drivers, drivers
 from model.errors import ArtifactError, ScoreError
@@ -32,6 +33,7 @@ from model.score import SCORE_SCHEMA, Basis, CurvePoint, Driver, Interval, Score
 from model.unusual import SeenRanges, Unusual
 
 MAIN_DRIVERS: Final = 10
+MOST_COVERAGES: Final = 64  # kept, for as many different sets of sources
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -125,6 +127,7 @@ class Scorer:
         self.seen_ranges = SeenRanges(self.features, artifact.facts.get("ranges", {}))
         self.rhythm_days: float | None = artifact.facts.get("rhythm_days")
         self.basis: Basis = artifact.facts.get("basis", "model")
+        self._coverages: dict[tuple[str, ...], Coverage] = {}
         self.tables = artifact.calibrated
         self.edges = artifact.edges
 
@@ -304,14 +307,26 @@ class Scorer:
     ) -> Scored:
         vocabulary = self.features.vocabulary
         codes = vocabulary.codes(history)
+        coverage = self._coverage(feeds, tuple(history.sources))
         step = max(1, CELLS_AT_ONCE // vocabulary.size)
         parts = []
         for first in range(0, len(deal), step):
             part = slice(first, first + step)
-            asof = AsOf(history, vocabulary, codes, deal[part], as_of[part], feeds)
+            asof = AsOf(history, vocabulary, codes, deal[part], as_of[part], coverage)
             own = None if weights is None else weights[part]
             parts.append(self._scored_part(asof, own, checked=checked))
         return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def _coverage(self, feeds: Feeds, sources: tuple[str, ...]) -> Coverage:
+        """What the feeds carry for a history's sources; made once for those of training."""
+        if feeds is not self.trained_feeds:
+            return Coverage(feeds, sources)
+        found = self._coverages.get(sources)
+        if found is None:
+            if len(self._coverages) >= MOST_COVERAGES:
+                self._coverages.clear()
+            found = self._coverages[sources] = Coverage(feeds, sources)
+        return found
 
     def _scored_part(self, asof: AsOf, weights: Floats | None, *, checked: bool) -> Scored:
         is_open = asof.is_open
