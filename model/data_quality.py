@@ -204,7 +204,7 @@ def _contradictory(snapshot: Snapshot) -> list[Finding]:
             )
         )
     undated = sorted(
-        gate.name for gate in find_gates(snapshot) if gate.state == "open" and gate.due is None
+        gate.name for gate in snapshot.once(find_gates) if gate.state == "open" and gate.due is None
     )
     if undated:
         findings.append(

@@ -363,7 +363,7 @@ class Scorer:
 
     def _checks(self, snapshot: Snapshot, x: Floats) -> Checks:
         return Checks(
-            gates=find_gates(snapshot),
+            gates=snapshot.once(find_gates),
             data_quality=data_quality(snapshot, self.rhythm_days),
             unusual=self.seen_ranges.unusual(x, snapshot),
         )

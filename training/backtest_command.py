@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from model.errors import RedflareError
 from model.events import microseconds, parse_time
+from model.places import PlaceError, part_of
 
 if TYPE_CHECKING:
     from training.backtest import Backtest
@@ -24,10 +24,6 @@ DONE: Final = 0
 DONE_IN_PART: Final = 1  # an origin was left out
 FILES: Final = ("report.json", "figures.csv", "report.html")
 SCHEMA_VERSION: Final = 1
-
-
-class PlaceError(RedflareError):
-    """A report cannot be written where it was asked for. Choose another folder."""
 
 
 @click.command()
@@ -159,7 +155,7 @@ def check_folder(out: Path) -> None:
     PlaceError
         If it is no folder, or nothing can be written there.
     """
-    probe = out / f".{FILES[0]}.part"
+    probe = part_of(out / FILES[0])
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe.touch()
@@ -191,6 +187,6 @@ def write_report(
     )
     texts = (json.dumps(document, allow_nan=False), rows.getvalue(), page(sections, lead))
     for name, text in zip(FILES, texts, strict=True):
-        part = out / f".{name}.part"
+        part = part_of(out / name)
         part.write_text(text, encoding="utf-8")
         part.replace(out / name)
