@@ -52,6 +52,6 @@ bench: $(READY)
 	$(BIN)/python -m pytest tests/benchmarks -s
 
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --extra dev \
+	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --extra dev --extra registry \
 		--no-annotate --custom-compile-command 'make lock' --output-file requirements.lock \
 		pyproject.toml
