@@ -1,0 +1,1 @@
+"""What CRMs send: each delivery verified over its raw bytes, kept, and later told as events."""
