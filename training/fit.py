@@ -34,6 +34,7 @@ from training.dataset import (
     closing_lag,
     usual_rhythm_days,
 )
+from training.forecasting import forecast_facts
 from training.grid_fit import bin_weights
 from training.judging import FOLDS, Division, Judgement, divide, judge
 from training.leaks import find_leaks, refuse_leaks
@@ -116,6 +117,7 @@ def learn(
         | {
             "basis": "base rate" if options.base_rate else "model",
             "actions": learned.actions.to_json(),
+            "forecast": forecast_facts(learning.history, data, edges, learned.judged, known_before),
             "leaks": [leak.to_json() for leak in leaks],
         },
     )

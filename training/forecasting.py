@@ -1,0 +1,157 @@
+"""What a forecast of a period needs beside the model, estimated from what was known at the cut-off.
+
+*The common shock.* In a week, n deals were judged (by models that had not learned from them) with
+probabilities p_i of a win within a horizon, and W of them were won. Were outcomes independent,
+W - sum p_i would have the variance V = sum p_i (1 - p_i); a shock s common to their log-odds, of
+variance v, adds about v V^2. So, by the method of moments over weeks,
+
+    v = sum ((W - sum p)^2 - V) / sum V^2.
+
+Weeks overlap within a horizon, so a record holds only few independent ones: v is drawn toward what
+simulated companies showed, which counts for `PRIOR_SPANS` horizons.
+
+*Deals not yet opened.* How many open, from the last `WINDOW_DAYS`; the share won by days from the
+opening (of every deal whose days are known, whatever its outcome, as in learning); what was won.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+
+from model.arrivals import Arrivals
+from model.asof import OPENED
+from model.events import DAY_US, KIND_CODES
+from model.hazard import edge_weights, probability
+from model.history import NONE, Floats, History, Ints
+from training.dataset import NEVER, Dataset, closing_lag, deal_of_rows, win_times
+
+SHOCK_DAYS: Final = 92.0  # a quarter: the furthest edge up to it is judged
+PRIOR_VARIANCE: Final = 0.04  # of the shock, in squared log-odds
+PRIOR_SPANS: Final = 4.0  # horizons that the prior counts for
+WEEK_US: Final = 7 * DAY_US
+WINDOW_DAYS: Final = 364.0  # whole weeks, so that no weekday counts twice
+SHARE_DAYS: Final = 7.0  # between two days at which shares are kept
+FURTHEST_DAYS: Final = 182.0  # a deal opened later than this before a period's end hardly tells
+MOST_AMOUNTS: Final = 100
+
+
+def forecast_facts(
+    history: History, data: Dataset, edges: Floats, judged: Floats, known_before: int
+) -> dict[str, Any]:
+    """The artifact's fact ``forecast``.
+
+    Parameters
+    ----------
+    history
+        What was known before the cut-off.
+    data
+        The snapshots.
+    edges
+        Days. Shape (B + 1,).
+    judged
+        Calibrated log-odds of the judged snapshots, NaN elsewhere. Shape (R, B).
+    known_before
+        The cut-off, microseconds since 1970 UTC.
+    """
+    arrivals = arrivals_of(history, known_before)
+    return {
+        "shock": shock_of(data, edges, judged),
+        "arrivals": {currency: each.to_json() for currency, each in arrivals.items()},
+    }
+
+
+def shock_of(data: Dataset, edges: Floats, judged: Floats) -> dict[str, Any]:
+    """The variance of the shock common to all deals, and what it was estimated from.
+
+    Returns
+    -------
+    dict
+        ``variance`` after drawing toward the prior, ``seen`` before it (None without any judged
+        week), ``days`` of the horizon, and ``spans``, how many of it the judged weeks span.
+    """
+    near = np.flatnonzero(edges[1:] <= SHOCK_DAYS)
+    b = int(near[-1]) if near.size else 0
+    days = float(edges[b + 1])
+    rows = np.flatnonzero(data.countable(edges)[:, b] & np.isfinite(judged[:, : b + 1]).all(axis=1))
+    week = data.as_of[rows] // WEEK_US
+    _, first = np.unique(np.stack([week, data.deal[rows]]), axis=1, return_index=True)
+    rows, week = rows[first], week[first]  # one snapshot of a deal in each week
+    if rows.size == 0:
+        return {"variance": PRIOR_VARIANCE, "seen": None, "days": days, "spans": 0.0}
+    p = probability(judged[rows][:, : b + 1], edge_weights(edges[: b + 2], np.array(days)))
+    _, at = np.unique(week, return_inverse=True)
+    excess = np.bincount(at, (data.days_to_win()[rows] <= days) - p)
+    alone = np.bincount(at, p * (1.0 - p))
+    seen = float((excess**2 - alone).sum() / max(float((alone**2).sum()), 1e-9))
+    spans = float((week.max() - week.min() + 1) * 7.0 / days)
+    drawn = (spans * seen + PRIOR_SPANS * PRIOR_VARIANCE) / (spans + PRIOR_SPANS)
+    return {"variance": max(drawn, 0.0), "seen": seen, "days": days, "spans": spans}
+
+
+def arrivals_of(history: History, known_before: int) -> dict[str, Arrivals]:
+    """Deals not yet opened, by currency; the empty name has those of deals without one."""
+    deal = deal_of_rows(history)
+    opened = np.full(history.deals, NEVER)
+    at = np.flatnonzero(history.kind == OPENED)
+    np.minimum.at(opened, deal[at], history.occurred[at])
+    win = win_times(history, known_before)
+    currency = _last(history, deal, "currency_changed", history.name, win)
+    amount = _last(history, deal, "amount_changed", history.number, win)
+    until = known_before - closing_lag(history, known_before)
+    found = {}
+    for code in np.unique(currency[opened != NEVER]).tolist():
+        own = (opened != NEVER) & (currency == code)
+        name = "" if code == NONE else history.names[int(code)]
+        found[name] = _arrivals(opened[own], win[own], amount[own], until, known_before)
+    return found
+
+
+def _last(history: History, deal: Ints, kind: str, values: Any, win: Ints) -> Any:
+    """Each deal's last value of a kind, up to its win; the code of none, or NaN."""
+    rows = np.flatnonzero((history.kind == KIND_CODES[kind]) & (history.occurred <= win[deal]))
+    last = np.full(history.deals, NONE if values.dtype.kind == "i" else np.nan, values.dtype)
+    last[deal[rows]] = values[rows]  # rows ascend in time, and the last assignment stands
+    return last
+
+
+def _arrivals(opened: Ints, win: Ints, amount: Floats, until: int, known_before: int) -> Arrivals:
+    window = min(WINDOW_DAYS, max(7.0, np.floor((known_before - opened.min()) / WEEK_US) * 7.0))
+    recent = opened[opened >= known_before - int(window * DAY_US)]
+    weeks = np.bincount(
+        np.clip((known_before - 1 - recent) // WEEK_US, 0, None), minlength=int(window // 7)
+    )
+    mean = float(weeks.mean())
+    dispersion = max(1.0, float(weeks.var(ddof=1)) / mean) if len(weeks) > 1 and mean else 1.0
+    days = np.arange(0.0, FURTHEST_DAYS + 1.0, SHARE_DAYS)
+    taken = np.where(win == NEVER, np.inf, (win - opened) / DAY_US)
+    stay, counted = 1.0, np.zeros(len(opened), dtype=bool)
+    shares = [0.0]
+    for begin, end in pairwise(days.tolist()):
+        told = (opened + int(end * DAY_US) <= until) & (taken > (begin if begin else -np.inf))
+        won = told & (taken <= end)
+        stay *= 1.0 - won.sum() / max(int(told.sum()), 1)
+        counted |= won
+        shares.append(1.0 - stay)
+    return Arrivals(
+        opened=len(recent),
+        window_days=float(window),
+        dispersion=dispersion,
+        won=int(counted.sum()),
+        win_days=tuple(days.tolist()),
+        win_shares=tuple(shares),
+        amounts=_equally_frequent(amount[(win != NEVER) & np.isfinite(amount)]),
+    )
+
+
+def _equally_frequent(amounts: Floats) -> tuple[float, ...]:
+    """At most `MOST_AMOUNTS` values that stand for all, with the same mean."""
+    if amounts.size == 0:
+        return ()
+    parts = np.array_split(np.sort(amounts), min(MOST_AMOUNTS, amounts.size))
+    means = np.array([part.mean() for part in parts])
+    if means.mean() > 0:
+        means *= amounts.mean() / means.mean()  # parts differ by one value in size
+    return tuple(means.tolist())
