@@ -28,7 +28,8 @@ BROKEN_PIPE: Final = 141  # 128 + SIGPIPE
 EXIT_STATUS: Final = """\b
 Exit status:
   0    done
-  1    done in part: rows were rejected or deals refused, and the output says which
+  1    done in part: rows were rejected, deals refused, or a log without any closing imported,
+       and the output says which
   2    the input cannot be used, and the message says why and what to do
   70   a fault in Redflare itself, with its traceback
   130  interrupted"""

@@ -47,7 +47,7 @@ def lines_of(path: Path, rows: Iterable[int], *, delimiter: str, encoding: str) 
     return found
 
 
-def unclosed_quote(path: Path, *, delimiter: str, encoding: str) -> str | None:
+def unclosed_quote(path: Path, *, delimiter: str, encoding: str) -> tuple[str, int] | None:
     """The start of the last row, if a quote in it is open at the end of the file; else None.
 
     Parameters
@@ -56,6 +56,11 @@ def unclosed_quote(path: Path, *, delimiter: str, encoding: str) -> str | None:
         A CSV file.
     delimiter, encoding
         How it is written.
+
+    Returns
+    -------
+    tuple or None
+        The row's first characters, and how many further lines the open quote took into it.
     """
     wide = "16" in encoding or "32" in encoding  # where a byte is no character
     if not wide and _quotes(path) % 2 == 0:
@@ -67,7 +72,8 @@ def unclosed_quote(path: Path, *, delimiter: str, encoding: str) -> str | None:
             last = values
     if last == [END]:
         return None
-    return delimiter.join(last)[: -len(END)].rstrip()[:SHOWN]
+    row = delimiter.join(last)[: -len(END)].rstrip()
+    return row[:SHOWN], len(row.splitlines()) - 1
 
 
 def _quotes(path: Path) -> int:

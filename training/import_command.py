@@ -41,17 +41,19 @@ def import_files(
 
     MAPPING is a TOML file or the name of a ready mapping. The events are added to those that
     --out holds; importing the same file again changes nothing. Rows that cannot be used are
-    listed with file, line, column, value and reason, and the rest is imported. Where no row
-    becomes an event, nothing is written and the exit status is 2.
+    listed with file, line, column, value and reason, and the rest is imported; the list keeps
+    what earlier imports rejected of other files. Where no row becomes an event, nothing is written
+    and the exit status is 2.
 
     People are known by a keyed hash. The same key tells the same person everywhere; without
     one, a random key is made once and kept beside --out, with the ending .person-key.
     """
+    from model.errors import RedflareError
     from model.event_table import check_suffix
     from model.places import check_writable
     from training.importing import import_files as add_files
     from training.mappings import load_mapping
-    from training.rejects import Reject, write_rejects
+    from training.rejects import Reject, read_rejects, write_rejects
     from training.summary import nothing_imported, summary_lines
 
     what = load_mapping(mapping)
@@ -59,30 +61,36 @@ def import_files(
     check_suffix(out)
     check_writable("--out", out)
     check_writable("--rejects", place)
+    own = {str(path) for path in files}
+    others = [reject for reject in read_rejects(place) if reject.file not in own]
     size = sum(path.stat().st_size for path in files if path.is_file())
 
     def keep(rejected: list[Reject]) -> None:
         if rejected or place.exists():
-            write_rejects(rejected, place)
+            write_rejects([*others, *rejected], place)
 
     with tqdm(
         total=size, desc="importing", unit="B", unit_scale=True, disable=None, leave=False
     ) as bar:
-        summary, rejected = add_files(
-            what,
-            files,
-            out,
-            person_key=lambda: person_key(out, person_key_file),
-            keep_rejects=keep,
-            progress=bar.update,
-        )
+        try:
+            summary, rejected = add_files(
+                what,
+                files,
+                out,
+                person_key=lambda: person_key(out, person_key_file),
+                keep_rejects=keep,
+                progress=bar.update,
+            )
+        except RedflareError:
+            keep([])  # what an earlier import rejected of these files tells nothing of this one
+            raise
     if as_json:
         click.echo(json.dumps(summary.as_json(), indent=2))
     else:
         click.echo("\n".join(summary_lines(summary, place)))
     if summary.events_written == summary.events_there == 0:
         raise nothing_imported(summary, files, place)
-    return DONE_IN_PART if rejected else DONE
+    return DONE_IN_PART if rejected or not summary.closings_in_log else DONE
 
 
 def person_key(out: Path, given: Path | None) -> bytes:

@@ -34,6 +34,7 @@ from training.summary import Summary
 Longs = npt.NDArray[np.int64]
 Progress = Callable[[int], object]
 PersonKey = Callable[[], bytes]
+CLOSINGS: Final = ("deal_won", "deal_lost")
 ADDRESS_BOOK: Final = "deals"  # the lookup that says whose address is which deal's
 Bad = tuple[int, int, str, str | None, str]  # file, row, column, value, reason
 
@@ -99,18 +100,25 @@ def import_files(
     if found.events.num_rows or found.superseded.any():
         parts = [existing.filter(pa.array(~found.superseded))] if len(existing) else []
         write_events(pa.concat_tables([*parts, found.events]), out)
-    return _summary(reader, found), rejected
+    standing = existing.filter(pa.array(~found.superseded))
+    return _summary(reader, found, _closings(standing) + _closings(found.events)), rejected
 
 
-def _summary(reader: _Reader, found: Assembly) -> Summary:
+def _closings(events: pa.Table) -> int:
+    return int(pc.sum(pc.is_in(events["kind"], pa.array(CLOSINGS))).as_py() or 0)
+
+
+def _summary(reader: _Reader, found: Assembly, closings: int) -> Summary:
+    files = Counter((found.never_opened // ROWS_OF_A_FILE).tolist())
     return Summary(
+        mapping=reader.mapping.given,
         rows_read=reader.rows_read,
         events_written=found.events.num_rows,
         events_there=found.there,
         events_superseded=int(found.superseded.sum()),
         rejected=dict(Counter(reason for *_, reason in reader.bad)),
-        left_out=reader.left_out,
-        never_opened=len(found.never_opened),
+        left_out=dict(reader.left_out),
+        never_opened={str(reader.inputs[file].path): count for file, count in files.items()},
         openings_repeated=found.opened_again,
         closings_repeated=found.repeated,
         values_emptied=reader.emptied,
@@ -119,6 +127,7 @@ def _summary(reader: _Reader, found: Assembly) -> Summary:
         export_only=_export_only(reader.inputs, found.export_only),
         files_ignored=[given.path.name for given in reader.inputs if given.ignored],
         files_empty=[given.path.name for given in reader.inputs if given.number in reader.empty],
+        closings_in_log=closings,
     )
 
 
@@ -177,7 +186,8 @@ class _Reader:
         self.empty: set[int] = set()  # files without any row
         self.drafts: list[pa.Table] = []
         self.contents: list[npt.NDArray[np.uint64]] = []
-        self.rows_read = self.left_out = self.emptied = 0
+        self.left_out: Counter[str] = Counter()  # rows, by file
+        self.rows_read = self.emptied = 0
         records = [record for given in inputs for record in given.records]
         people = any(name == "person" for record in records for name, _ in all_values(record))
         self.person_key = person_key() if people else b""
@@ -293,7 +303,8 @@ class _Reader:
                 for row, value in zip(refusal.row.tolist(), refusal.values, strict=True):
                     self.reject(given.number, row, refusal.column, value, refusal.reason)
             self.emptied += found.emptied
-        self.left_out += int(left.sum())
+        if left.any():
+            self.left_out[str(given.path)] += int(left.sum())
 
     def _join(
         self, record: Record, rows: Rows, ids: pa.Array | None

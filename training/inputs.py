@@ -6,12 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Final
 
 from model.sources.mapping import Column, Lookup, Mapping, Record
 from model.sources.needs import needed_columns
 from model.sources.rows import Header, plain
 from training.mailbox import MAIL_SUFFIXES, open_mails
-from training.reading import InputError, Source, open_source
+from training.reading import (
+    CSV_SUFFIXES,
+    JSON_SUFFIXES,
+    PARQUET_SUFFIXES,
+    InputError,
+    Source,
+    open_source,
+)
+
+READABLE: Final = (*CSV_SUFFIXES, *PARQUET_SUFFIXES, *JSON_SUFFIXES, *MAIL_SUFFIXES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +83,12 @@ def open_inputs(mapping: Mapping, paths: Sequence[Path]) -> list[Input]:
 
 
 def _open(mapping: Mapping, number: int, path: Path) -> Input:
+    if path.is_dir():
+        held = {file.suffix.lower() for file in path.iterdir()}
+        named = [f"{path}/*{suffix}" for suffix in READABLE if suffix in held]
+        none = f"none ends in {', '.join(READABLE)}"
+        remedy = "name the files in it: " + (" ".join(named) or none)
+        raise InputError(f"{path}, a directory", "a file", remedy)
     if path.suffix.lower() in MAIL_SUFFIXES and path.is_file():
         source: Source = open_mails(path, mapping.mail)
     else:

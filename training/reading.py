@@ -153,17 +153,24 @@ class Source:
                         yield held
                     held = batch, rows
                 if held is not None:
-                    yield held if unclosed is None else self._without_unclosed(*held, unclosed)
+                    yield held if unclosed is None else self._without_unclosed(*held, *unclosed)
         except (pa.ArrowInvalid, UnicodeDecodeError) as error:
             raise self.unusable(str(error)) from error
 
     def _without_unclosed(
-        self, batch: pa.RecordBatch, rows: npt.NDArray[np.int64], value: str
+        self,
+        batch: pa.RecordBatch,
+        rows: npt.NDArray[np.int64],
+        value: str,
+        further: int,
     ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
         """Refuse the last row, whose quote runs to the end of the file, unless it is refused."""
         if not rows.size or any(bad.row > rows[-1] for bad in self.bad_rows):
             return batch, rows
-        reason = "a quote that is never closed"
+        reason = "a quote that is opened in this row and never closed"
+        if further:
+            lines, were = ("1 line", "was") if further == 1 else (f"{further} lines", "were")
+            reason += f": {lines} after it, up to the end of the file, {were} taken into it"
         self.bad_rows.append(BadRow(row=int(rows[-1]), value=value, reason=reason))
         return batch.slice(0, batch.num_rows - 1), rows[:-1]
 
@@ -284,8 +291,6 @@ def open_source(path: Path, *, delimiter: str = "", encoding: str = "utf-8") -> 
     InputError
         If the file is missing, empty, of another kind or not decodable.
     """
-    if path.is_dir():
-        raise InputError(f"{path}, a directory", "a file", f"name the files in it: {path}/*.csv")
     if not path.is_file():
         raise InputError(f"{path}", "a file", "check its name; there is none of this name")
     if path.stat().st_size == 0:

@@ -1,4 +1,8 @@
-"""Rejected rows: which line of which file, what stood there, and why it was not imported."""
+"""Rejected rows: which line of which file, what stood there, and why it was not imported.
+
+A file of rejects says of each imported file what its last import rejected, so that the import of
+one file does not hide what became of another.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from model.places import part_of
+from model.places import PlaceError, part_of
+from training.csv_text import LONGEST_FIELD
 
 COLUMNS: Final = ("file", "line", "column", "value", "reason")
 
@@ -34,8 +39,36 @@ class Reject:
     reason: str
 
 
+def read_rejects(path: Path) -> list[Reject]:
+    """What a file of rejects holds; nothing where there is none.
+
+    Raises
+    ------
+    PlaceError
+        If something else stands there, which is not to be overwritten.
+    """
+    if not path.exists():
+        return []
+    csv.field_size_limit(LONGEST_FIELD)
+    with path.open(encoding="utf-8", newline="", errors="replace") as file:
+        reader = csv.reader(file)
+        try:
+            if tuple(next(reader, COLUMNS)) != COLUMNS:
+                raise ValueError
+            return [
+                Reject(file=name, line=int(line), column=column, value=value, reason=reason)
+                for name, line, column, value, reason in reader
+            ]
+        except (ValueError, csv.Error) as error:
+            raise PlaceError(
+                f"--rejects {path}, which holds something else",
+                f"a new file, or one with the columns {', '.join(COLUMNS)} alone",
+                "name another, or move that file",
+            ) from error
+
+
 def write_rejects(rejects: Sequence[Reject], path: Path) -> None:
-    """Write rejects as CSV, in the order of file and line, whole or not at all."""
+    """Write rejects as CSV, in the order given, whole or not at all."""
     part = part_of(path)
     with part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

@@ -16,6 +16,8 @@ class Summary:
 
     Parameters
     ----------
+    mapping
+        What said what the columns mean.
     rows_read
         Rows of all files.
     events_written, events_there, events_superseded
@@ -23,9 +25,10 @@ class Summary:
     rejected
         Rows rejected, by reason.
     left_out
-        Rows that the mapping leaves out: other lifecycles, deleted records, dropped activities.
+        Rows that the mapping leaves out, by file: other lifecycles, deleted records, dropped
+        activities.
     never_opened
-        Rows of deals that were never opened.
+        Rows of deals that were never opened, by file.
     openings_repeated
         Openings of a deal at another time than the first, which stands.
     closings_repeated
@@ -42,15 +45,18 @@ class Summary:
         Files that the mapping leaves alone.
     files_empty
         Files without a row.
+    closings_in_log
+        Deals won or lost that the event log tells of now, each time that they were.
     """
 
+    mapping: str = ""
     rows_read: int = 0
     events_written: int = 0
     events_there: int = 0
     events_superseded: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
-    left_out: int = 0
-    never_opened: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    never_opened: dict[str, int] = field(default_factory=dict)
     openings_repeated: int = 0
     closings_repeated: int = 0
     values_emptied: int = 0
@@ -59,15 +65,31 @@ class Summary:
     export_only: list[str] = field(default_factory=list)
     files_ignored: list[str] = field(default_factory=list)
     files_empty: list[str] = field(default_factory=list)
+    closings_in_log: int = 0
 
     @property
     def rows_rejected(self) -> int:
         """Rows rejected for any reason."""
         return sum(self.rejected.values())
 
+    @property
+    def rows_left_out(self) -> int:
+        """Rows that the mapping leaves out."""
+        return sum(self.left_out.values())
+
+    @property
+    def rows_never_opened(self) -> int:
+        """Rows of deals that were never opened."""
+        return sum(self.never_opened.values())
+
     def as_json(self) -> dict[str, Any]:
         """All counts, for programs."""
-        return {**asdict(self), "rows_rejected": self.rows_rejected}
+        return {
+            **asdict(self),
+            "rows_rejected": self.rows_rejected,
+            "rows_left_out": self.rows_left_out,
+            "rows_never_opened": self.rows_never_opened,
+        }
 
 
 def summary_lines(summary: Summary, rejects: Path) -> list[str]:
@@ -89,8 +111,16 @@ def summary_lines(summary: Summary, rejects: Path) -> list[str]:
     told = (
         (summary.events_there, "event", "already there"),
         (summary.events_superseded, "event", "replaced by what a history knows better"),
-        (summary.left_out, "row", "left out as the mapping says"),
-        (summary.never_opened, "row", "skipped: the deal was never opened"),
+        (
+            summary.rows_left_out,
+            "row",
+            f"left out, as mapping {summary.mapping} says: {_by_file(summary.left_out)}",
+        ),
+        (
+            summary.rows_never_opened,
+            "row",
+            f"skipped, of deals that were never opened: {_by_file(summary.never_opened)}",
+        ),
         (summary.openings_repeated, "opening", "later than the deal's first left out"),
         (summary.closings_repeated, "closing", "after the one that stands left out"),
         (summary.values_emptied, "change", "to nothing left out"),
@@ -103,6 +133,11 @@ def summary_lines(summary: Summary, rejects: Path) -> list[str]:
             "point-in-time training is not possible on "
             + ", ".join(summary.export_only)
             + ": known only as exported, with no history of them, and left out"
+        )
+    if not summary.closings_in_log:
+        lines.append(
+            "training is not possible on this event log yet: no deal in it was won or lost; import "
+            "what tells how deals ended"
         )
     if summary.files_ignored:
         lines.append("left alone: " + ", ".join(summary.files_ignored))
@@ -130,14 +165,14 @@ def nothing_imported(summary: Summary, files: Sequence[Path], rejects: Path) -> 
     told = (
         (summary.rows_rejected, "rejected", f"see the reasons in {rejects}"),
         (
-            summary.never_opened,
+            summary.rows_never_opened,
             "of deals never opened",
             'import what tells the openings too, or say [opens] first = "any" in the mapping',
         ),
         (
-            summary.left_out,
-            "left out as the mapping says",
-            "check the mapping's where, unless, rules and activities against the file",
+            summary.rows_left_out,
+            f"left out, as mapping {summary.mapping} says",
+            "check its where, unless, rules and activities against the file",
         ),
         (
             summary.closings_repeated + summary.values_emptied,
@@ -152,6 +187,10 @@ def nothing_imported(summary: Summary, files: Sequence[Path], rejects: Path) -> 
         expected,
         remedy,
     )
+
+
+def _by_file(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number:,} of {file}" for file, number in counts.items())
 
 
 def _count(number: int, what: str) -> str:

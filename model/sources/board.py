@@ -24,8 +24,9 @@ REOPENED: Final = KIND_CODES["deal_reopened"]
 STAGE: Final = KIND_CODES["stage_changed"]
 FIELD: Final = KIND_CODES["field_changed"]
 KIND_NAMES: Final = tuple(KINDS)
-THERE: Final = -2  # the row number of events that are there already; sorts first
-DERIVED: Final = -1  # the row number of drafts that follow from those
+THERE: Final = -3  # the row number of events that are there already; sorts first
+DERIVED: Final = -2  # the row number of drafts that follow from those
+RETOLD: Final = -1  # of drafts that follow from those that this import tells again
 EXPORTED: Final = "as exported"  # ends the id of a closing that only the deal's row tells
 RANKS: Final = {OPENED: 0, REOPENED: 1, WON: 3, LOST: 3}  # in one moment; others stand at 2
 
@@ -55,6 +56,9 @@ class Board:
         Which of the events there already no longer stand.
     there_again
         How many drafts were dropped for saying what is there already.
+    retold
+        Which of the events there already the drafts tell again: of one kind, in the same moment.
+        Shape (existing,).
     """
 
     def __init__(self, drafts: pa.Table, existing: pa.Table) -> None:
@@ -71,6 +75,21 @@ class Board:
         self.keep = np.ones(self.kind.size, np.bool_)
         self.superseded = np.zeros(existing.num_rows, np.bool_)
         self.there_again = 0
+        self.retold = self._retold()
+
+    def _retold(self) -> Flags:
+        told = np.zeros(self.existing.num_rows, np.bool_)
+        if not told.size or not self.new:
+            return told
+        order = np.lexsort((self.row, self.occurred, self.kind, self.deal))
+        start = np.ones(order.size, np.bool_)
+        keys = (self.deal, self.kind, self.occurred)
+        start[1:] = np.any([key[order[1:]] != key[order[:-1]] for key in keys], axis=0)
+        last = np.append(np.flatnonzero(start)[1:], order.size) - 1  # of each moment and kind
+        again = (self.row[order[last]] != THERE)[np.cumsum(start) - 1]
+        there = self.row[order] == THERE
+        told[order[there & again] - self.new] = True
+        return told
 
     @property
     def fresh(self) -> Flags:
@@ -106,14 +125,16 @@ class Board:
 
         What repeats an event there already, in the same moment, is that event again.
         """
-        before = np.roll(index, 1)
-        twice = again & (self.row[before] == THERE) & (self.row[index] != THERE)
-        twice &= (self.occurred[before] == self.occurred[index]) & (
-            self.kind[before] == self.kind[index]
-        )
-        self.there_again += int(twice.sum())
+        twice = again & self.is_there(index, np.roll(index, 1))
+        self.there_again += int((twice & (self.row[index] != DERIVED)).sum())
         self.drop(index[again])
         return np.asarray(index[again & ~twice])
+
+    def is_there(self, index: Places, other: Places) -> Flags:
+        """Which drafts others, there already, tell: of the same kind, in the same moment."""
+        same = (self.row[other] == THERE) & (self.row[index] != THERE)
+        same &= self.occurred[other] == self.occurred[index]
+        return np.asarray(same & (self.kind[other] == self.kind[index]))
 
     def append(self, index: Places, kinds: npt.NDArray[np.int8]) -> Places:
         """Add drafts that follow from others: same deal, times and row, no values."""
@@ -121,7 +142,9 @@ class Board:
             return index
         source = self.table.take(pa.array(index))
         rows = self.row[index]
-        rows = np.where(rows == THERE, DERIVED, rows)
+        there = np.flatnonzero(rows == THERE)
+        rows = rows.copy()
+        rows[there] = np.where(self.retold[index[there] - self.new], RETOLD, DERIVED)
         more = {
             "deal_id": source["deal_id"],
             "kind": pa.array(kinds),

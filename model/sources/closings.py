@@ -102,12 +102,12 @@ def prefer_histories(board: Board, doubtful: Places) -> None:
     weak = board.origin[index] == Origin.CLOSING
     board.drop(index[weak & _of_deals(board, index[~weak])[board.deal[index]]])
     index = index[weak & board.keep[index]]
-    late = np.isin(index, doubtful)
-    board.drop(index[late & _of_deals(board, index[~late])[board.deal[index]]])
-    index = index[~late]
     same = ~board.starts(index) & (board.occurred[index] == np.roll(board.occurred[index], 1))
     board.drop_repeats(index, same & (board.kind[index] == np.roll(board.kind[index], 1)))
     index = index[board.keep[index]]
+    late = np.isin(index, doubtful)
+    board.drop(index[late & _of_deals(board, index[~late])[board.deal[index]]])
+    index = index[~late]
     new = board.row[index] >= 0
     board.drop(index[~new & _of_deals(board, index[new])[board.deal[index]]])
 
@@ -138,10 +138,11 @@ def open_deals(board: Board, opens: str) -> tuple[Longs, int]:
     index = board.among([OPENED])
     opened = _first_times(board, index)
     if opens != "deal_opened":
-        kinds = list(range(len(KIND_NAMES))) if opens == "any" else [KIND_CODES[opens]]
-        first = board.among(kinds)
-        first = first[opened[board.deal[first]] == NEVER]
+        every = [code for code in range(len(KIND_NAMES)) if code != OPENED]
+        first = board.among(every if opens == "any" else [KIND_CODES[opens]])
         first = first[board.starts(first)]
+        begun = opened[board.deal[first]]
+        first = first[(begun == NEVER) | (begun == board.occurred[first])]
         board.append(first, np.full(first.size, OPENED, np.int8))
         index = board.among([OPENED])
         opened = _first_times(board, index)

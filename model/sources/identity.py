@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from model.event_table import EVENT_SCHEMA
 from model.events import KIND_CODES
-from model.sources.board import EXPORTED, KIND_NAMES, Board, Places
+from model.sources.board import DERIVED, EXPORTED, KIND_NAMES, Board, Places
 from model.sources.closings import Refused
 from model.sources.drafts import ROWS_OF_A_FILE, Identity, Origin
 from model.sources.mapping import NAMED
@@ -159,7 +159,7 @@ class Events:
     def _settle(self, again: Places, other: pa.Table, match: Places) -> None:
         """Drop events whose ids others have, refusing those of other content."""
         same = _same(self.table, again, other, match)
-        self.there += int(same.sum())
+        self.there += int((same & (self.row[again] != DERIVED)).sum())
         wrong = again[~same & self.claims[again] & (self.row[again] >= 0)]
         if wrong.size:
             ids = self.table["source_id"].take(pa.array(wrong)).to_pylist()

@@ -66,6 +66,7 @@ def _correct(board: Board, kind: int, own: Places, history: Places) -> None:
     earliest = history[order[start[spot]]]
     # A history without the value before begins with the first: nothing held at the opening.
     blind = changed & (board.origin[earliest] != Origin.FORMER)
+    board.there_again += int(board.is_there(own[blind], earliest[blind]).sum())
     board.keep[own[blind]] = False
     told = changed & ~blind
     _replace(board, kind, own[told], earliest[told])

@@ -198,11 +198,82 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_read(
     assert said in ran.stderr
 
 
-def test_a_directory_is_told_from_a_missing_file(run: Run, log: Path) -> None:
+@pytest.mark.parametrize(
+    ("holds", "remedy"),
+    [
+        (("a.eml", "b.MBOX", "notes.doc"), "name the files in it: exports/*.eml exports/*.mbox."),
+        (("a.csv",), "name the files in it: exports/*.csv."),
+        ((), "name the files in it: none ends in .csv, .tsv"),
+    ],
+)
+def test_a_directory_is_refused_with_the_files_in_it(
+    run: Run, log: Path, holds: tuple[str, ...], remedy: str
+) -> None:
     (log.parent / "exports").mkdir()
+    for name in holds:
+        (log.parent / "exports" / name).touch()
     ran = run("import", "log.toml", "exports", "--out", "events.parquet")
     assert ran.returncode == 2
-    assert "exports, a directory: expected a file. Remedy: name the files in it" in ran.stderr
+    assert f"exports, a directory: expected a file. Remedy: {remedy}" in ran.stderr
+
+
+def test_the_import_of_one_file_keeps_what_was_rejected_of_another(run: Run, log: Path) -> None:
+    (log.parent / "more.csv").write_text(GOOD + "D-1,never,call\n", "utf-8")
+    log.write_text(GOOD + "D-1,soon,call\n", "utf-8")
+    for name, out in (("more.csv", "more.parquet"), ("log.csv", "e.parquet"), ("log.csv", "e.csv")):
+        run("import", "log.toml", name, "--out", out)
+    rejected = (log.parent / "rejects.csv").read_text("utf-8").splitlines()[1:]
+    assert [line.split(",")[:4] for line in rejected] == [
+        ["more.csv", "4", "at", "never"],
+        ["log.csv", "4", "at", "soon"],
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"deal,at\n", b"deal,at,what\nD-\xff,2026-01-05,won\n"])
+def test_a_refused_file_leaves_no_old_rejects_of_it(run: Run, log: Path, content: bytes) -> None:
+    log.write_text(GOOD + "D-1,soon,call\n", "utf-8")
+    run("import", "log.toml", "log.csv", "--out", "events.parquet")
+    log.write_bytes(content)
+    assert run("import", "log.toml", "log.csv", "--out", "events.parquet").returncode == 2
+    assert (log.parent / "rejects.csv").read_text("utf-8") == "file,line,column,value,reason\n"
+
+
+@pytest.mark.parametrize(
+    "content", ["deal,at\nD-1,2026-01-05\n", "file,line,column,value,reason\nlog.csv,four,,,\n"]
+)
+def test_a_file_that_holds_something_else_is_not_overwritten_by_rejects(
+    run: Run, log: Path, content: str
+) -> None:
+    log.write_text(GOOD + "D-1,soon,call\n", "utf-8")
+    (log.parent / "deals.csv").write_text(content, "utf-8")
+    ran = run(
+        "import", "log.toml", "log.csv", "--out", "events.parquet", "--rejects", "deals.csv"
+    )  # fmt: skip
+    assert ran.returncode == 2
+    assert "--rejects deals.csv, which holds something else: expected a new file" in ran.stderr
+    assert (log.parent / "deals.csv").read_text("utf-8") == content
+
+
+def test_openings_alone_are_status_1_and_said_to_be_of_no_use_for_training(
+    run: Run, log: Path
+) -> None:
+    (log.parent / "deal.csv").write_text(
+        "deal_id,property_createdate\n11,2026-01-05 09:00:00\n", "utf-8"
+    )
+    (log.parent / "history.csv").write_text(
+        "deal_id,name,value,timestamp\n99,dealstage,closedwon,2026-02-05 09:00:00\n"
+        "11,hs_score,3,2026-02-05 09:00:00\n",
+        "utf-8",
+    )
+    ran = run("import", "hubspot", "deal.csv", "history.csv", "--out", "events.parquet")
+    assert ran.returncode == 1
+    assert ran.stdout == (
+        "3 rows read, 1 event written\n"
+        "1 row left out, as mapping hubspot says: 1 of history.csv\n"
+        "1 row skipped, of deals that were never opened: 1 of history.csv\n"
+        "training is not possible on this event log yet: no deal in it was won or lost; import "
+        "what tells how deals ended\n"
+    )
 
 
 @pytest.mark.parametrize(

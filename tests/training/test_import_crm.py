@@ -117,7 +117,7 @@ def test_field_history_tells_what_was_so_at_the_opening_and_agrees_with_history(
     )
     summary, rejects = folder.run(opportunity__csv=OPPORTUNITIES, fields__csv=fields)
     assert not rejects
-    assert summary.left_out == 1
+    assert summary.rows_left_out == 1
     told = of_deal(folder, OPPORTUNITY, "kind", "occurred_at", "name", "number")
     assert [row[1:3] for row in told if row[0] == "owner_changed"] == [
         (utc(1, 5), "005000000000001AAA"),
@@ -225,7 +225,7 @@ def test_tasks_and_events_are_contacts_of_their_opportunity(tmp_path: Path) -> N
     ]
     assert told[0][3] == pytest.approx(600 / 86_400)
     assert told[-1][3] == pytest.approx(30 / 1_440)
-    assert summary.left_out == 3
+    assert summary.rows_left_out == 3
     assert summary.known_raised == 1
 
 
@@ -318,7 +318,7 @@ def test_hubspot_property_history_tells_stages_with_their_order(tmp_path: Path) 
         deal__csv=HUBSPOT_DEALS, deal_pipeline_stage__csv=STAGES, history__csv=history
     )
     assert not rejects
-    assert summary.left_out == 2
+    assert summary.rows_left_out == 2
     told = of_deal(folder, "12", "kind", "occurred_at", "name", "number", "date")
     assert [row[1:4] for row in told if row[0] == "stage_changed"] == [
         (utc(2, 5), "new", 0.0),
@@ -357,7 +357,7 @@ def test_hubspot_engagements_are_contacts_of_all_their_deals(tmp_path: Path) -> 
         "5,Looks good,2026-02-14 09:00:00\n",
     )
     assert not rejects
-    assert summary.left_out == 1
+    assert summary.rows_left_out == 1
     opening = ("deal_opened", "pipeline_changed")
     told = of_deal(folder, "11", "kind", "name", "known_at")
     assert [row for row in told if row[0] not in opening] == [

@@ -57,7 +57,7 @@ def test_mails_are_contacts_of_the_deal_whose_addresses_they_bear(folder: Folder
         e__eml=mail(5, "cy@other.example", "bo@ours.example", "List-Id: news\n"),
     )
     assert not rejects
-    assert (summary.rows_read, summary.left_out) == (5, 2)
+    assert (summary.rows_read, summary.rows_left_out) == (5, 2)
     assert mails(folder, "deal_id", "kind", "occurred_at", "thread") == [
         ("D-1", "message_sent", at(6), "<1@mail.example>"),
         ("D-1", "customer_replied", at(7), "<2@mail.example>"),

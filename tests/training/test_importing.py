@@ -70,6 +70,25 @@ def test_identical_rows_of_one_file_are_different_facts(tmp_path: Path) -> None:
     assert again.events_written == 0
 
 
+def test_what_another_file_told_is_not_counted_as_told_again(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, "salesforce")
+    head = "Id,AccountId,StageName,CloseDate,CreatedDate,IsWon,IsClosed\n"
+    of_one = head + "1,A,Closed Won,2026-03-20,2026-01-05T09:00:00.000Z,true,true\n"
+    history = (
+        "Id,OpportunityId,CreatedDate,StageName,Amount,CloseDate\n"
+        "1,1,2026-01-05T09:00:00.000Z,Prospecting,1000,2026-02-28\n"
+        "2,1,2026-03-20T15:00:00.000Z,Closed Won,900,2026-03-20\n"
+    )
+    of_another = head + "2,A,Open,2026-03-20,2026-01-05T09:00:00.000Z,false,false\n"
+    first, _ = folder.run(opportunity__csv=of_one, history__csv=history)
+    other, _ = folder.run(opportunity__csv=of_another)
+    assert (other.events_written, other.events_there) == (4, 0)
+    again, _ = folder.run(opportunity__csv=of_one, history__csv=history)
+    assert (again.events_written, again.events_there) == (0, first.events_written)
+    again, _ = folder.run(opportunity__csv=of_another)
+    assert (again.events_written, again.events_there) == (0, 4)
+
+
 def test_a_row_that_two_exports_share_is_one_fact(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     shared = "D-1,2026-01-06T09:00:00Z,call\n"
@@ -144,14 +163,26 @@ def test_one_id_with_other_content_is_rejected_wherever_it_comes_again(tmp_path:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-@pytest.mark.parametrize("end", ["", "\n", "\nD-1,2026-01-09T09:00:00Z,call\n"])
-def test_a_quote_that_is_never_closed_rejects_the_last_row(
-    tmp_path: Path, end: str, encoding: str
+@pytest.mark.parametrize(
+    ("end", "taken"),
+    [
+        ("", ""),
+        ("\n", ""),
+        (
+            "\nD-1,2026-01-09T09:00:00Z,call\n",
+            ": 1 line after it, up to the end of the file, was taken into it",
+        ),
+        ("\na\nb\n", ": 2 lines after it, up to the end of the file, were taken into it"),
+    ],
+)
+def test_a_quote_that_is_never_closed_rejects_the_last_row_and_says_what_it_took(
+    tmp_path: Path, end: str, taken: str, encoding: str
 ) -> None:
     folder = Folder(tmp_path, f'encoding = "{encoding}"\n' + LOG)
     rows = OPENED + 'D-1,2026-01-07T09:00:00Z,"call' + end
     summary, rejects = folder.run(log__csv=rows.encode(encoding))
-    assert [(r.line, r.reason) for r in rejects] == [(3, "a quote that is never closed")]
+    reason = "a quote that is opened in this row and never closed"
+    assert [(r.line, r.reason) for r in rejects] == [(3, reason + taken)]
     assert (rejects[0].value or "").startswith("D-1,2026-01-07T09:00:00Z,call")
     assert (summary.rows_read, summary.rows_rejected) == (2, 1)
     assert folder.events("kind") == ["deal_opened"]
@@ -197,7 +228,7 @@ def test_events_before_the_opening_are_kept_and_deals_never_opened_are_skipped(
         "D-2,2026-01-06T09:00:00Z,lost\n"
     )
     assert not rejects
-    assert summary.never_opened == 2
+    assert summary.rows_never_opened == 2
     assert folder.events("deal_id", "kind", "occurred_at") == [
         ("D-1", "call_made", at(4)),
         ("D-1", "deal_opened", at(5)),
@@ -347,7 +378,7 @@ def test_a_field_history_becomes_changes_of_its_kinds(tmp_path: Path) -> None:
     )
     assert [(r.line, r.column, r.value) for r in rejects] == [(10, "new", "tomorrow")]
     assert summary.values_emptied == 1
-    assert summary.left_out == 1
+    assert summary.rows_left_out == 1
     changes = folder.events("deal_id", "kind", "name", "text", "number", "date")
     assert [row for row in changes if row[0] == "D-1" and row[1] != "deal_opened"] == [
         ("D-1", "account_changed", "A-1", None, None, None),
