@@ -63,6 +63,7 @@ COMMANDS: Final[dict[str, Target]] = {
         "service.what_if_command:whatif", "Suppose an event: the probability with it."
     ),
     "serve": Target("service.serve_command:serve", "Answer score requests over HTTP."),
+    "db": Target("service.database_commands:db", "Make or upgrade the service's database."),
 }
 
 

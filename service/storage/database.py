@@ -1,0 +1,266 @@
+"""A database by its URL: SQLite in one file, or PostgreSQL.
+
+Every transaction says whether it writes. On SQLite one that writes begins with ``BEGIN IMMEDIATE``,
+so that it never fails halfway for want of the lock, and waits for its turn outside SQLite, which
+wakes a waiting thread at once where SQLite's own waiting sleeps. The turn is one for all processes
+too: releases before 3.51.3 can damage a database when two connections write and checkpoint in the
+same instant.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from service.storage.errors import StorageError, StoreUnavailable
+
+DEFAULT_URL: Final = "sqlite:///redflare.db"
+VARIABLE: Final = "REDFLARE_DATABASE"
+BUSY_SECONDS: Final = 10.0  # to wait for another's transaction
+CONNECT_SECONDS: Final = 5
+POOLED: Final = 8  # connections kept
+POLL_SECONDS: Final = 0.001  # between looks whether another process has ended its turn
+LOCK_SUFFIX: Final = "-turn"  # of the file beside a SQLite database that writers lock
+WRITES: Final = "redflare_writes"
+FORMS: Final = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
+
+
+class Database:
+    """Connections to one database.
+
+    Parameters
+    ----------
+    url
+        As `read_url` answers it.
+
+    Attributes
+    ----------
+    path
+        Of the file, on SQLite; None on PostgreSQL.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.path = Path(url.database) if url.drivername == "sqlite" and url.database else None
+        self.engine = _sqlite_engine(url) if self.is_sqlite else _postgresql_engine(url)
+        self._turn = None if self.path is None else _Turn(self.path)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file of SQLite."""
+        return self.path is not None
+
+    @property
+    def name(self) -> str:
+        """Its URL without the password."""
+        return self.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One transaction that only reads.
+
+        Raises
+        ------
+        StoreUnavailable
+            If the database does not answer.
+        """
+        with _unavailable_told(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction that writes: all of it, or nothing where the block raises.
+
+        Raises
+        ------
+        StoreUnavailable
+            If the database does not answer.
+        """
+        with _unavailable_told():
+            if self._turn is None:
+                with self.engine.begin() as connection:
+                    yield connection
+            else:
+                with self._turn.taken(), self._sqlite_writing() as connection:
+                    yield connection
+
+    @contextmanager
+    def _sqlite_writing(self) -> Iterator[Connection]:
+        with self.engine.connect() as connection:
+            connection.execution_options(**{WRITES: True})
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Give all connections up."""
+        self.engine.dispose()
+        if self._turn is not None:
+            self._turn.close()
+
+
+class _Turn:
+    """Who may write to a SQLite file, among the threads of all processes that have it open."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(path.name + LOCK_SUFFIX)
+        self._thread = threading.Lock()
+        self._file: TextIO | None = None
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        until = time.monotonic() + BUSY_SECONDS
+        if not self._thread.acquire(timeout=BUSY_SECONDS):
+            raise StoreUnavailable("another thread writes for too long")
+        try:
+            file = self._lock(until)
+            try:
+                yield
+            finally:
+                fcntl.flock(file, fcntl.LOCK_UN)
+        finally:
+            self._thread.release()
+
+    def _lock(self, until: float) -> TextIO:
+        if self._file is None:
+            try:
+                self._file = self._path.open("a")
+            except OSError as error:
+                raise StoreUnavailable(f"{self._path}: {error.strerror}") from error
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() > until:
+                    raise StoreUnavailable("another process writes for too long") from error
+                time.sleep(POLL_SECONDS)
+            else:
+                return self._file
+
+    def close(self) -> None:
+        with self._thread:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+
+def read_url(text: str) -> URL:
+    """The URL of a database.
+
+    Raises
+    ------
+    StorageError
+        If it is none that Redflare can use.
+
+    Examples
+    --------
+    >>> read_url("postgresql://ann:secret@db.example.com/redflare").drivername
+    'postgresql+psycopg'
+    >>> read_url("mysql://db.example.com/redflare")
+    Traceback (most recent call last):
+    service.storage.errors.StorageError: database 'mysql://db.example.com/redflare': expected \
+sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME. Remedy: give such a URL.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise _no_url(text) from error
+    if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+        return url.set(drivername="postgresql+psycopg")
+    if url.drivername == "sqlite" and url.database not in (None, "", ":memory:") and not url.query:
+        return url
+    raise _no_url(url.render_as_string(hide_password=True))
+
+
+def _no_url(given: str) -> StorageError:
+    return StorageError(f"database {given!r}", FORMS, "give such a URL")
+
+
+def open_database(text: str, *, create: bool = False) -> Database:
+    """Connections to the database of a URL.
+
+    Parameters
+    ----------
+    text
+        As `read_url` takes it.
+    create
+        Whether a SQLite file may be made anew.
+
+    Raises
+    ------
+    StorageError
+        If the URL is none, or the file or its folder is missing.
+    """
+    url = read_url(text)
+    database = Database(url)
+    path = database.path
+    if path is not None and not path.is_file():
+        if not create or path.exists():
+            raise StorageError(
+                f"database {str(path)!r}", "a file of SQLite", "make it with redflare db upgrade"
+            )
+        if not path.parent.is_dir():
+            raise StorageError(
+                f"database {str(path)!r}", "a folder that is there", "make the folder"
+            )
+    return database
+
+
+@contextmanager
+def _unavailable_told() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise StoreUnavailable(_reason(error)) from error
+    except PoolTimeoutError as error:
+        raise StoreUnavailable("all of its connections are in use") from error
+
+
+def _reason(error: DBAPIError) -> str:
+    return " ".join(str(error.orig).split())
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(
+        url, pool_size=POOLED, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # SQLAlchemy begins transactions, see `_begin_sqlite`: Python's driver would begin them late.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    # Commits last only if the server does not defer them, whatever its own default.
+    options = "-c synchronous_commit=on -c lock_timeout=30s"
+    return create_engine(
+        url,
+        pool_size=POOLED,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": CONNECT_SECONDS, "options": options},
+    )

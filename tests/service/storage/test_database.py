@@ -1,0 +1,150 @@
+"""A database by its URL, and what its transactions promise."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, text
+
+from service.storage import database as database_module
+from service.storage.database import Database, open_database, read_url
+from service.storage.errors import StorageError, StoreUnavailable
+from service.storage.schema import INSTALLATION
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "redflare.db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "mysql://host/name",
+        "sqlite:///a.db?mode=ro",
+        "",
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused_with_those_that_can(given: str) -> None:
+    with pytest.raises(StorageError, match="expected sqlite:///FILE or postgresql://"):
+        read_url(given)
+
+
+def test_no_message_tells_the_password() -> None:
+    with pytest.raises(StorageError) as refusal:
+        read_url("mysql://ann:secret@host/name")
+
+    assert "secret" not in str(refusal.value)
+    assert "secret" not in Database(read_url("postgresql://ann:secret@host/name")).name
+
+
+def test_a_missing_file_is_not_made_unasked(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="redflare db upgrade"):
+        open_database(f"sqlite:///{tmp_path / 'nowhere.db'}")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="a folder that is there"):
+        open_database(f"sqlite:///{tmp_path / 'no' / 'such.db'}", create=True)
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    database = open_database("postgresql://ann@127.0.0.1:1/name")
+
+    with pytest.raises(StoreUnavailable, match="redflare doctor"), database.reading():
+        pass
+    database.close()
+
+
+def test_a_sqlite_commit_lasts_and_foreign_keys_hold(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'redflare.db'}", create=True)
+    with database.reading() as connection:
+        found = {
+            name: connection.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
+
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    database.close()
+
+
+def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
+    def write_and_raise() -> None:
+        with database.writing() as connection:
+            connection.execute(INSTALLATION.insert().values(name="a", value="b"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_and_raise()
+
+    with database.reading() as connection:
+        assert connection.execute(select(func.count()).select_from(INSTALLATION)).scalar() == 0
+
+
+def test_writers_wait_for_each_other(database: Database, another: Callable[[], Database]) -> None:
+    """Each reads and writes back one more: none is lost, whoever they are."""
+    with database.writing() as connection:
+        connection.execute(INSTALLATION.insert().values(name="n", value="0"))
+
+    def add(own: Database) -> None:
+        for _ in range(20):
+            with own.writing() as connection:
+                row = select(INSTALLATION.c.value).with_for_update()
+                value = int(connection.execute(row).scalar_one())
+                connection.execute(INSTALLATION.update().values(value=str(value + 1)))
+
+    threads = [threading.Thread(target=add, args=(own,)) for own in (database, database, another())]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    with database.reading() as connection:
+        assert connection.execute(select(INSTALLATION.c.value)).scalar() == "60"
+
+
+def test_a_reader_sees_one_state_while_another_writes(
+    database: Database, another: Callable[[], Database]
+) -> None:
+    if not database.is_sqlite:
+        pytest.skip("each statement of a reader on PostgreSQL sees what is committed")
+    with database.reading() as connection:
+        count = select(func.count()).select_from(INSTALLATION)
+        before = connection.execute(count).scalar()
+        with another().writing() as other:
+            other.execute(INSTALLATION.insert().values(name="a", value="b"))
+
+        assert connection.execute(count).scalar() == before
+
+
+def test_a_database_held_by_another_program_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
+    path = tmp_path / "redflare.db"
+    database = open_database(f"sqlite:///{path}", create=True)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+
+    with pytest.raises(StoreUnavailable, match="locked"), database.writing():
+        pass
+    holder.close()
+    database.close()
+
+
+def test_a_turn_that_another_process_holds_is_waited_for_in_vain(
+    database: Database, another: Callable[[], Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not database.is_sqlite:
+        pytest.skip("PostgreSQL's writers need no turn")
+    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
+    with (
+        database.writing(),
+        pytest.raises(StoreUnavailable, match="another process"),
+        another().writing(),
+    ):
+        pass
