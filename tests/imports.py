@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from model.event_table import read_events
+from model.sources.ready import load_mapping
 from training.importing import import_files
-from training.mappings import load_mapping
 from training.rejects import Reject
 from training.summary import Summary
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from model.sources import parse
+from model.sources.ready import load_mapping, ready_mappings
 from model.sources.rows import Header
 from service.cli import COMMANDS
 from training.inputs import needed_of
-from training.mappings import load_mapping, ready_mappings
 
 README = Path(__file__).parents[1] / "README.md"
 CHECKER = doctest.OutputChecker()

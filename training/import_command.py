@@ -51,8 +51,8 @@ def import_files(
     from model.errors import RedflareError
     from model.event_table import check_suffix
     from model.places import check_writable
+    from model.sources.ready import load_mapping
     from training.importing import import_files as add_files
-    from training.mappings import load_mapping
     from training.rejects import Reject, read_rejects, write_rejects
     from training.summary import nothing_imported, summary_lines
 

@@ -351,7 +351,7 @@ def test_an_unknown_mapping_lists_those_that_come_ready(run: Run, log: Path) -> 
     log.write_text(GOOD, "utf-8")
     ran = run("import", "salesfroce", "log.csv", "--out", "events.parquet")
     assert ran.returncode == 2
-    assert "ready mappings hubspot, mail, salesforce" in ran.stderr
+    assert "ready mappings dynamics, hubspot, mail, pipedrive, salesforce" in ran.stderr
 
 
 def test_a_mapping_that_is_no_toml_names_the_line(run: Run, log: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from model.sources.ready import load_mapping, ready_mappings
 from tests.imports import Folder, shared_data
-from training.mappings import load_mapping, ready_mappings
 
 OPPORTUNITY = "006000000000001AAA"
 OTHER = "006000000000002AAA"
@@ -32,7 +32,7 @@ def of_deal(folder: Folder, deal: str, *columns: str) -> list[tuple[Any, ...]]:
 
 
 def test_every_ready_mapping_is_whole() -> None:
-    assert ready_mappings() == ["hubspot", "mail", "salesforce"]
+    assert ready_mappings() == ["dynamics", "hubspot", "mail", "pipedrive", "salesforce"]
     for name in ready_mappings():
         assert load_mapping(name).source == name
 

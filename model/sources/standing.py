@@ -1,0 +1,126 @@
+"""Of all that was told of deals, what stands: the same in whatever order it was told.
+
+Webhooks tell late, twice and out of order, and some tell only how a deal stands. What they tell is
+kept as it was told; what stands is worked out from all of it, each time anew. Whatever an import
+has settled already is left as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import groupby
+from typing import Final
+
+from model.events import Event
+from model.sources.mapping import CARRIERS
+
+SEEN: Final = "/seen"  # ends the id of a value that was seen, whether or not it changed
+EXPORTED: Final = (
+    "/as exported"  # ends the id of a closing that only a deal's row in an export tells
+)
+STAGE: Final = "stage_changed"
+STATUSES: Final = ("deal_won", "deal_lost", "deal_reopened")
+REOPENED: Final = "deal_reopened"
+RANKS: Final = {"deal_opened": 0, REOPENED: 1, "deal_won": 3, "deal_lost": 3}  # in one moment
+OTHERS_RANK: Final = 2
+
+
+def standing_events(told: Iterable[Event]) -> list[Event]:
+    """What stands of all that was told of some deals.
+
+    A value seen is an event where it differs from the one before. Of several openings the first
+    counts. A deal is closed until it is reopened, and reopened only when it was closed; a closing
+    told by a history counts before one that only an export's row tells.
+
+    Parameters
+    ----------
+    told
+        All events of the deals, in any order, each once or oftener.
+
+    Returns
+    -------
+    list of Event
+        Sorted by deal, time of occurring and id.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> def seen(day: int, stage: str) -> Event:
+    ...     time = datetime(2026, 1, day, tzinfo=UTC)
+    ...     return Event(deal_id="D-1", kind="stage_changed", occurred_at=time, name=stage,
+    ...                  source="crm", source_id=f"D-1/stage_changed/{time}/seen")
+    >>> [event.occurred_at.day for event in standing_events([seen(7, "offer"), seen(5, "offer")])]
+    [5]
+    """
+    once = {(event.source, event.source_id): event for event in sorted(told, key=repr)}
+    events = sorted(once.values(), key=_order)
+    standing: list[Event] = []
+    for _, of_deal in groupby(events, key=lambda event: event.deal_id):
+        standing += _of_deal(list(of_deal))
+    return sorted(standing, key=_order)
+
+
+def _order(event: Event) -> tuple[str, object, int, str]:
+    rank = RANKS.get(event.kind, OTHERS_RANK)
+    return event.deal_id, event.occurred_at, rank, event.source_id
+
+
+def _of_deal(events: list[Event]) -> Iterator[Event]:
+    statuses = [event for event in events if event.kind in STATUSES]
+    rest = [event for event in events if event.kind not in STATUSES]
+    opened = False
+    values: dict[tuple[str, str, str | None], object] = {}
+    facts = {(event.source, event.source_id) for event in rest}
+    for event in rest:
+        if event.kind == "deal_opened":
+            if not opened:
+                yield event
+            opened = True
+        elif event.kind not in CARRIERS:
+            yield event
+        else:
+            field = event.name if event.kind == "field_changed" else None
+            key = (event.source, event.kind, field)
+            plain = event.source_id.removesuffix(SEEN)
+            seen = plain != event.source_id
+            if seen and ((event.source, plain) in facts or values.get(key) == _value(event)):
+                continue
+            values[key] = _value(event)
+            yield replace(event, source_id=plain) if seen else event
+    yield from _statuses(statuses, {event.occurred_at for event in rest if event.kind == STAGE})
+
+
+def _value(event: Event) -> object:
+    if event.kind == "field_changed":
+        return event.text, event.number
+    return getattr(event, CARRIERS[event.kind])
+
+
+def _statuses(told: list[Event], moved: set[object]) -> Iterator[Event]:
+    """Closings and reopenings that change how a deal stands, in order of time."""
+    known = [event for event in told if not event.source_id.endswith(EXPORTED)]
+    if any(event.kind != REOPENED for event in known):
+        told = known
+    closed: str | None = None
+    for event in told:
+        if event.kind == REOPENED:
+            if closed is not None:
+                yield event
+            closed = None
+        elif closed is None:
+            yield event
+            closed = event.kind
+        elif closed != event.kind and event.occurred_at in moved:
+            # From one closing stage to another: an import calls that reopened and closed.
+            ending = f"/{event.kind}/"
+            yield Event(
+                deal_id=event.deal_id,
+                kind=REOPENED,
+                occurred_at=event.occurred_at,
+                known_at=event.known_at,
+                source=event.source,
+                source_id=event.source_id.replace(ending, f"/{REOPENED}/"),
+            )
+            yield event
+            closed = event.kind

@@ -1,0 +1,157 @@
+"""HubSpot's webhooks, signed by version 3.
+
+References
+----------
+HubSpot developer documentation, "Validating requests" (v3) and "Webhooks API". Events come in
+arrays of up to 100, in no order, oftener than once; ``eventId`` is not unique.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from urllib.parse import unquote
+
+from service.webhooks.delivery import Delivery, Refetch, Request, Translation, Unverified
+from service.webhooks.keys import digest_without, harmless
+from service.webhooks.mapped import Json, Line, Notebook, Terms, decoded, needed, objects, text_of
+from service.webhooks.signing import check_any, check_time
+
+MILLISECOND: Final = timedelta(milliseconds=1)
+MOST_EVENTS: Final = 1_000  # HubSpot sends at most 100
+DEALS: Final = "0-3"  # the type of deals where subscriptions are generic
+# HubSpot signs its URL with these escapes, and no others, written as what they stand for.
+DECODED: Final = re.compile("%(?:3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
+
+
+def signed_url(url: str, query: str) -> str:
+    """The URL as HubSpot signs it.
+
+    Parameters
+    ----------
+    url
+        As it was given to HubSpot: behind a proxy no other is known to be the same.
+    query
+        Of the request; the URL's own where that has one.
+
+    Examples
+    --------
+    >>> signed_url("https://example.com/hook", "a=b%3Ac%20d")
+    'https://example.com/hook?a=b:c%20d'
+    """
+    whole = f"{url}?{query}" if query and "?" not in url else url
+    return DECODED.sub(lambda escape: unquote(escape[0]), whole)
+
+
+def sign(secret: str, method: str, url: str, body: bytes, timestamp: str) -> str:
+    """The signature of version 3: HMAC-SHA256(secret, method + URL + body + time), in base64.
+
+    Examples
+    --------
+    >>> sign("yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy", "POST", "https://www.example.com/webhook_uri",
+    ...      b"{'example_field':'example_value'}", "1693657560000")
+    'K36dawei4A+QBNolUOqo7s91KQDWQ5MXZ/QufNYuk/Y='
+    """
+    signed = f"{method}{url}".encode() + body + timestamp.encode()
+    return base64.b64encode(hmac.digest(secret.encode(), signed, hashlib.sha256)).decode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubSpotReceiver:
+    """Receives changes of deals' properties.
+
+    Parameters
+    ----------
+    secrets
+        Client secrets of the app, two while one is exchanged for another.
+    url
+        Where HubSpot sends to, as configured there.
+    terms
+        What its properties and stages mean.
+    """
+
+    secrets: tuple[str, ...]
+    url: str
+    terms: Terms
+
+    def verify(self, request: Request, now: datetime) -> None:
+        """See `service.webhooks.delivery.Receiver`."""
+        signature = request.headers.get("x-hubspot-signature-v3", "")
+        timestamp = request.headers.get("x-hubspot-request-timestamp", "")
+        check_time(timestamp, MILLISECOND, now)
+        if not signature:
+            raise Unverified
+        url = signed_url(self.url, request.query)
+        expected = [
+            sign(secret, request.method, url, request.body, timestamp) for secret in self.secrets
+        ]
+        check_any([signature], expected)
+
+    def dedupe_key(self, headers: Mapping[str, str], body: bytes) -> str:
+        """The events, whichever attempt it is and in whatever order."""
+        return digest_without(body, _without_attempts)
+
+    def kept(self, headers: Mapping[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
+        """See `service.webhooks.delivery.Receiver`."""
+        return harmless(headers), body
+
+    def acknowledge(self) -> tuple[str, bytes]:
+        """See `service.webhooks.delivery.Receiver`."""
+        return "application/json", b"{}"
+
+    def translate(self, delivery: Delivery) -> Translation:
+        """Creations and changes of properties; of other happenings a note says that they were."""
+        notebook = Notebook()
+        for event in objects(decoded(delivery), MOST_EVENTS, "events"):
+            _read(event, notebook)
+        return self.terms.translation(notebook)
+
+
+def _without_attempts(body: Any) -> Any:
+    if type(body) is not list:
+        return body
+    rows = [
+        {name: value for name, value in row.items() if name != "attemptNumber"}
+        if type(row) is dict
+        else row
+        for row in body
+    ]
+    return sorted(rows, key=repr)
+
+
+def _read(event: Json, notebook: Notebook) -> None:
+    subscription = needed(event, "subscriptionType", str, "an event")
+    entity, _, happening = subscription.partition(".")
+    if entity == "object":
+        entity = "deal" if event.get("objectTypeId") == DEALS else str(event.get("objectTypeId"))
+    if entity != "deal":
+        notebook.notes.append(f"{subscription} of {entity}: tells nothing of a deal")
+        return
+    deal_id = text_of(needed(event, "objectId", (int, str), subscription))
+    occurred_at = text_of(needed(event, "occurredAt", (int, str), subscription))
+    if happening == "creation":
+        notebook.lines.append(Line("deal", {"deal_id": deal_id, "createdate": occurred_at}))
+    elif happening == "propertyChange":
+        name = needed(event, "propertyName", str, subscription)
+        value = text_of(event.get("propertyValue"))
+        if name == "createdate":
+            notebook.lines.append(Line("deal", {"deal_id": deal_id, "createdate": value}))
+            return
+        change = {"deal_id": deal_id, "name": name, "value": value, "timestamp": occurred_at}
+        notebook.lines.append(Line("deal_property_history", change))
+    elif happening == "restore":
+        reason = "restored: what it is like now is not told"
+        notebook.refetch.append(Refetch(entity="deal", record_id=str(deal_id), reason=reason))
+    elif happening == "merge":
+        merged = event.get("primaryObjectId", deal_id)
+        reason = "merged: what it is like now is not told"
+        notebook.refetch.append(Refetch(entity="deal", record_id=str(merged), reason=reason))
+        notebook.notes.append(f"deal {deal_id}: merged into {merged}, which no event says")
+    else:
+        notebook.notes.append(f"deal {deal_id}: {happening}, which no event says")

@@ -1,0 +1,188 @@
+"""Rows of a vendor's payload told as events, by the mapping that reads the vendor's exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from service.json_text import JsonTextError, read_json
+from service.webhooks.delivery import Delivery, Refetch, Translation, Untranslatable
+
+if TYPE_CHECKING:  # Arrow is for the translation alone: receiving does without
+    from model.sources.mapping import Mapping as SourceMapping
+
+Json = dict[str, Any]
+
+
+class Line(NamedTuple):
+    """A row of a payload: the title of the mapping's record that reads it, and its columns."""
+
+    record: str
+    values: dict[str, str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What a company's own names mean, and how it hashes people.
+
+    Parameters
+    ----------
+    mapping
+        A ready mapping's name, or a mapping file.
+    person_key
+        Answers the installation's key; asked only when there are people.
+    won_stages, lost_stages
+        Stages that close a deal, as patterns, beside those of the mapping.
+    stage_orders
+        The place of each stage in its pipeline, where the exports tell it.
+    """
+
+    mapping: str
+    person_key: Callable[[], bytes]
+    won_stages: tuple[str, ...] = ()
+    lost_stages: tuple[str, ...] = ()
+    stage_orders: tuple[tuple[str, float], ...] = ()
+
+    @cached_property
+    def source(self) -> SourceMapping:
+        """The mapping itself.
+
+        Raises
+        ------
+        MappingError
+            If there is none, or it cannot be used.
+        """
+        from model.sources.ready import load_mapping
+
+        return load_mapping(self.mapping)
+
+    def person(self, identity: str) -> str:
+        """The keyed hash of an address or a contact's id."""
+        from model.sources.persons import person_of
+
+        return person_of(identity, self.person_key())
+
+    def translation(self, notebook: Notebook) -> Translation:
+        """What the lines of a payload tell, beside what was noted of it.
+
+        Raises
+        ------
+        Untranslatable
+            If lines were refused and nothing was told.
+        """
+        from model.sources.closings import Stages
+        from model.sources.told import Row, tell
+
+        told = tell(
+            self.source,
+            [Row(record=line.record, values=line.values) for line in notebook.lines],
+            stages=Stages(
+                won=[*self.source.won_stages, *self.won_stages, *notebook.won_stages],
+                lost=[*self.source.lost_stages, *self.lost_stages, *notebook.lost_stages],
+                orders=dict(self.stage_orders),
+            ),
+            person_key=self.person_key() if notebook.lines else b"",
+        )
+        if told.refused and not told.events:
+            raise Untranslatable("; ".join(told.refused))
+        notes = [*notebook.notes, *(f"left out: {problem}" for problem in told.refused)]
+        if told.emptied:
+            notes.append(f"{told.emptied} values were emptied, which only a new value can replace")
+        return Translation(
+            events=tuple(told.events),
+            notes=tuple(dict.fromkeys(notes)),
+            refetch=tuple(dict.fromkeys(notebook.refetch)),
+        )
+
+
+@dataclass(kw_only=True)
+class Notebook:
+    """What is read from a payload, before it is told.
+
+    Parameters
+    ----------
+    lines
+        Rows for the mapping.
+    notes
+        What the payload cannot tell.
+    refetch
+        Records to be asked for.
+    won_stages, lost_stages
+        Stages that the payload itself says close a deal.
+    """
+
+    lines: list[Line] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    refetch: list[Refetch] = field(default_factory=list)
+    won_stages: list[str] = field(default_factory=list)
+    lost_stages: list[str] = field(default_factory=list)
+
+
+def decoded(delivery: Delivery) -> Any:
+    """The JSON of a delivery.
+
+    Raises
+    ------
+    Untranslatable
+        If it is none.
+    """
+    try:
+        return read_json(delivery.body)
+    except JsonTextError as error:
+        raise Untranslatable(f"body: {error}") from error
+
+
+def needed(form: Any, name: str, kind: type | tuple[type, ...], where: str) -> Any:
+    """A member of an object, of its type.
+
+    Raises
+    ------
+    Untranslatable
+        If it is missing or of another type.
+    """
+    value = form.get(name) if type(form) is dict else None
+    if isinstance(value, bool) or not isinstance(value, kind):
+        given = "nothing" if value is None else type(value).__name__
+        kinds = " or ".join(
+            each.__name__ for each in (kind if isinstance(kind, tuple) else (kind,))
+        )
+        raise Untranslatable(
+            f"{where} with {given} for {name}: expected {kinds}. Remedy: check what sends it"
+        )
+    return value
+
+
+def text_of(value: Any) -> str | None:
+    """A scalar as an export writes it; None for nothing, and for what is no scalar.
+
+    Examples
+    --------
+    >>> [text_of(value) for value in (1200.0, 7, True, None, "offer", {"a": 1})]
+    ['1200', '7', 'true', None, 'offer', None]
+    """
+    if value is None or isinstance(value, dict | list):
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value)
+
+
+def objects(body: Any, most: int, where: str) -> Sequence[Any]:
+    """The objects of a body that is one, or a list of them.
+
+    Raises
+    ------
+    Untranslatable
+        If it is neither, or too long.
+    """
+    rows = body if type(body) is list else [body]
+    if len(rows) > most:
+        raise Untranslatable(f"{len(rows)} {where}: expected at most {most}. Remedy: send fewer")
+    for row in rows:
+        if type(row) is not dict:
+            raise Untranslatable(f"{where}: expected objects. Remedy: check what sends them")
+    return rows
