@@ -7,8 +7,10 @@ variance v, adds about v V^2. So, by the method of moments over weeks,
 
     v = sum ((W - sum p)^2 - V) / sum V^2.
 
-Weeks overlap within a horizon, so a record holds only few independent ones: v is drawn toward what
-simulated companies showed, which counts for `PRIOR_SPANS` horizons.
+Periods that are forecast end with a quarter, when many companies hurry, and the model knows little
+of so few quarters: the weeks are those whose horizon ends with a calendar quarter, and the mean
+error is left in. Each horizon has a variance of its own. Few quarters tell it badly, so it is drawn
+toward what simulated companies showed, which counts for `PRIOR_QUARTERS` of them.
 
 *Deals not yet opened.* How many open, from the last `WINDOW_DAYS`; the share won by days from the
 opening (of every deal whose days are known, whatever its outcome, as in learning); what was won.
@@ -16,6 +18,7 @@ opening (of every deal whose days are known, whatever its outcome, as in learnin
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, Final
 
@@ -23,15 +26,23 @@ import numpy as np
 
 from model.arrivals import Arrivals
 from model.asof import OPENED
-from model.events import DAY_US, KIND_CODES
+from model.events import DAY_US, EARLIEST, KIND_CODES, LATEST, microseconds
 from model.hazard import edge_weights, probability
 from model.history import NONE, Floats, History, Ints
 from training.dataset import NEVER, Dataset, closing_lag, deal_of_rows, win_times
 
 SHOCK_DAYS: Final = 92.0  # a quarter: the furthest edge up to it is judged
-PRIOR_VARIANCE: Final = 0.04  # of the shock, in squared log-odds
-PRIOR_SPANS: Final = 4.0  # horizons that the prior counts for
+PRIOR_VARIANCE: Final = 0.1  # of the shock, in squared log-odds
+PRIOR_QUARTERS: Final = 4.0  # that the prior counts for
 WEEK_US: Final = 7 * DAY_US
+NEAR_US: Final = WEEK_US // 2  # of a quarter's end, so that each deal has about one snapshot
+QUARTER_ENDS: Final = np.array(
+    [
+        microseconds(datetime(year, month, 1, tzinfo=UTC))
+        for year in range(EARLIEST.year, LATEST.year + 1)
+        for month in (1, 4, 7, 10)
+    ]
+)
 WINDOW_DAYS: Final = 364.0  # whole weeks, so that no weekday counts twice
 SHARE_DAYS: Final = 7.0  # between two days at which shares are kept
 FURTHEST_DAYS: Final = 182.0  # a deal opened later than this before a period's end hardly tells
@@ -58,37 +69,44 @@ def forecast_facts(
     """
     arrivals = arrivals_of(history, known_before)
     return {
-        "shock": shock_of(data, edges, judged),
+        "shocks": shocks_of(data, edges, judged),
         "arrivals": {currency: each.to_json() for currency, each in arrivals.items()},
     }
 
 
-def shock_of(data: Dataset, edges: Floats, judged: Floats) -> dict[str, Any]:
-    """The variance of the shock common to all deals, and what it was estimated from.
+def shocks_of(data: Dataset, edges: Floats, judged: Floats) -> list[dict[str, Any]]:
+    """The variance of the shock common to all deals, by horizon.
 
     Returns
     -------
-    dict
-        ``variance`` after drawing toward the prior, ``seen`` before it (None without any judged
-        week), ``days`` of the horizon, and ``spans``, how many of it the judged weeks span.
+    list of dict
+        For each edge up to `SHOCK_DAYS`, or the first alone: ``days``; ``variance`` after drawing
+        toward the prior; ``seen`` before it, None where no quarter was judged; and ``quarters``,
+        how many were.
     """
-    near = np.flatnonzero(edges[1:] <= SHOCK_DAYS)
-    b = int(near[-1]) if near.size else 0
-    days = float(edges[b + 1])
-    rows = np.flatnonzero(data.countable(edges)[:, b] & np.isfinite(judged[:, : b + 1]).all(axis=1))
-    week = data.as_of[rows] // WEEK_US
-    _, first = np.unique(np.stack([week, data.deal[rows]]), axis=1, return_index=True)
-    rows, week = rows[first], week[first]  # one snapshot of a deal in each week
+    count = max(1, int((edges[1:] <= SHOCK_DAYS).sum()))
+    return [_shock(data, edges[: b + 2], judged[:, : b + 1]) for b in range(count)]
+
+
+def _shock(data: Dataset, edges: Floats, judged: Floats) -> dict[str, Any]:
+    days = float(edges[-1])
+    ends = data.as_of + int(days * DAY_US)
+    quarter = np.searchsorted(QUARTER_ENDS, ends - NEAR_US)
+    near = np.abs(QUARTER_ENDS[quarter] - ends) <= NEAR_US
+    rows = np.flatnonzero(near & data.countable(edges)[:, -1] & np.isfinite(judged).all(axis=1))
+    _, first = np.unique(np.stack([quarter[rows], data.deal[rows]]), axis=1, return_index=True)
+    rows = rows[first]  # one snapshot of a deal in each quarter
+    told: dict[str, Any] = {"days": days, "variance": PRIOR_VARIANCE, "seen": None, "quarters": 0}
     if rows.size == 0:
-        return {"variance": PRIOR_VARIANCE, "seen": None, "days": days, "spans": 0.0}
-    p = probability(judged[rows][:, : b + 1], edge_weights(edges[: b + 2], np.array(days)))
-    _, at = np.unique(week, return_inverse=True)
+        return told
+    p = probability(judged[rows], edge_weights(edges, np.array(days)))
+    _, at = np.unique(quarter[rows], return_inverse=True)
     excess = np.bincount(at, (data.days_to_win()[rows] <= days) - p)
     alone = np.bincount(at, p * (1.0 - p))
     seen = float((excess**2 - alone).sum() / max(float((alone**2).sum()), 1e-9))
-    spans = float((week.max() - week.min() + 1) * 7.0 / days)
-    drawn = (spans * seen + PRIOR_SPANS * PRIOR_VARIANCE) / (spans + PRIOR_SPANS)
-    return {"variance": max(drawn, 0.0), "seen": seen, "days": days, "spans": spans}
+    quarters = len(alone)
+    drawn = (quarters * seen + PRIOR_QUARTERS * PRIOR_VARIANCE) / (quarters + PRIOR_QUARTERS)
+    return {**told, "variance": max(drawn, 0.0), "seen": seen, "quarters": quarters}
 
 
 def arrivals_of(history: History, known_before: int) -> dict[str, Arrivals]:

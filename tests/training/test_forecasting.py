@@ -3,49 +3,67 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from model.events import DAY_US
 from model.history import Floats, History
 from tests.factories import day_us, deal_event
 from tests.training.companies import snapshots
 from training.dataset import Dataset
-from training.forecasting import PRIOR_VARIANCE, arrivals_of, shock_of
+from training.forecasting import PRIOR_VARIANCE, QUARTER_ENDS, arrivals_of, shocks_of
 
 EDGES = np.array([0.0, 30.0, 90.0, 180.0])
 
 
-def judged_weeks(variance: float, *, weeks: int = 160, seed: int = 0) -> tuple[Dataset, Floats]:
-    """Deals of probability one third within 90 days, each week with a shock of its own."""
+def judged_quarters(
+    variance: float, *, quarters: int = 160, seed: int = 0
+) -> tuple[Dataset, Floats]:
+    """Deals of probability one third within 90 days, each quarter with a shock of its own."""
     rng = np.random.default_rng(seed)
     deals = 60
-    shock = rng.normal(0.0, np.sqrt(variance), weeks)
+    shock = rng.normal(0.0, np.sqrt(variance), quarters)
     p = 1 / (1 + np.exp(-(np.log(0.5) + shock)))
-    won = rng.random((weeks, deals)) < p[:, None]
-    at = np.repeat(np.arange(weeks) * 7.0, deals)
-    data = snapshots(np.arange(weeks * deals), at, np.where(won.ravel(), 10.0, np.inf))
-    eta = np.full((weeks * deals, 3), np.log(0.5))
+    won = rng.random((quarters, deals)) < p[:, None]
+    ends = QUARTER_ENDS[QUARTER_ENDS > day_us(0.0)][:quarters]
+    at = np.repeat((ends - day_us(0.0)) / DAY_US - 90.0, deals)
+    data = snapshots(
+        np.arange(quarters * deals),
+        at,
+        np.where(won.ravel(), 10.0, np.inf),
+        known_days=100_000.0,
+    )
+    eta = np.full((quarters * deals, 3), np.log(0.5))
     eta[:, 1] = -800.0  # no win in the second interval
     return data, eta
 
 
 @pytest.mark.parametrize("variance", [0.0, 0.1, 0.4])
 def test_the_variance_of_the_shock_is_recovered(variance: float) -> None:
-    told = shock_of(judged_weeks(variance)[0], EDGES, judged_weeks(variance)[1])
+    _, told = shocks_of(judged_quarters(variance)[0], EDGES, judged_quarters(variance)[1])
 
     assert told["seen"] == pytest.approx(variance, abs=0.03 + 0.25 * variance)
-    assert told["days"] == 90.0
+    assert (told["days"], told["quarters"]) == (90.0, 160)
 
 
 def test_a_short_record_is_drawn_toward_the_prior() -> None:
-    data, eta = judged_weeks(1.0, weeks=8)
+    data, eta = judged_quarters(1.0, quarters=8)
 
-    told = shock_of(data, EDGES, eta)
+    _, told = shocks_of(data, EDGES, eta)
 
     assert PRIOR_VARIANCE < told["variance"] < told["seen"]
 
 
-def test_without_a_judged_week_the_prior_stands() -> None:
-    data, eta = judged_weeks(0.1, weeks=3)
+def test_without_a_judged_quarter_the_prior_stands() -> None:
+    data, eta = judged_quarters(0.1, quarters=3)
 
-    assert shock_of(data, EDGES, np.full_like(eta, np.nan))["variance"] == PRIOR_VARIANCE
+    for told in shocks_of(data, EDGES, np.full_like(eta, np.nan)):
+        assert (told["variance"], told["seen"], told["quarters"]) == (PRIOR_VARIANCE, None, 0)
+
+
+def test_horizons_that_end_amid_a_quarter_tell_nothing_of_its_end() -> None:
+    data, eta = judged_quarters(0.1, quarters=3)
+
+    first, _ = shocks_of(data, EDGES, eta)
+
+    assert (first["days"], first["quarters"]) == (30.0, 0)
 
 
 def company(deals: int = 364, currency: str = "EUR") -> list[object]:
