@@ -111,7 +111,13 @@ async def read_body(receive: Receive, length: int | None, most: int, seconds: fl
 
 async def send_json(send: Send, body: bytes) -> None:
     """Answer JSON with status 200."""
-    await send({"type": "http.response.start", "status": 200, "headers": _headers(JSON, body)})
+    await send_body(send, JSON, body)
+
+
+async def send_body(send: Send, media_type: str, body: bytes) -> None:
+    """Answer a body of a media type with status 200."""
+    headers = _headers(media_type, body)
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -52,6 +52,7 @@ class Kind(NamedTuple):
 
 
 MALFORMED: Final = Kind("malformed", 400, "The body is no JSON text")
+UNVERIFIED: Final = Kind("unverified", 401, "The request is not verified")
 NOT_FOUND: Final = Kind("not-found", 404, "There is nothing at this path")
 METHOD: Final = Kind("method", 405, "The path does not answer this method")
 SLOW: Final = Kind("slow", 408, "The body did not arrive in time")
@@ -63,6 +64,7 @@ HORIZON: Final = Kind("horizon", 422, "The date lies outside what the model answ
 WHAT_IF: Final = Kind("what-if", 422, "An event cannot be supposed of the deal")
 UNSCORABLE: Final = Kind("unscorable", 422, "The deal cannot be scored as asked")
 FAULT: Final = Kind("fault", 500, "A fault of the service")
+UNAVAILABLE: Final = Kind("unavailable", 503, "The request cannot be kept now")
 
 KIND_OF_ERROR: Final[Mapping[type[RedflareError], Kind]] = {
     EventError: EVENT,

@@ -1,0 +1,156 @@
+"""Deliveries over HTTP: refused by size, type and proof, committed, and only then acknowledged."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from service.settings import Settings
+from service.storage.errors import StoreUnavailable
+from service.webhooks.delivery import Delivery, Request
+from service.webhooks.routes import WebhookEndpoint, webhook_route
+from tests.service.webhooks.payloads import (
+    NOW,
+    TOKEN,
+    hubspot_change,
+    outbound_message,
+    receivers,
+    request,
+    signed,
+)
+
+KINDS = list(receivers())
+MEDIA_TYPES = {"salesforce-outbound": "text/xml; charset=utf-8"}
+UNVERIFIED = {
+    "type": "urn:redflare:problem:unverified",
+    "title": "The request is not verified",
+    "status": 401,
+    "detail": "The request is not verified.",
+}
+
+
+@dataclass
+class Shelf:
+    """An inbox that lasts as long as a test."""
+
+    kept: dict[tuple[str, str], Delivery] = field(default_factory=dict)
+    down: bool = False
+
+    def accept(self, delivery: Delivery) -> bool:
+        if self.down:
+            raise StoreUnavailable("disk full")
+        key = (delivery.source, delivery.dedupe_key)
+        return self.kept.setdefault(key, delivery) is delivery
+
+
+class AsyncShelf(Shelf):
+    """The same with a commit that is awaited."""
+
+    async def accept(self, delivery: Delivery) -> bool:  # type: ignore[override] # either way
+        return super().accept(delivery)
+
+
+def body_of(kind: str) -> bytes:
+    if kind == "salesforce-outbound":
+        return outbound_message({"Id": "006A"})
+    return json.dumps([hubspot_change("amount", "1", NOW)]).encode()
+
+
+async def post(
+    shelf: Shelf, kind: str, given: Request | None = None, *, source: str = "", **headers: str
+) -> httpx.Response:
+    given = given or signed(kind, body_of(kind))
+    sources = {f"the-{kind}": (kind, receiver) for kind, receiver in receivers().items()}
+    endpoint = WebhookEndpoint(
+        sources=sources,
+        inbox=shelf,
+        settings=Settings(max_body_bytes=100_000),
+        clock=lambda: NOW,
+    )
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    media_type = {"content-type": MEDIA_TYPES.get(kind, "application/json")}
+    app = Starlette(routes=[webhook_route(endpoint)])
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://redflare.example"
+    ) as client:
+        return await client.post(
+            f"/webhooks/{source or f'the-{kind}'}?{given.query}",
+            content=given.body,
+            headers={**media_type, **given.headers, **named},
+        )
+
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shelf_type", [Shelf, AsyncShelf])
+async def test_a_verified_delivery_is_kept_once_and_acknowledged_each_time(
+    kind: str, shelf_type: type[Shelf]
+) -> None:
+    shelf = shelf_type()
+    answers = [await post(shelf, kind) for _ in range(2)]
+
+    media_type, body = receivers()[kind].acknowledge()
+    for answer in answers:
+        assert (answer.status_code, answer.content) == (200, body)
+        assert answer.headers["content-type"] == media_type
+    [delivery] = shelf.kept.values()
+    assert (delivery.kind, delivery.source, delivery.received_at) == (kind, f"the-{kind}", NOW)
+    assert TOKEN not in repr(delivery)
+    assert delivery.body == receivers()[kind].kept({}, body_of(kind))[1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_not_verified_is_answered_alike_and_not_kept(kind: str) -> None:
+    shelf = Shelf()
+    unknown = await post(shelf, kind, source="nobody")
+    unproved = await post(shelf, kind, request(body_of(kind)))
+
+    assert unproved.status_code == unknown.status_code == 401
+    assert unproved.json() == unknown.json() == UNVERIFIED
+    assert shelf.kept == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"content_type": "text/plain"}, 415),
+        ({"content_type": "application/json; charset=utf-16"}, 415),
+        ({"content_encoding": "gzip"}, 415),
+    ],
+)
+async def test_another_type_or_coding_is_refused(
+    kind: str, headers: dict[str, Any], status: int
+) -> None:
+    answer = await post(Shelf(), kind, **headers)
+
+    assert answer.status_code == status, answer.text
+    assert "expected" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("size", [100_000, 100_001])
+async def test_a_body_over_the_limit_is_refused_and_one_at_it_is_verified(size: int) -> None:
+    body = b'{"a":"' + b"x" * (size - 8) + b'"}'
+    answer = await post(Shelf(), "hubspot", signed("hubspot", body))
+
+    assert answer.status_code == (200 if size == 100_000 else 413), answer.text
+
+
+async def test_what_cannot_be_committed_is_to_be_sent_again() -> None:
+    answer = await post(Shelf(down=True), "hubspot")
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    assert "disk full" in answer.json()["detail"]
