@@ -168,8 +168,27 @@ class Artifact:
         FloatArray
             [rows, bags, B].
         """
+        return self._own_line(self.calibrated.eta_bags(bins))
+
+    def contributions_and_bags(self, bins: BinArray) -> tuple[FloatArray, FloatArray]:
+        """The calibrated contributions, and what `eta_bags` answers, at once.
+
+        Parameters
+        ----------
+        bins
+            `Grid.bin` of the features; [rows, F].
+
+        Returns
+        -------
+        tuple
+            [rows, F, B] and [rows, bags, B].
+        """
+        contributions, eta = self.calibrated.contributions_and_bags(bins)
+        return contributions, self._own_line(eta)
+
+    def _own_line(self, eta_bags: FloatArray) -> FloatArray:
         intercepts, slopes = self._bag_lines
-        return np.asarray(intercepts + slopes * self.calibrated.eta_bags(bins))
+        return np.asarray(intercepts + slopes * eta_bags)
 
     def save(self, directory: Path) -> None:
         """Write the artifact; an earlier artifact in that place is replaced whole.

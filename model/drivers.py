@@ -85,10 +85,10 @@ def drivers(intercept: FloatArray, contributions: FloatArray, weights: FloatArra
     (array([ 0.2449, -0.1225]), np.float64(0.6225), np.float64(0.5))
     """
     if contributions.ndim == 2:
-        moved = contributions.sum(axis=0)
-        longest = max(abs(moved * (weights > 0.0)).tolist())
+        moved = np.add.reduce(contributions, axis=0)
+        longest = max(np.abs(moved * (weights > 0.0)).tolist())
         rule = _rule(_stretches(max(abs(intercept).tolist()), longest))
-        gradient = _integral(intercept, moved[None], weights[None], *rule)[0]
+        gradient = _integral(intercept, moved, weights, *rule)
         points = contributions @ gradient
     else:
         moved = np.matmul(np.ones(contributions.shape[1]), contributions)
@@ -150,9 +150,9 @@ def _integral(
     nodes: FloatArray,
     shares: FloatArray,
 ) -> FloatArray:
-    # The integral of dP/d eta_b = S w_b h_b along the paths; moved, weights [S, B] -> [S, B].
+    # The integral of dP/d eta_b = S w_b h_b along the paths; moved, weights [..., B] -> [..., B].
     # In place, and with one exponential for both h_b and S: most of the drivers' time is here.
-    odds = nodes[:, None] * moved[:, None, :]
+    odds = nodes[:, None] * moved[..., None, :]
     odds += intercept
     np.exp(odds, out=odds)
     cost = odds + 1.0
@@ -162,5 +162,5 @@ def _integral(
     np.negative(survival, out=survival)
     np.exp(survival, out=survival)
     survival *= shares
-    integral: FloatArray = np.matmul(survival[:, None, :], hazards)[:, 0, :] * weights
+    integral: FloatArray = np.matmul(survival[..., None, :], hazards)[..., 0, :] * weights
     return integral

@@ -177,8 +177,10 @@ def say(feature: Feature, value: float | str | None) -> str:
     phrase = feature.phrase
     if value < 0 and feature.negative is not None:
         phrase, value = feature.negative, -value
+    if "{days}" in phrase:
+        return phrase.format(days=days_in_words(value))
     shown = f"{value:.0%}" if feature.unit == "share" else number_in_words(value)
-    return phrase.format(value=shown, days=days_in_words(value))
+    return phrase.format(value=shown)
 
 
 def days_in_words(days: float) -> str:
@@ -191,7 +193,8 @@ def days_in_words(days: float) -> str:
     """
     if abs(days) < 1.0:
         return "less than a day"
-    return f"{days:.0f} day" if f"{days:.0f}" == "1" else f"{days:,.0f} days"
+    whole = f"{days:,.0f}"
+    return "1 day" if whole == "1" else f"{whole} days"
 
 
 def number_in_words(value: float) -> str:

@@ -60,6 +60,7 @@ class FeatureSet:
             features = tuple(by_name[name] for name in names)
         self.features = features
         self.names = tuple(feature.name for feature in features)
+        self._words = [self.categories(f) if f.is_category else None for f in features]
         self._code_of = code_of = dict(KIND_CODES)
         for (kind, name), code in vocabulary.own_codes.items():
             code_of[("activity:" if kind == KIND_OF_ACTIVITY else "field:") + name] = code
@@ -89,12 +90,12 @@ class FeatureSet:
 
     def value(self, column: int, x: float) -> float | str | None:
         """A matrix entry as people read it: a number, a category's name, or None."""
-        feature = self.features[column]
         if isnan(x):
             return None
-        if not feature.is_category:
+        words = self._words[column]
+        if words is None:
             return float(x)
-        return NEVER_SEEN if x < 0 else self.categories(feature)[int(x)]
+        return NEVER_SEEN if x < 0 else words[int(x)]
 
     def category_text(self, column: int, snapshot: Snapshot) -> str:
         """What a snapshot says of a categorical feature, known to the vocabulary or not."""

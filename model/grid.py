@@ -8,6 +8,7 @@ A categorical feature's bin is its code.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -21,7 +22,7 @@ from model.hazard import FloatArray
 BinArray = NDArray[np.uint8]
 MAX_THRESHOLDS: Final = 62
 MAX_BINS: Final = 64  # a feature's own, beside missing and unseen
-FEW_ROWS: Final = 8  # up to here one comparison with every threshold is quicker
+FEW_ROWS: Final = 8  # up to here a search for each value is quicker than one for each column
 ROWS_AT_ONCE: Final = 16_384
 
 
@@ -172,6 +173,17 @@ class Grid:
         return low, high
 
     @cached_property
+    def _row_cuts(self) -> list[tuple[list[float], float, float, int]]:
+        # Of each feature: its cuts, where its known values start and end, its missing bin.
+        low, high = self._known
+        return [
+            (self._cuts[: each.bins - 1, column].tolist(), start, end, each.missing_bin)
+            for column, (each, start, end) in enumerate(
+                zip(self.features, low.tolist(), high.tolist(), strict=True)
+            )
+        ]
+
+    @cached_property
     def _bin_numbers(self) -> BinArray:
         return self.bins.astype(np.uint8)
 
@@ -208,20 +220,18 @@ class Grid:
             )
         out = np.empty(X.shape, dtype=np.uint8)
         if len(X) <= FEW_ROWS:
-            for row, values in enumerate(X):
+            for row, values in enumerate(X.tolist()):
                 out[row] = self._bin_row(values)
         else:
             self._bin_columns(X, out)
         return out
 
-    def _bin_row(self, row: FloatArray) -> BinArray:
-        below = np.add.reduce((row > self._cuts).view(np.uint8), axis=0, dtype=np.uint8)
-        low, high = self._known
-        seen = (row >= low) & (row < high)
-        # Neither test holds for NaN, so what is not seen is unseen or missing.
-        unseen = (row == row).view(np.uint8)  # noqa: PLR0124 - NaN differs from itself
-        bins: BinArray = np.where(seen, below, self._bin_numbers + unseen)
-        return bins
+    def _bin_row(self, row: list[float]) -> list[int]:
+        # No comparison holds for NaN, so what is not within is unseen or missing.
+        return [
+            bisect_left(cuts, value) if low <= value < high else missing + (value == value)  # noqa: PLR0124 - NaN differs from itself
+            for value, (cuts, low, high, missing) in zip(row, self._row_cuts, strict=True)
+        ]
 
     def _bin_columns(self, X: FloatArray, out: BinArray) -> None:
         low, high = self._known

@@ -106,7 +106,7 @@ def edge_weights(
         _refuse(edges, asked, as_of_us)
     starts = edges[:-1]
     passed = (asked[..., None] - starts) / (edges[1:] - starts)
-    return np.clip(passed, 0.0, 1.0)
+    return np.asarray(np.minimum(np.maximum(passed, 0.0), 1.0))
 
 
 def _refuse(edges: FloatArray, asked: FloatArray, as_of_us: ArrayLike | None) -> None:
@@ -154,7 +154,7 @@ def probability(eta: FloatArray, weights: FloatArray) -> FloatArray:
     >>> probability(np.array([0.0, 0.0]), np.array([1.0, 0.5])).round(4)
     np.float64(0.6464)
     """
-    return np.asarray(-np.expm1(-(weights * softplus(eta)).sum(axis=-1)))[()]
+    return np.asarray(-np.expm1(-np.add.reduce(weights * softplus(eta), axis=-1)))[()]
 
 
 def log_odds(eta: FloatArray, weights: FloatArray) -> FloatArray:
@@ -179,8 +179,35 @@ def log_odds(eta: FloatArray, weights: FloatArray) -> FloatArray:
     >>> log_odds(np.array([0.0, -800.0]), np.array([1.0, 1.0])).round(6)
     np.float64(0.0)
     """
-    cost = np.maximum((weights * softplus(eta)).sum(axis=-1), LEAST_COST)
-    return np.asarray(cost + np.log(-np.expm1(-cost)))[()]
+    return _log_odds((weights * softplus(eta)).sum(axis=-1))[()]
+
+
+def log_odds_by_date(eta: FloatArray, weights: FloatArray) -> FloatArray:
+    """What `log_odds` answers, for each of some dates.
+
+    Parameters
+    ----------
+    eta
+        Log-odds of the hazards; [..., B].
+    weights
+        `edge_weights` of the dates; [D, B].
+
+    Returns
+    -------
+    FloatArray
+        Log-odds; [..., D].
+
+    Examples
+    --------
+    >>> log_odds_by_date(np.array([0.0, 0.0]), np.array([[1.0, 0.0], [1.0, 1.0]])).round(4)
+    array([0.    , 1.0986])
+    """
+    return _log_odds(np.matmul(softplus(eta), weights.T))
+
+
+def _log_odds(cost: FloatArray) -> FloatArray:
+    cost = np.maximum(cost, LEAST_COST)
+    return np.asarray(cost + np.log(-np.expm1(-cost)))
 
 
 def probability_gradient(eta: FloatArray, weights: FloatArray) -> FloatArray:

@@ -99,9 +99,10 @@ class History:
             raise HistoryError("no event", "at least one event", "send the deal's events")
         rows = []
         for event in _distinct(events):
-            occurred = known = microseconds(event.occurred_at)
-            if event.known_at is not None and event.known_at != event.occurred_at:
-                known = microseconds(event.known_at)
+            at, known_at = event.occurred_at, event.known_at
+            occurred = known = microseconds(at)
+            if known_at is not None and known_at != at:
+                known = microseconds(known_at)
             rows.append((event.deal_id, occurred, known, event.source, event.source_id, event))
         rows.sort()  # events are never compared: no two have one (source, source_id)
         names: dict[str, int] = {}

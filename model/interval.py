@@ -15,6 +15,7 @@ rare wins are missed by more, hence the power.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -26,6 +27,7 @@ NORMAL: Final = 1.2816  # the normal distribution's 0.9 quantile
 MISSED: Final = 0.6  # log-odds, standard deviation, at a probability of one half
 RARER: Final = 0.2
 RAREST: Final = 0.008  # of 4 p (1 - p): rarer wins are missed by no more
+RAREST_LOG_ODDS: Final = 2 * math.acosh(RAREST**-0.5)
 
 LEAST_LOG_ODDS: Final = -700.0  # beyond it odds overflow
 
@@ -56,10 +58,10 @@ def interval(shown: Floats, bags: Floats) -> tuple[Floats, Floats]:
     """
     count = len(bags)
     away = bags - np.add.reduce(bags, axis=0) / count
-    variance = np.add.reduce(away * away, axis=0) / (count - 1)
-    p = probability_of(shown)
-    rare = np.maximum(4 * p * (1 - p), RAREST)
-    half = np.sqrt(SPREAD**2 * variance + (NORMAL * MISSED) ** 2 * rare ** (-2 * RARER))
+    apart = np.add.reduce(away * away, axis=0)
+    # 4 p (1 - p) = 1 / cosh^2(log-odds / 2)
+    rare = np.cosh(np.minimum(np.abs(shown), RAREST_LOG_ODDS) / 2)
+    half = np.sqrt((SPREAD**2 / (count - 1)) * apart + (NORMAL * MISSED) ** 2 * rare ** (4 * RARER))
     low, high = probability_of(np.array([shown - half, shown + half]))
     return low, high
 

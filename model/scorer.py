@@ -25,7 +25,7 @@ from model.feature import say
 from model.features import CELLS_AT_ONCE, FeatureSet
 from model.feeds import Feed, Feeds, feeds_from_json
 from model.gates import Gate, find_gates, gate
-from model.hazard import edge_weights, log_odds, probability
+from model.hazard import edge_weights, log_odds, log_odds_by_date, probability
 from model.history import Floats, History, Ints
 from model.interval import interval, probability_of
 from model.rates import ClosingTable
@@ -333,18 +333,22 @@ class Scorer:
         x = self.features.of(asof, self.rates)
         bins = self.artifact.grid.bin(x)
         intercept = self.tables.intercept
+        eta_bags = None
         if weights is None:
             eta = self.tables.eta(bins)
+            eta_bags = self.artifact.eta_bags(bins) if checked else None
             split = None
         else:
-            contributions = self.tables.contributions(bins)
-            eta = intercept + contributions.sum(axis=1)
+            if checked:
+                contributions, eta_bags = self.artifact.contributions_and_bags(bins)
+            else:
+                contributions = self.tables.contributions(bins)
+            eta = intercept + np.add.reduce(contributions, axis=1)
             split = (
                 _split_of_one(intercept, contributions[0], weights[0])
                 if asof.size == 1
                 else drivers(intercept, contributions, weights)
             )
-        eta_bags = self.artifact.eta_bags(bins) if checked else None
         checks = [
             self._checks(snapshot, x[row]) if is_open[row] else None
             for row, snapshot in enumerate(asof.snapshots if checked else ())
@@ -455,7 +459,7 @@ class Scorer:
         order = order[: len(points) if most is None else most].tolist()
         values, xs = points.tolist(), x.tolist()
         main = tuple([self.driver(j, xs[j], values[j]) for j in order if values[j]])
-        return main, float(points.sum() - sum(driver.points for driver in main))
+        return main, float(np.add.reduce(points)) - sum([driver.points for driver in main])
 
     def _curve(
         self, eta: Floats, eta_bags: Floats, start: datetime, weights: Floats
@@ -463,7 +467,7 @@ class Scorer:
         """The interval of the date asked about, and the curve at the edges with theirs."""
         dates = np.concatenate([weights[None], self._edge_weights])
         # The deal's own and each bag's, by each date at once.
-        told = log_odds(np.concatenate([eta[None], eta_bags])[:, None, :], dates)
+        told = log_odds_by_date(np.concatenate([eta[None], eta_bags]), dates)
         low, high = interval(told[0], told[1:])
         shown = probability_of(told[0])
         ends = list(zip(shown.tolist(), low.tolist(), high.tolist(), strict=True))
@@ -498,8 +502,8 @@ def _split_of_one(intercept: Floats, contributions: Floats, weights: Floats) -> 
     """The drivers of one deal as a batch of one: the same numbers, sooner."""
     one = drivers(intercept, contributions, weights)
     return Drivers(
-        probability=np.atleast_1d(one.probability),
-        average=np.atleast_1d(one.average),
+        probability=np.array([one.probability]),
+        average=np.array([one.average]),
         points=one.points[None],
     )
 

@@ -217,7 +217,7 @@ class Tables:
         """
         out = np.empty((len(bins), self.edges))
         if len(bins) == 1:
-            out[0] = self._mean.row_eta(bins[0])
+            out[0] = self._mean.row_eta(self._mean.row_cells(bins[0]))
         else:
             self._mean.eta(bins, out)
         return out
@@ -237,7 +237,7 @@ class Tables:
         """
         out = np.empty((len(bins), self.bags * self.edges))
         if len(bins) == 1:
-            out[0] = self._each.row_eta(bins[0])
+            out[0] = self._each.row_eta(self._each.row_cells(bins[0]))
         else:
             self._each.eta(bins, out)
         return out.reshape(len(bins), self.bags, self.edges)
@@ -257,10 +257,33 @@ class Tables:
         """
         out = np.empty((len(bins), len(self.bins), self.edges))
         if len(bins) == 1:
-            out[0] = self._mean.row_contributions(bins[0])
+            out[0] = self._mean.row_contributions(self._mean.row_cells(bins[0]))
         else:
             self._mean.contributions(bins, out)
         return out
+
+    def contributions_and_bags(self, bins: BinArray) -> tuple[FloatArray, FloatArray]:
+        """What `contributions` and `eta_bags` answer, sooner than one after the other.
+
+        Parameters
+        ----------
+        bins
+            `Grid.bin` of the features; [rows, F].
+
+        Returns
+        -------
+        tuple
+            [rows, F, B] and [rows, bags, B].
+        """
+        out = np.empty((len(bins), len(self.bins), self.edges))
+        eta = np.empty((len(bins), self.bags * self.edges))
+        if len(bins) == 1:
+            cells = self._mean.row_cells(bins[0])
+            out[0] = self._mean.row_contributions(cells)
+            eta[0] = self._each.row_eta(cells)
+        else:
+            self._mean.contributions_and_eta(bins, self._each, out, eta)
+        return out, eta.reshape(len(bins), self.bags, self.edges)
 
     @cached_property
     def _mean(self) -> Lookup:

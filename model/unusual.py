@@ -60,6 +60,10 @@ class SeenRanges:
             elif feature.name in ranges and feature.name not in CALENDAR_NAMES:
                 low[column], high[column] = ranges[feature.name]
         self._low, self._high = low, high
+        self._outside = [
+            f": outside the {least:,.6g} to {most:,.6g} that training saw"
+            for least, most in zip(low.tolist(), high.tolist(), strict=True)
+        ]
 
     def unusual(self, x: Floats, snapshot: Snapshot) -> tuple[Unusual, ...]:
         """The features of a deal outside what training saw.
@@ -74,10 +78,9 @@ class SeenRanges:
         outside = (x < self._low) | (x > self._high)
         if not outside.any():
             return ()
-        return tuple(
-            self._name(column, float(x[column]), snapshot)
-            for column in np.flatnonzero(outside).tolist()
-        )
+        columns = np.flatnonzero(outside)
+        values = zip(columns.tolist(), x[columns].tolist(), strict=True)
+        return tuple([self._name(column, value, snapshot) for column, value in values])
 
     def _name(self, column: int, x: float, snapshot: Snapshot) -> Unusual:
         feature = self._features.features[column]
@@ -85,8 +88,7 @@ class SeenRanges:
             value = self._features.category_text(column, snapshot)
             phrase = f"{say(feature, value)}: new since training, and so counted as the average"
             return Unusual(feature=feature.name, value=value, phrase=phrase)
-        low, high = float(self._low[column]), float(self._high[column])
-        phrase = f"{say(feature, x)}: outside the {low:,.6g} to {high:,.6g} that training saw"
+        phrase = say(feature, x) + self._outside[column]
         return Unusual(feature=feature.name, value=x, phrase=phrase)
 
 
