@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -366,3 +366,58 @@ def _amount(won: Sequence[Deal], period: Period) -> float:
 
 def _group(deal: Deal, way: str) -> str:
     return (deal.owner if way == "owner" else deal.segment) or ""
+
+
+def shock_variance(forecast_facts: Mapping[str, Any], days: float) -> float:
+    """The variance of the shock common to all deals over so many days, linear between horizons.
+
+    Parameters
+    ----------
+    forecast_facts
+        The artifact's fact ``forecast``.
+    days
+        Ahead; nearer than the first horizon, or past the last, that one's holds.
+
+    Examples
+    --------
+    >>> shocks = [{"days": 30.0, "variance": 0.3}, {"days": 90.0, "variance": 0.1}]
+    >>> round(shock_variance({"shocks": shocks}, 60.0), 6)
+    0.2
+    """
+    shocks = forecast_facts["shocks"]
+    known = [float(each["days"]) for each in shocks]
+    return float(np.interp(days, known, [float(each["variance"]) for each in shocks]))
+
+
+def arrivals_by_currency(forecast_facts: Mapping[str, Any]) -> dict[str, Arrivals]:
+    """Deals not yet opened, by currency, from the artifact's fact ``forecast``."""
+    told = forecast_facts["arrivals"]
+    return {currency: Arrivals.from_json(each) for currency, each in told.items()}
+
+
+def arrivals_converted(
+    arrivals: Mapping[str, Arrivals], rates: Mapping[str, float], reporting: str
+) -> dict[str, Arrivals]:
+    """Deals not yet opened of all currencies as if of one.
+
+    Those of the currency with most wins stand for all: its shares and bunching, with everybody's
+    openings and wins counted and amounts converted.
+    """
+    known = {**rates, reporting: 1.0, NO_CURRENCY: 1.0}
+    mine = {name: each for name, each in arrivals.items() if name in known}
+    if not mine:
+        return {}
+    main = max(mine.values(), key=lambda each: each.won)
+    amounts = [
+        amount * known[name]
+        for name, each in mine.items()
+        for amount in np.repeat(each.amounts, max(1, round(10 * each.won / max(main.won, 1))))
+    ]
+    return {
+        reporting: replace(
+            main,
+            opened=round(sum(e.opened * main.window_days / e.window_days for e in mine.values())),
+            won=sum(each.won for each in mine.values()),
+            amounts=tuple(float(amount) for amount in amounts),
+        )
+    }

@@ -22,7 +22,7 @@ def judged_quarters(
     shock = rng.normal(0.0, np.sqrt(variance), quarters)
     p = 1 / (1 + np.exp(-(np.log(0.5) + shock)))
     won = rng.random((quarters, deals)) < p[:, None]
-    ends = QUARTER_ENDS[QUARTER_ENDS > day_us(0.0)][:quarters]
+    ends = QUARTER_ENDS[day_us(0.0) < QUARTER_ENDS][:quarters]
     at = np.repeat((ends - day_us(0.0)) / DAY_US - 90.0, deals)
     data = snapshots(
         np.arange(quarters * deals),
