@@ -1,0 +1,95 @@
+"""What is told of a score: the JSON of `/v1/score`, and single values of it for fields of a CRM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+Payload = Mapping[str, Any]
+MAIN_DRIVERS: Final = 3
+LONGEST_TEXT: Final = 2_000  # characters
+
+
+def shown_probability(payload: Payload) -> float | None:
+    """The gated probability where there is one, else the model's own; None where there is none."""
+    gates = payload.get("gates")
+    gated = gates.get("gated_probability") if isinstance(gates, Mapping) else None
+    value = payload.get("probability") if gated is None else gated
+    return float(value) if isinstance(value, int | float) else None
+
+
+def percent(value: float | None) -> int | None:
+    """A probability in whole per cent.
+
+    Examples
+    --------
+    >>> percent(0.285), percent(None)
+    (28, None)
+    """
+    return None if value is None else round(100 * value)
+
+
+def drivers_text(payload: Payload) -> str:
+    """The main drivers in words, with the points that each adds.
+
+    Examples
+    --------
+    >>> drivers_text({"drivers": [{"points": -0.08, "phrase": "no reply for 30 days"}]})
+    '-8 points: no reply for 30 days'
+    """
+    drivers = payload.get("drivers")
+    lines = [
+        f"{100 * driver['points']:+.0f} points: {driver['phrase']}"
+        for driver in (drivers if isinstance(drivers, list) else [])[:MAIN_DRIVERS]
+    ]
+    return "\n".join(lines)[:LONGEST_TEXT]
+
+
+def _interval(payload: Payload, end: str) -> int | None:
+    interval = payload.get("interval")
+    return percent(interval.get(end)) if isinstance(interval, Mapping) else None
+
+
+def _missed(payload: Payload) -> str:
+    gates = payload.get("gates")
+    missed = gates.get("missed", []) if isinstance(gates, Mapping) else []
+    return ", ".join(str(gate["name"]) for gate in missed)
+
+
+def _quality(payload: Payload) -> str | None:
+    quality = payload.get("data_quality")
+    return quality.get("verdict") if isinstance(quality, Mapping) else None
+
+
+VALUES: Final[Mapping[str, Callable[[Payload], Any]]] = {
+    "probability": shown_probability,
+    "probability_percent": lambda payload: percent(shown_probability(payload)),
+    "model_probability": lambda payload: payload.get("probability"),
+    "low_percent": lambda payload: _interval(payload, "low"),
+    "high_percent": lambda payload: _interval(payload, "high"),
+    "drivers": drivers_text,
+    "missed_gates": _missed,
+    "data_quality": _quality,
+    "close_by": lambda payload: payload.get("close_by"),
+    "as_of": lambda payload: payload.get("as_of"),
+    "model_version": lambda payload: payload.get("model_version"),
+}
+"""What a field of a CRM may hold, by the name used in configuration."""
+
+
+def values_of(fields: Mapping[str, str], payload: Payload) -> dict[str, Any]:
+    """A CRM's fields with what they hold of a score.
+
+    Parameters
+    ----------
+    fields
+        The name of a value for each field, keys of `VALUES`.
+    payload
+        Of the entry.
+
+    Examples
+    --------
+    >>> values_of({"redflare": "probability_percent"}, {"probability": 0.25})
+    {'redflare': 25}
+    """
+    return {field: VALUES[name](payload) for field, name in fields.items()}

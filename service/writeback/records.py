@@ -1,0 +1,191 @@
+"""Scores as fields of a CRM's own records: of HubSpot, Salesforce and Dynamics.
+
+References
+----------
+HubSpot, "CRM API, Deals": ``PATCH /crm/v3/objects/deals/{dealId}``. Salesforce REST API, "Update a
+Record": ``PATCH .../sobjects/Opportunity/{id}``. Microsoft, "msdyn_predictivescore table reference"
+and Dataverse Web API, "Upsert": ``PATCH`` of an id makes the row or changes it, so that a repeated
+attempt leaves one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Protocol
+from uuid import UUID, uuid5
+
+import httpx
+import orjson
+
+from service.writeback.addresses import AddressRefused, Unresolved
+from service.writeback.client import Client, outcome_of
+from service.writeback.entry import Entry, Outcome, Refused, Retry
+from service.writeback.payload import drivers_text, percent, shown_probability, values_of
+from service.writeback.tokens import NoToken, Tokens
+
+HUBSPOT_URL: Final = "https://api.hubapi.com"
+SALESFORCE_VERSION: Final = "v62.0"
+HUBSPOT_ID: Final = re.compile(r"\d{1,20}")
+SALESFORCE_ID: Final = re.compile(r"[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?")
+SCORES: Final = UUID("6f0d7a52-7c1b-5b5e-9d55-0f3f6f2b8a10")  # names Redflare's rows of scores
+GRADES_FROM: Final = (75, 50, 25)  # per cent: A, B, C; D below
+IMPROVING, STEADY, DECLINING, UNKNOWN_TREND = range(4)  # msdyn_scoretrend
+TREND_POINTS: Final = 5  # per cent by which a score moves that is not steady
+
+
+class Form(Protocol):
+    """How a CRM's record is addressed and filled."""
+
+    def url_of(self, deal_id: str) -> str | None:
+        """Where the deal's record is; None if no such id can be."""
+
+    def body_of(self, entry: Entry) -> dict[str, Any]:
+        """What it is to hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubSpotDeal:
+    """A deal's properties.
+
+    Parameters
+    ----------
+    properties
+        By the property's name the value that it holds.
+    base_url
+        Of HubSpot's API.
+    """
+
+    properties: Mapping[str, str]
+    base_url: str = HUBSPOT_URL
+
+    def url_of(self, deal_id: str) -> str | None:
+        """See `Form`."""
+        if not HUBSPOT_ID.fullmatch(deal_id):
+            return None
+        return f"{self.base_url}/crm/v3/objects/deals/{deal_id}"
+
+    def body_of(self, entry: Entry) -> dict[str, Any]:
+        """See `Form`; an empty text empties a property."""
+        values = values_of(self.properties, entry.payload)
+        return {
+            "properties": {
+                name: "" if value is None else str(value) for name, value in values.items()
+            }
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SalesforceOpportunity:
+    """An Opportunity's fields.
+
+    Parameters
+    ----------
+    fields
+        By the field's API name the value that it holds.
+    base_url
+        Of the organisation: ``https://example.my.salesforce.com``.
+    """
+
+    fields: Mapping[str, str]
+    base_url: str
+
+    def url_of(self, deal_id: str) -> str | None:
+        """See `Form`."""
+        if not SALESFORCE_ID.fullmatch(deal_id):
+            return None
+        return f"{self.base_url}/services/data/{SALESFORCE_VERSION}/sobjects/Opportunity/{deal_id}"
+
+    def body_of(self, entry: Entry) -> dict[str, Any]:
+        """See `Form`."""
+        return values_of(self.fields, entry.payload)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamicsScore:
+    """A row of ``msdyn_predictivescores``, one an opportunity.
+
+    Parameters
+    ----------
+    base_url
+        Of the environment: ``https://example.crm.dynamics.com``.
+    """
+
+    base_url: str
+
+    def url_of(self, deal_id: str) -> str | None:
+        """See `Form`."""
+        try:
+            row_id = uuid5(SCORES, str(UUID(deal_id)))
+        except ValueError:
+            return None
+        return f"{self.base_url}/api/data/v9.2/msdyn_predictivescores({row_id})"
+
+    def body_of(self, entry: Entry) -> dict[str, Any]:
+        """See `Form`."""
+        score = percent(shown_probability(entry.payload))
+        return {
+            "msdyn_name": f"Redflare {entry.deal_id}"[:128],
+            "msdyn_entityid": entry.deal_id,
+            "msdyn_entitytype": "opportunity",
+            "msdyn_score": score,
+            "msdyn_grade": None if score is None else sum(score < least for least in GRADES_FROM),
+            "msdyn_scorereasons": drivers_text(entry.payload),
+            "msdyn_scoretrend": _trend(score, entry.payload.get("previous_probability")),
+            "msdyn_scoredon": entry.payload.get("as_of"),
+        }
+
+
+def _trend(score: int | None, before: Any) -> int:
+    if score is None or not isinstance(before, int | float):
+        return UNKNOWN_TREND
+    moved = score - 100 * before
+    return STEADY if abs(moved) < TREND_POINTS else IMPROVING if moved > 0 else DECLINING
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordSender:
+    """Writes into the record of each deal.
+
+    Parameters
+    ----------
+    client
+        Sends it.
+    tokens
+        Open the CRM's API.
+    form
+        Of its records.
+    headers
+        Beside the common ones.
+    """
+
+    client: Client
+    tokens: Tokens
+    form: Form
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def send(self, entry: Entry, now: datetime) -> Outcome:
+        """See `service.writeback.entry.Sender`."""
+        url = self.form.url_of(entry.deal_id)
+        if url is None:
+            return Refused(reason=f"deal {entry.deal_id!r}: not an id of this CRM")
+        body = orjson.dumps(self.form.body_of(entry))
+        try:
+            headers = {
+                "content-type": "application/json",
+                "accept": "application/json",
+                "authorization": f"Bearer {self.tokens.token(now)}",
+                **self.headers,
+            }
+            answer = self.client.request("PATCH", url, body, headers)
+        except AddressRefused as error:
+            return Refused(reason=str(error))
+        except (NoToken, Unresolved) as error:
+            return Retry(reason=str(error))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return Retry(reason=type(error).__name__)
+        if answer.status in (401, 403):
+            self.tokens.forget()
+        return outcome_of(answer, now)
