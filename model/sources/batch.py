@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.events import KIND_CODES, KINDS
+from model.sources.carriers import CARRIERS
 from model.sources.drafts import (
     DRAFT_SCHEMA,
     SHARED,
@@ -21,7 +22,6 @@ from model.sources.drafts import (
     repeat,
 )
 from model.sources.mapping import (
-    CARRIERS,
     SPAN_UNITS_DAYS,
     Column,
     Constant,

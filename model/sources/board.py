@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.events import KIND_CODES, KINDS
+from model.sources.carriers import CARRIERS
 from model.sources.drafts import Identity, Origin, drafts_of, repeat
-from model.sources.mapping import CARRIERS
 from model.sources.values import Flags, Longs
 
 Places = npt.NDArray[np.intp]

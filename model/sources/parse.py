@@ -8,10 +8,10 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from model.events import KINDS
+from model.sources.carriers import CARRIERS
 from model.sources.clock import EPOCHS, pattern_of
 from model.sources.keys import Keys, column_of
 from model.sources.mapping import (
-    CARRIERS,
     NAMED,
     OTHERS,
     SHAPES,

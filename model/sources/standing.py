@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Final
 
 from model.events import Event
-from model.sources.mapping import CARRIERS
+from model.sources.carriers import CARRIERS
 
 SEEN: Final = "/seen"  # ends the id of a value that was seen, whether or not it changed
 EXPORTED: Final = (
@@ -41,7 +41,7 @@ def standing_events(told: Iterable[Event]) -> list[Event]:
     Returns
     -------
     list of Event
-        Sorted by deal, time of occurring and id.
+        In the order of `model.event_table.ORDER`.
 
     Examples
     --------
@@ -58,12 +58,16 @@ def standing_events(told: Iterable[Event]) -> list[Event]:
     standing: list[Event] = []
     for _, of_deal in groupby(events, key=lambda event: event.deal_id):
         standing += _of_deal(list(of_deal))
-    return sorted(standing, key=_order)
+    return sorted(standing, key=_final_order)
 
 
 def _order(event: Event) -> tuple[str, object, int, str]:
     rank = RANKS.get(event.kind, OTHERS_RANK)
     return event.deal_id, event.occurred_at, rank, event.source_id
+
+
+def _final_order(event: Event) -> tuple[object, ...]:
+    return event.deal_id, event.occurred_at, event.known_at, event.source, event.source_id
 
 
 def _of_deal(events: list[Event]) -> Iterator[Event]:

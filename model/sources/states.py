@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from model.sources.board import FIELD, KIND_NAMES, Board, Places
+from model.sources.carriers import CARRIERS
 from model.sources.drafts import DRAFT_SCHEMA, Origin
-from model.sources.mapping import CARRIERS
 from model.sources.values import Flags
 
 

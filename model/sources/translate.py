@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.sources.batch import Batch, Refusal, numbers_apart, taken
+from model.sources.carriers import CARRIERS
 from model.sources.drafts import UNKNOWN, Identity, Origin
 from model.sources.mail import is_auto_reply
-from model.sources.mapping import CARRIERS, Column, Emit, Mapping, Record
+from model.sources.mapping import Column, Emit, Mapping, Record
 from model.sources.rows import BETWEEN, Rows, matches
 from model.sources.values import Flags, Longs
 

@@ -104,7 +104,9 @@ class Translation:
     Parameters
     ----------
     events
-        Facts, the same for every redelivery, in the order told.
+        What is told, the same for every redelivery: kept as it is. What of it stands, beside all
+        else that was told of a deal, `model.sources.standing.standing_events` says, which a
+        deal's events pass through before they are scored or exported.
     notes
         What the payload cannot tell, said instead of guessed.
     refetch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -81,5 +82,11 @@ def test_from_one_closing_stage_to_another_a_deal_is_reopened_between() -> None:
     events = [told("deal_won", 1), told("stage_changed", 2, "lost"), told("deal_lost", 2)]
 
     assert [event.kind for event in standing_events(events)] == [
-        *("deal_won", "deal_reopened", "stage_changed", "deal_lost")
+        *("deal_won", "deal_lost", "deal_reopened", "stage_changed")
     ]
+
+
+def test_what_stands_is_asked_without_loading_what_imports_need(
+    loaded_by: Callable[[str], set[str]],
+) -> None:
+    assert "pyarrow" not in loaded_by("import model.sources.standing")

@@ -209,8 +209,8 @@ def test_an_outbound_message_tells_states_that_stand_only_where_they_change() ->
         ("amount_changed", 10.0),
         ("stage_changed", "Offer"),
         ("amount_changed", 20.0),
-        ("stage_changed", "Signed"),
         ("deal_won",),
+        ("stage_changed", "Signed"),
     ]
     assert "between two messages is not told" in first.notes[0]
 
