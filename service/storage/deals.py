@@ -1,0 +1,156 @@
+"""Each deal as it stands: what its events and its last score say, ready to be listed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, select, update
+
+from service.storage.rows import AnyRow, insert_into, json_of
+from service.storage.schema import DEALS
+
+AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """What the last write-back said of a deal.
+
+    Parameters
+    ----------
+    probability
+        As shown; None where it had none.
+    drivers
+        The three strongest features.
+    """
+
+    probability: float | None
+    drivers: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """How a deal stands. Times are microseconds since 1970 UTC, dates days since 1970.
+
+    Parameters
+    ----------
+    is_open
+        Whether it is open as known.
+    owner, account, pipeline, stage, currency, amount, close_date
+        The last known; None where never told.
+    opened_at
+        When it was last opened.
+    known_at
+        When the latest of its events was known.
+    """
+
+    is_open: bool
+    owner: str | None
+    account: str | None
+    pipeline: str | None
+    stage: str | None
+    currency: str | None
+    amount: float | None
+    close_date: int | None
+    opened_at: int | None
+    known_at: int | None
+
+
+def lock(connection: Connection, deal_ids: Iterable[str]) -> dict[str, AnyRow]:
+    """The rows of deals, made where there are none, held until the transaction ends.
+
+    Parameters
+    ----------
+    connection
+        Writing. Whoever holds a deal is the only one to score it.
+
+    Returns
+    -------
+    dict
+        By deal, ascending.
+    """
+    ordered = sorted(set(deal_ids))
+    rows = {}
+    for first in range(0, len(ordered), AT_ONCE):
+        part = ordered[first : first + AT_ONCE]
+        connection.execute(
+            insert_into(connection, DEALS).on_conflict_do_nothing(index_elements=["deal_id"]),
+            [{"deal_id": deal_id} for deal_id in part],
+        )
+        query = select(DEALS).where(DEALS.c.deal_id.in_(part)).order_by(DEALS.c.deal_id)
+        for row in connection.execute(query.with_for_update()):
+            rows[str(row.deal_id)] = row
+    return rows
+
+
+def stand(connection: Connection, deal_id: str, standing: Standing) -> None:
+    """Keep how a deal stands."""
+    values = {name: getattr(standing, name) for name in Standing.__dataclass_fields__}
+    _set(connection, deal_id, **values)
+
+
+def scored(
+    connection: Connection,
+    deal_id: str,
+    *,
+    score_id: int,
+    as_of: int,
+    probability: float | None,
+    shown_probability: float | None,
+) -> None:
+    """Keep which score of a deal is its last."""
+    _set(
+        connection,
+        deal_id,
+        score_id=score_id,
+        scored_as_of=as_of,
+        probability=probability,
+        shown_probability=shown_probability,
+    )
+
+
+def tell(connection: Connection, deal_id: str, told: Told) -> None:
+    """Keep what a write-back says."""
+    value = {"probability": told.probability, "drivers": list(told.drivers)}
+    _set(connection, deal_id, told=json_of(value))
+
+
+def told_of(row: AnyRow) -> Told | None:
+    """What the last write-back of a deal's row said; None where there was none."""
+    if row.told is None:
+        return None
+    value = json.loads(row.told)
+    return Told(probability=value["probability"], drivers=tuple(value["drivers"]))
+
+
+def stale(connection: Connection, before: int, most: int) -> Sequence[str]:
+    """Open deals whose last score is as of a time before, the stalest first.
+
+    Parameters
+    ----------
+    connection
+        Reading.
+    before
+        Microseconds since 1970 UTC.
+    most
+        How many.
+    """
+    query = (
+        select(DEALS.c.deal_id)
+        .where(DEALS.c.is_open, DEALS.c.scored_as_of < before)
+        .order_by(DEALS.c.scored_as_of, DEALS.c.deal_id)
+        .limit(most)
+    )
+    return connection.execute(query).scalars().all()
+
+
+def find(connection: Connection, deal_id: str) -> AnyRow | None:
+    """The row of a deal."""
+    return connection.execute(select(DEALS).where(DEALS.c.deal_id == deal_id)).one_or_none()
+
+
+def _set(connection: Connection, deal_id: str, **values: Any) -> None:
+    connection.execute(update(DEALS).where(DEALS.c.deal_id == deal_id).values(**values))

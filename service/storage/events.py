@@ -1,0 +1,189 @@
+"""The events: appended, never changed but where a person is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, select, tuple_
+
+from model.events import (
+    COLUMNS,
+    EPOCH_DAY,
+    Event,
+    from_microseconds,
+    microseconds,
+)
+from service.storage.rows import AnyRow, check_text, insert_into
+from service.storage.schema import EVENTS
+
+TEXTS: Final = ("deal_id", "kind", "name", "text", "person", "thread", "source", "source_id")
+AT_ONCE: Final = 500  # rows of one statement
+STREAMED: Final = 10_000  # rows fetched at a time
+IN_ORDER: Final = (
+    EVENTS.c.deal_id,
+    EVENTS.c.occurred_at,
+    EVENTS.c.known_at,
+    EVENTS.c.source,
+    EVENTS.c.source_id,
+)
+_FIELDS: Final = tuple(EVENTS.c[name] for name in COLUMNS)
+
+Identity = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Appended:
+    """What became of events given to be kept.
+
+    Parameters
+    ----------
+    new
+        Those that were not there.
+    conflicting
+        Those whose identity another content has: the first stands.
+    """
+
+    new: tuple[Event, ...]
+    conflicting: tuple[Event, ...]
+
+
+def append(
+    connection: Connection, events: Iterable[Event], *, at: int, inbox_id: int | None = None
+) -> Appended:
+    """Keep events; one that is there already stays as it is.
+
+    Parameters
+    ----------
+    connection
+        Writing.
+    events
+        In any order. Nothing of forgotten deals and persons: see `service.storage.tombstones`.
+    at
+        The present, microseconds since 1970 UTC.
+    inbox_id
+        The delivery that told of them.
+
+    Raises
+    ------
+    EventError
+        If one holds a text that a database cannot.
+    """
+    # In one order everywhere, lest two writers wait for each other.
+    ordered = sorted(events, key=identity)
+    first: dict[Identity, Event] = {}
+    conflicting = [event for event in ordered if first.setdefault(identity(event), event) != event]
+    new: list[Event] = []
+    for part in _batched(list(first.values()), AT_ONCE):
+        rows = [{**to_row(event), "stored_at": at, "inbox_id": inbox_id} for event in part]
+        statement = (
+            insert_into(connection, EVENTS)
+            .on_conflict_do_nothing(index_elements=["source", "source_id"])
+            .returning(EVENTS.c.source, EVENTS.c.source_id)
+        )
+        added = {(row.source, row.source_id) for row in connection.execute(statement, rows)}
+        new += [event for event in part if identity(event) in added]
+        conflicting += _contradicted(
+            connection, [event for event in part if identity(event) not in added]
+        )
+    return Appended(new=tuple(new), conflicting=tuple(conflicting))
+
+
+def _contradicted(connection: Connection, repeated: Sequence[Event]) -> list[Event]:
+    if not repeated:
+        return []
+    wanted = tuple_(EVENTS.c.source, EVENTS.c.source_id).in_([identity(each) for each in repeated])
+    kept = {
+        (row.source, row.source_id): None if row.erased else from_row(row)
+        for row in connection.execute(select(*_FIELDS, EVENTS.c.erased).where(wanted))
+    }
+    # What was erased cannot be compared, and says nothing new.
+    return [event for event in repeated if kept[identity(event)] not in (None, event)]
+
+
+def of_deal(connection: Connection, deal_id: str) -> list[Event]:
+    """The events of a deal, in the order of time."""
+    rows = connection.execute(
+        select(*_FIELDS).where(EVENTS.c.deal_id == deal_id).order_by(*IN_ORDER)
+    )
+    return [from_row(row) for row in rows]
+
+
+def of_deals(connection: Connection, deal_ids: Sequence[str]) -> Iterator[tuple[str, list[Event]]]:
+    """The events of each of a few deals, by deal, in the order of time."""
+    query = select(*_FIELDS).where(EVENTS.c.deal_id.in_(deal_ids)).order_by(*IN_ORDER)
+    for deal_id, rows in groupby(connection.execute(query), key=lambda row: str(row.deal_id)):
+        yield deal_id, [from_row(row) for row in rows]
+
+
+def count(connection: Connection) -> int:
+    """How many there are."""
+    return connection.execute(select(func.count()).select_from(EVENTS)).scalar_one()
+
+
+def stream(connection: Connection) -> Iterator[Sequence[AnyRow]]:
+    """All of them, some thousands at a time, in the order of `model.event_table.ORDER`.
+
+    Parameters
+    ----------
+    connection
+        Reading; rows are not gathered in memory.
+    """
+    query = select(*_FIELDS).order_by(*IN_ORDER).execution_options(yield_per=STREAMED)
+    yield from connection.execute(query).partitions()
+
+
+def identity(event: Event) -> Identity:
+    """What makes two events the same."""
+    return event.source, event.source_id
+
+
+def to_row(event: Event) -> dict[str, Any]:
+    """An event as a row of the table.
+
+    Raises
+    ------
+    EventError
+        If it holds a text that a database cannot.
+    """
+    for name in TEXTS:
+        value = getattr(event, name)
+        if value is not None:
+            check_text(name, value)
+    row = {name: getattr(event, name) for name in COLUMNS}
+    row["occurred_at"] = microseconds(event.occurred_at)
+    row["known_at"] = known_at(event)
+    row["date"] = None if event.date is None else (event.date - EPOCH_DAY).days
+    return row
+
+
+def known_at(event: Event) -> int:
+    """When it was known, microseconds since 1970 UTC."""
+    return microseconds(event.known_at or event.occurred_at)
+
+
+def from_row(row: AnyRow) -> Event:
+    """The inverse of `to_row`."""
+    return Event(
+        deal_id=row.deal_id,
+        kind=row.kind,
+        occurred_at=from_microseconds(row.occurred_at),
+        known_at=from_microseconds(row.known_at),
+        name=row.name,
+        text=row.text,
+        number=row.number,
+        date=None if row.date is None else EPOCH_DAY + timedelta(days=row.date),
+        person=row.person,
+        thread=row.thread,
+        span=row.span,
+        source=row.source,
+        source_id=row.source_id,
+    )
+
+
+def _batched(events: Sequence[Event], size: int) -> Iterator[Sequence[Event]]:
+    for first in range(0, len(events), size):
+        yield events[first : first + size]

@@ -1,0 +1,74 @@
+"""What each source carries and when it was heard, added up as events are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from sqlalchemy import Connection, select
+
+from model.events import Event
+from model.feeds import HOUR_US, Feed
+from service.storage.events import known_at
+from service.storage.rows import insert_into
+from service.storage.schema import FEED_HOURS, FEED_KINDS
+
+
+def add(connection: Connection, events: Iterable[Event]) -> None:
+    """Count events that were new.
+
+    Parameters
+    ----------
+    connection
+        Writing.
+    """
+    kinds: dict[tuple[str, str], int] = {}
+    hours: dict[tuple[str, int], int] = {}
+    for event in events:
+        known = known_at(event)
+        kind, hour = (event.source, event.kind), (event.source, known // HOUR_US)
+        kinds[kind] = min(known, kinds.get(kind, known))
+        hours[hour] = min(known, hours.get(hour, known))
+    # In one order everywhere, lest two writers wait for each other; an earlier time is rare, and
+    # only that one waits for whoever has the row.
+    for (source, name), known in sorted(kinds.items()):
+        _least(connection, known, source=source, kind=name)
+    for (source, number), known in sorted(hours.items()):
+        _least(connection, known, source=source, hour=number)
+
+
+def _least(connection: Connection, known: int, **key: str | int) -> None:
+    table = FEED_KINDS if "kind" in key else FEED_HOURS
+    column = table.c.since if "kind" in key else table.c.heard
+    found = select(column).where(*(table.c[name] == value for name, value in key.items()))
+    kept = connection.execute(found).scalar()
+    if kept is not None and kept <= known:
+        return
+    statement = insert_into(connection, table).values(**key, **{column.name: known})
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=list(key),
+            set_={column.name: known},
+            where=column > known,
+        )
+    )
+
+
+def heard(connection: Connection) -> dict[str, Feed]:
+    """The feeds that all events show, as `model.feeds.feeds_of` would tell them."""
+    since: dict[str, dict[str, int]] = {}
+    for row in connection.execute(select(FEED_KINDS).order_by(FEED_KINDS.c.source)):
+        since.setdefault(row.source, {})[row.kind] = row.since
+    hours: dict[str, list[int]] = {source: [] for source in since}
+    for source, time in connection.execute(
+        select(FEED_HOURS.c.source, FEED_HOURS.c.heard).order_by(
+            FEED_HOURS.c.source, FEED_HOURS.c.hour
+        )
+    ):
+        hours[source].append(time)
+    return {
+        source: Feed(
+            kinds=frozenset(kinds), heard=np.array(hours[source], dtype=np.int64), since=kinds
+        )
+        for source, kinds in since.items()
+    }

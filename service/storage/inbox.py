@@ -1,0 +1,294 @@
+"""The inbox: every delivery that was acknowledged, as it came, and what became of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, func, select, update
+
+from model.errors import EventError
+from model.events import from_microseconds, microseconds
+from service.storage.errors import StorageError
+from service.storage.rows import AnyRow, check_text, insert_into, json_of
+from service.storage.schema import INBOX
+from service.webhooks.delivery import Delivery
+
+State = Literal["received", "done", "failed"]
+STATES: Final[tuple[State, ...]] = ("received", "done", "failed")
+LONGEST_KEY: Final = 256  # characters; a longer key is kept by its hash
+LISTED: Final = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """One delivery in the inbox.
+
+    Parameters
+    ----------
+    id
+        Its number.
+    delivery
+        As it came.
+    state
+        ``received`` until it is worked on, then ``done`` or ``failed``.
+    reason
+        Why it failed.
+    notes
+        What its payload could not tell.
+    events
+        How many of its events were new; None before.
+    finished_at
+        Microseconds since 1970 UTC; None before.
+    """
+
+    id: int
+    delivery: Delivery
+    state: State
+    reason: str | None
+    notes: tuple[str, ...]
+    events: int | None
+    finished_at: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        """A form that JSON can hold, without the headers and the body."""
+        return {
+            "id": self.id,
+            "source": self.delivery.source,
+            "kind": self.delivery.kind,
+            "dedupe_key": self.delivery.dedupe_key,
+            "received_at": self.delivery.received_at.isoformat(),
+            "state": self.state,
+            "reason": self.reason,
+            "notes": list(self.notes),
+            "events": self.events,
+            "finished_at": None
+            if self.finished_at is None
+            else from_microseconds(self.finished_at).isoformat(),
+        }
+
+
+def add(connection: Connection, deliveries: Sequence[Delivery]) -> list[bool]:
+    """Keep deliveries; whether each is new, and not one that came before.
+
+    Parameters
+    ----------
+    connection
+        Writing.
+    deliveries
+        In the order they came.
+    """
+    if not deliveries:
+        return []
+    keys = [(each.source, stored_key(each.dedupe_key)) for each in deliveries]
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for key, each in zip(keys, deliveries, strict=True):
+        rows.setdefault(key, _row(each, key[1]))
+    statement = (
+        insert_into(connection, INBOX)
+        .on_conflict_do_nothing(index_elements=["source", "dedupe_key"])
+        .returning(INBOX.c.source, INBOX.c.dedupe_key)
+    )
+    # In one order everywhere, lest two writers wait for each other.
+    ordered = [rows[key] for key in sorted(rows)]
+    added = {(row.source, row.dedupe_key) for row in connection.execute(statement, ordered)}
+    answers = []
+    for key in keys:
+        answers.append(key in added)
+        added.discard(key)  # the next of the same batch came before
+    return answers
+
+
+def stored_key(key: str) -> str:
+    """A dedupe key as the table keeps it: one that is long or odd by its hash.
+
+    Examples
+    --------
+    >>> stored_key("msg_1"), stored_key("x" * 300)[:20]
+    ('msg_1', 'sha256:98cfb19e05fc9')
+    """
+    try:
+        check_text("dedupe_key", key)
+    except EventError:
+        pass
+    else:
+        if len(key) <= LONGEST_KEY:
+            return key
+    return "sha256:" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _row(delivery: Delivery, key: str) -> dict[str, Any]:
+    headers = {name: _plain(value) for name, value in delivery.headers.items()}
+    return {
+        "source": delivery.source,
+        "kind": delivery.kind,
+        "dedupe_key": key,
+        "received_at": microseconds(delivery.received_at),
+        "headers": json.dumps(headers),
+        "body": delivery.body,
+        "state": "received",
+    }
+
+
+def _plain(value: str) -> str:
+    return value.replace("\0", "")
+
+
+def take(connection: Connection) -> Kept | None:
+    """The next delivery that nobody works on; its row is locked until the transaction ends.
+
+    Parameters
+    ----------
+    connection
+        Writing: on SQLite it has the lock already, on PostgreSQL rows that others hold are skipped.
+    """
+    query = (
+        select(INBOX)
+        .where(INBOX.c.state == "received")
+        .order_by(INBOX.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _kept(row)
+
+
+def finish(
+    connection: Connection,
+    inbox_id: int,
+    *,
+    at: int,
+    events: int,
+    notes: Sequence[str],
+) -> None:
+    """Say that a delivery is done.
+
+    Parameters
+    ----------
+    connection
+        Writing.
+    at
+        The present, microseconds since 1970 UTC.
+    events
+        How many of its events were new.
+    notes
+        What its payload could not tell.
+    """
+    _set(connection, inbox_id, state="done", finished_at=at, events=events, notes=json_of(notes))
+
+
+def fail(connection: Connection, inbox_id: int, reason: str, *, at: int) -> None:
+    """Say that a delivery cannot be used, and why; it stays until it is retried.
+
+    Parameters
+    ----------
+    connection
+        Writing.
+    at
+        The present, microseconds since 1970 UTC.
+    """
+    printable = reason.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+    _set(connection, inbox_id, state="failed", finished_at=at, reason=printable)
+
+
+def retry(connection: Connection, inbox_ids: Sequence[int] | None) -> int:
+    """Put failed deliveries back, all of them where no ids are given; how many there were.
+
+    One that is done has nothing left to do: it is left as it is.
+    """
+    query = update(INBOX).where(INBOX.c.state == "failed")
+    if inbox_ids is not None:
+        query = query.where(INBOX.c.id.in_(inbox_ids))
+    return connection.execute(
+        query.values(state="received", reason=None, finished_at=None)
+    ).rowcount
+
+
+def find(connection: Connection, inbox_id: int) -> Kept:
+    """One delivery by its number.
+
+    Raises
+    ------
+    StorageError
+        If there is none.
+    """
+    row = connection.execute(select(INBOX).where(INBOX.c.id == inbox_id)).one_or_none()
+    if row is None:
+        raise StorageError(
+            f"delivery {inbox_id}", "one of the inbox", "see them with redflare inbox list"
+        )
+    return _kept(row)
+
+
+def listed(
+    connection: Connection,
+    state: State | None = None,
+    *,
+    source: str | None = None,
+    before: int | None = None,
+    most: int = LISTED,
+) -> list[Kept]:
+    """Deliveries, the latest first.
+
+    Parameters
+    ----------
+    connection
+        Reading.
+    state, source
+        Only those.
+    before
+        Only those with a smaller number, for the next page.
+    most
+        How many.
+    """
+    query = select(INBOX).order_by(INBOX.c.id.desc()).limit(most)
+    if state is not None:
+        query = query.where(INBOX.c.state == state)
+    if source is not None:
+        query = query.where(INBOX.c.source == source)
+    if before is not None:
+        query = query.where(INBOX.c.id < before)
+    return [_kept(row) for row in connection.execute(query)]
+
+
+def oldest_waiting(connection: Connection) -> int | None:
+    """When the delivery came that waits longest, microseconds since 1970 UTC; None if none does."""
+    query = select(INBOX.c.received_at).where(INBOX.c.state == "received").order_by(INBOX.c.id)
+    return connection.execute(query.limit(1)).scalar()
+
+
+def counts(connection: Connection) -> Mapping[str, int]:
+    """How many deliveries are in each state."""
+    query = select(INBOX.c.state, func.count()).group_by(INBOX.c.state)
+    found: dict[str, int] = dict.fromkeys(STATES, 0)
+    found.update((row[0], row[1]) for row in connection.execute(query))
+    return found
+
+
+def _set(connection: Connection, inbox_id: int, **values: Any) -> None:
+    connection.execute(update(INBOX).where(INBOX.c.id == inbox_id).values(**values))
+
+
+def _kept(row: AnyRow) -> Kept:
+    received_at: datetime = from_microseconds(row.received_at)
+    delivery = Delivery(
+        source=row.source,
+        kind=row.kind,
+        dedupe_key=row.dedupe_key,
+        received_at=received_at,
+        headers=json.loads(row.headers),
+        body=bytes(row.body),
+    )
+    return Kept(
+        id=row.id,
+        delivery=delivery,
+        state=row.state,
+        reason=row.reason,
+        notes=tuple(json.loads(row.notes)),
+        events=row.events,
+        finished_at=row.finished_at,
+    )

@@ -1,0 +1,245 @@
+"""The outbox: what is to be told to other systems, until they have it or it is given up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, func, select, update
+
+from model.events import from_microseconds
+from service.storage.errors import StorageError
+from service.storage.rows import AnyRow, insert_into, json_of
+from service.storage.schema import OUTBOX
+from service.writeback.entry import Entry
+
+SCORE_CHANGED: Final = "score.changed"
+RED_FLARE_RAISED: Final = "red_flare.raised"
+
+State = Literal["pending", "sent", "parked", "superseded"]
+STATES: Final[tuple[State, ...]] = ("pending", "sent", "parked", "superseded")
+# Three days and a little, at every failure to the next; then an entry is parked.
+BACKOFF: Final = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (5, 30, 120, 600, 1800, 3600, *[7200] * 3, *[14400] * 4, *[21600] * 8)
+)
+LEASE: Final = timedelta(minutes=2)  # for one attempt; whoever is killed in it is followed then
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """One entry as it stands.
+
+    Parameters
+    ----------
+    entry
+        What is told to whom.
+    state
+        ``pending`` until the destination has it (``sent``), it is given up (``parked``) or a later
+        one says more (``superseded``).
+    due_at
+        Of the next attempt, microseconds since 1970 UTC.
+    reason
+        Why the last attempt failed.
+    """
+
+    entry: Entry
+    state: State
+    due_at: int
+    reason: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """A form that JSON can hold."""
+        return {
+            "id": self.entry.id,
+            "kind": self.entry.kind,
+            "destination": self.entry.destination,
+            "deal_id": self.entry.deal_id,
+            "payload": dict(self.entry.payload),
+            "queued_at": self.entry.queued_at.isoformat(),
+            "attempts": self.entry.attempt,
+            "state": self.state,
+            "due_at": from_microseconds(self.due_at).isoformat(),
+            "reason": self.reason,
+        }
+
+
+def queue(
+    connection: Connection,
+    *,
+    message_id: str,
+    kind: str,
+    destination: str,
+    deal_id: str,
+    payload: Mapping[str, Any],
+    at: int,
+) -> bool:
+    """Queue one entry; whether it is new.
+
+    A score that waits for the same destination and deal is superseded: the destination is never
+    told an older score after a newer one.
+
+    Parameters
+    ----------
+    connection
+        Writing.
+    message_id
+        Follows from what is told, so that what is told again is the same entry.
+    at
+        The present, microseconds since 1970 UTC: it is due at once.
+    """
+    if kind == SCORE_CHANGED:
+        older = (
+            (OUTBOX.c.destination == destination)
+            & (OUTBOX.c.deal_id == deal_id)
+            & (OUTBOX.c.kind == kind)
+            & (OUTBOX.c.state == "pending")
+            & (OUTBOX.c.message_id != message_id)
+        )
+        connection.execute(update(OUTBOX).where(older).values(state="superseded", finished_at=at))
+    statement = (
+        insert_into(connection, OUTBOX)
+        .values(
+            message_id=message_id,
+            kind=kind,
+            destination=destination,
+            deal_id=deal_id,
+            payload=json_of(payload),
+            state="pending",
+            due_at=at,
+            queued_at=at,
+        )
+        .on_conflict_do_nothing(index_elements=["message_id"])
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def take(connection: Connection, destinations: Sequence[str], *, at: int) -> Entry | None:
+    """The entry that is due first, leased for one attempt.
+
+    Parameters
+    ----------
+    connection
+        Writing. The lease begins with the commit; the attempt is made after it.
+    destinations
+        Those that can be sent to.
+    at
+        The present, microseconds since 1970 UTC.
+    """
+    query = (
+        select(OUTBOX)
+        .where(
+            OUTBOX.c.state == "pending",
+            OUTBOX.c.due_at <= at,
+            OUTBOX.c.destination.in_(destinations),
+        )
+        .order_by(OUTBOX.c.due_at, OUTBOX.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    _set(
+        connection,
+        row.message_id,
+        attempts=row.attempts + 1,
+        due_at=at + LEASE // timedelta(microseconds=1),
+    )
+    return _entry(row)
+
+
+def sent(connection: Connection, message_id: str, *, at: int) -> None:
+    """Say that the destination has it."""
+    _set(connection, message_id, state="sent", finished_at=at, reason=None)
+
+
+def park(connection: Connection, message_id: str, reason: str, *, at: int) -> None:
+    """Give an entry up, until somebody retries it."""
+    _set(connection, message_id, state="parked", finished_at=at, reason=reason)
+
+
+def put_off(
+    connection: Connection, entry: Entry, reason: str, after: timedelta | None, *, at: int
+) -> None:
+    """Try an entry again later, or park it when it has been tried for three days.
+
+    Parameters
+    ----------
+    connection
+        Writing.
+    entry
+        As `take` gave it.
+    reason
+        Why the attempt failed.
+    after
+        How long the destination asks to wait; at least the schedule's.
+    at
+        The present, microseconds since 1970 UTC.
+    """
+    if entry.attempt >= len(BACKOFF):
+        park(connection, entry.id, reason, at=at)
+        return
+    wait = max(BACKOFF[entry.attempt], after or timedelta())
+    _set(connection, entry.id, due_at=at + wait // timedelta(microseconds=1), reason=reason)
+
+
+def retry(connection: Connection, *, at: int) -> int:
+    """Make all parked entries due again; how many there were."""
+    query = update(OUTBOX).where(OUTBOX.c.state == "parked")
+    return connection.execute(
+        query.values(state="pending", due_at=at, attempts=0, finished_at=None)
+    ).rowcount
+
+
+def listed(connection: Connection, state: State | None = None, *, most: int = 100) -> list[Kept]:
+    """Entries, the latest first."""
+    query = select(OUTBOX).order_by(OUTBOX.c.id.desc()).limit(most)
+    if state is not None:
+        query = query.where(OUTBOX.c.state == state)
+    return [
+        Kept(entry=_entry(row), state=row.state, due_at=row.due_at, reason=row.reason)
+        for row in connection.execute(query)
+    ]
+
+
+def find(connection: Connection, message_id: str) -> Kept:
+    """One entry by its id.
+
+    Raises
+    ------
+    StorageError
+        If there is none.
+    """
+    row = connection.execute(select(OUTBOX).where(OUTBOX.c.message_id == message_id)).one_or_none()
+    if row is None:
+        raise StorageError(f"entry {message_id!r}", "one of the outbox", "correct the id")
+    return Kept(entry=_entry(row), state=row.state, due_at=row.due_at, reason=row.reason)
+
+
+def counts(connection: Connection) -> Mapping[str, int]:
+    """How many entries are in each state."""
+    query = select(OUTBOX.c.state, func.count()).group_by(OUTBOX.c.state)
+    found: dict[str, int] = dict.fromkeys(STATES, 0)
+    found.update((row[0], row[1]) for row in connection.execute(query))
+    return found
+
+
+def _set(connection: Connection, message_id: str, **values: Any) -> None:
+    pending = (OUTBOX.c.message_id == message_id) & (OUTBOX.c.state == "pending")
+    connection.execute(update(OUTBOX).where(pending).values(**values))
+
+
+def _entry(row: AnyRow) -> Entry:
+    return Entry(
+        id=row.message_id,
+        destination=row.destination,
+        kind=row.kind,
+        deal_id=row.deal_id,
+        payload=json.loads(row.payload),
+        queued_at=from_microseconds(row.queued_at),
+        attempt=row.attempts,
+    )

@@ -1,0 +1,52 @@
+"""Small things that every table's module needs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+from model.errors import EventError
+
+AnyRow = Row[*tuple[Any, ...]]
+Insert = postgresql.Insert | sqlite.Insert
+
+
+def insert_into(connection: Connection, table: Table) -> Insert:
+    """An insertion that can say what to do on a conflict, which each database's own alone can."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def json_of(value: object) -> str:
+    """One text for one value, in the order given."""
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def check_text(name: str, text: str) -> None:
+    r"""Refuse a text that a database cannot hold.
+
+    Raises
+    ------
+    EventError
+        If it has a NUL character, or one that UTF-8 does not have.
+
+    Examples
+    --------
+    >>> check_text("name", "a\0b")
+    Traceback (most recent call last):
+    model.errors.EventError: name with the character U+0000: expected text that a database holds. \
+Remedy: leave the character out.
+    """
+    if text.isascii() and "\0" not in text:
+        return
+    for character in text:
+        if character == "\0" or "\ud800" <= character <= "\udfff":
+            raise EventError(
+                f"{name} with the character U+{ord(character):04X}",
+                "text that a database holds",
+                "leave the character out",
+            )

@@ -1,0 +1,83 @@
+"""The scores: what was said of a deal and when, kept for good."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Literal
+
+from sqlalchemy import Connection, select
+
+from model.events import microseconds, parse_time
+from model.score import Score, score_from_json
+from service.storage.rows import AnyRow, json_of
+from service.storage.schema import SCORES
+
+Cause = Literal["delivery", "tick"]
+
+
+def add(
+    connection: Connection, score: Score, *, cause: Cause, inbox_id: int | None, at: int
+) -> int:
+    """Keep a score; its number.
+
+    Parameters
+    ----------
+    connection
+        Writing.
+    score
+        Of one deal.
+    cause
+        Whether a delivery or the passing of time asked for it.
+    inbox_id
+        The delivery.
+    at
+        The present, microseconds since 1970 UTC.
+    """
+    statement = SCORES.insert().values(
+        deal_id=score.deal_id,
+        as_of=microseconds(parse_time("as_of", score.as_of)),
+        made_at=at,
+        cause=cause,
+        inbox_id=inbox_id,
+        model_version=score.model_version,
+        days=score.days,
+        probability=score.probability,
+        shown_probability=score.shown_probability,
+        answer=json_of(score.to_json()),
+    )
+    return int(connection.execute(statement.returning(SCORES.c.id)).scalar_one())
+
+
+def latest(connection: Connection, deal_id: str, *, until: int | None = None) -> Score | None:
+    """What was last said of a deal; None where nothing was.
+
+    Parameters
+    ----------
+    connection
+        Reading.
+    until
+        Only what was said as of then or earlier, microseconds since 1970 UTC.
+    """
+    query = select(SCORES.c.answer).where(SCORES.c.deal_id == deal_id)
+    if until is not None:
+        query = query.where(SCORES.c.as_of <= until)
+    query = query.order_by(SCORES.c.as_of.desc(), SCORES.c.id.desc()).limit(1)
+    answer = connection.execute(query).scalar()
+    return None if answer is None else score_from_json(json.loads(answer))
+
+
+def history(connection: Connection, deal_id: str) -> Iterator[AnyRow]:
+    """Every score of a deal, the earliest first: as of when, made when, by what, how probable."""
+    columns = (
+        SCORES.c.id,
+        SCORES.c.as_of,
+        SCORES.c.made_at,
+        SCORES.c.cause,
+        SCORES.c.inbox_id,
+        SCORES.c.model_version,
+        SCORES.c.probability,
+        SCORES.c.shown_probability,
+    )
+    query = select(*columns).where(SCORES.c.deal_id == deal_id)
+    yield from connection.execute(query.order_by(SCORES.c.as_of, SCORES.c.id)).all()
