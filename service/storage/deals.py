@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from service.storage.rows import AnyRow, insert_into, json_of
 from service.storage.schema import DEALS
@@ -112,6 +112,25 @@ def scored(
     )
 
 
+def looked_at(connection: Connection, deal_id: str, *, as_of: int) -> None:
+    """Keep that a deal was looked at, whether or not it could be scored."""
+    earlier = or_(DEALS.c.scored_as_of.is_(None), DEALS.c.scored_as_of < as_of)
+    connection.execute(
+        update(DEALS).where(DEALS.c.deal_id == deal_id, earlier).values(scored_as_of=as_of)
+    )
+
+
+def open_for_now(connection: Connection, deal_ids: Iterable[str]) -> None:
+    """Count deals as open until the next tick has looked at them."""
+    ordered = sorted(set(deal_ids))
+    for first in range(0, len(ordered), AT_ONCE):
+        part = ordered[first : first + AT_ONCE]
+        lock(connection, part)
+        connection.execute(
+            update(DEALS).where(DEALS.c.deal_id.in_(part)).values(is_open=True, scored_as_of=None)
+        )
+
+
 def tell(connection: Connection, deal_id: str, told: Told) -> None:
     """Keep what a write-back says."""
     value = {"probability": told.probability, "drivers": list(told.drivers)}
@@ -140,7 +159,10 @@ def stale(connection: Connection, before: int, most: int) -> Sequence[str]:
     """
     query = (
         select(DEALS.c.deal_id)
-        .where(DEALS.c.is_open, DEALS.c.scored_as_of < before)
+        .where(
+            DEALS.c.is_open,
+            or_(DEALS.c.scored_as_of.is_(None), DEALS.c.scored_as_of < before),
+        )
         .order_by(DEALS.c.scored_as_of, DEALS.c.deal_id)
         .limit(most)
     )

@@ -14,8 +14,8 @@ from service.storage.rows import insert_into
 from service.storage.schema import FEED_HOURS, FEED_KINDS
 
 
-def add(connection: Connection, events: Iterable[Event]) -> None:
-    """Count events that were new.
+def add(connection: Connection, events: Iterable[Event]) -> bool:
+    """Count events that were new; whether a source carries a kind more, or earlier, than it did.
 
     Parameters
     ----------
@@ -31,19 +31,22 @@ def add(connection: Connection, events: Iterable[Event]) -> None:
         hours[hour] = min(known, hours.get(hour, known))
     # In one order everywhere, lest two writers wait for each other; an earlier time is rare, and
     # only that one waits for whoever has the row.
-    for (source, name), known in sorted(kinds.items()):
+    changed = [
         _least(connection, known, source=source, kind=name)
+        for (source, name), known in sorted(kinds.items())
+    ]
     for (source, number), known in sorted(hours.items()):
         _least(connection, known, source=source, hour=number)
+    return any(changed)
 
 
-def _least(connection: Connection, known: int, **key: str | int) -> None:
+def _least(connection: Connection, known: int, **key: str | int) -> bool:
     table = FEED_KINDS if "kind" in key else FEED_HOURS
     column = table.c.since if "kind" in key else table.c.heard
     found = select(column).where(*(table.c[name] == value for name, value in key.items()))
     kept = connection.execute(found).scalar()
     if kept is not None and kept <= known:
-        return
+        return False
     statement = insert_into(connection, table).values(**key, **{column.name: known})
     connection.execute(
         statement.on_conflict_do_update(
@@ -52,6 +55,7 @@ def _least(connection: Connection, known: int, **key: str | int) -> None:
             where=column > known,
         )
     )
+    return True
 
 
 def heard(connection: Connection) -> dict[str, Feed]:

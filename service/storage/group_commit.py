@@ -7,6 +7,7 @@ length, and not the deliveries' number, sets the pace.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import queue
 import threading
@@ -69,6 +70,16 @@ class InboxWriter:
             except StoreUnavailable as error:
                 answer.set_exception(error)
         return answer
+
+    async def accept(self, delivery: Delivery) -> bool:
+        """Keep a delivery, and answer after its commit: see `submit`.
+
+        Raises
+        ------
+        StoreUnavailable
+            If it is not kept, and may be sent again.
+        """
+        return await asyncio.wrap_future(self.submit(delivery))
 
     def close(self) -> None:
         """Write what waits, and stop."""

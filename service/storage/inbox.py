@@ -109,7 +109,7 @@ def stored_key(key: str) -> str:
     Examples
     --------
     >>> stored_key("msg_1"), stored_key("x" * 300)[:20]
-    ('msg_1', 'sha256:98cfb19e05fc9')
+    ('msg_1', 'sha256:0d4e2ca9e9cbc')
     """
     try:
         check_text("dedupe_key", key)

@@ -24,7 +24,7 @@ STATES: Final[tuple[State, ...]] = ("pending", "sent", "parked", "superseded")
 # Three days and a little, at every failure to the next; then an entry is parked.
 BACKOFF: Final = tuple(
     timedelta(seconds=seconds)
-    for seconds in (5, 30, 120, 600, 1800, 3600, *[7200] * 3, *[14400] * 4, *[21600] * 8)
+    for seconds in (5, 30, 120, 600, 1800, 3600, *[7200] * 3, *[14400] * 4, *[21600] * 9)
 )
 LEASE: Final = timedelta(minutes=2)  # for one attempt; whoever is killed in it is followed then
 
@@ -113,8 +113,9 @@ def queue(
             queued_at=at,
         )
         .on_conflict_do_nothing(index_elements=["message_id"])
+        .returning(OUTBOX.c.id)
     )
-    return connection.execute(statement).rowcount == 1
+    return connection.execute(statement).scalar() is not None
 
 
 def take(connection: Connection, destinations: Sequence[str], *, at: int) -> Entry | None:

@@ -38,8 +38,7 @@ def check_text(name: str, text: str) -> None:
     --------
     >>> check_text("name", "a\0b")
     Traceback (most recent call last):
-    model.errors.EventError: name with the character U+0000: expected text that a database holds. \
-Remedy: leave the character out.
+    model.errors.EventError: name with the character U+0000: expected ...
     """
     if text.isascii() and "\0" not in text:
         return

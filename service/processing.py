@@ -1,0 +1,195 @@
+"""Deliveries worked on one by one: translated, kept, scored, and what follows queued.
+
+All of one delivery is one transaction. Whoever is killed in it leaves nothing of it, and the
+delivery where it was; whoever is killed after it leaves it done.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from model.errors import RedflareError
+from model.events import DAY_US, Event, microseconds
+from model.feeds import Feed
+from model.scorer import Scorer
+from service.model_in_force import ModelInForce
+from service.rescoring import AHEAD_US, Occasion, Policy, rescore
+from service.storage import deals, events, feeds, inbox, tombstones
+from service.storage.database import Database
+from service.storage.errors import StoreUnavailable
+from service.webhooks.delivery import Receiver, Untranslatable
+
+LOG: Final = logging.getLogger("redflare.worker")
+FEEDS_KNOWN: Final = timedelta(minutes=1)  # for which what the feeds show is not read again
+TICKED_AT_ONCE: Final = 50  # deals of one transaction
+
+
+def no_step(_step: str) -> None:
+    """Where nobody looks."""
+
+
+class Processor:
+    """Works on the deliveries of an inbox.
+
+    Parameters
+    ----------
+    database
+        Open, and up to date.
+    receivers
+        By the source's name.
+    models
+        The model in force.
+    policy
+        When and to whom something is told.
+    clock
+        Tells the present, UTC.
+    step
+        Told the name of each step before its end, for tests that end the process there.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        receivers: Mapping[str, Receiver],
+        models: ModelInForce,
+        policy: Policy,
+        clock: Callable[[], datetime],
+        step: Callable[[str], None] = no_step,
+    ) -> None:
+        self._database = database
+        self._receivers = receivers
+        self._models = models
+        self._policy = policy
+        self._clock = clock
+        self._step = step
+        self._heard: dict[str, Feed] = {}
+        self._heard_at: datetime | None = None
+        self._merged: tuple[Scorer, dict[str, Feed]] | None = None
+
+    def work(self) -> bool:
+        """Work on the next delivery; whether there was one.
+
+        Raises
+        ------
+        StoreUnavailable
+            If the database does not answer: the delivery stays as it was.
+        """
+        with self._database.reading() as connection:
+            if inbox.oldest_waiting(connection) is None:
+                return False
+        with self._database.writing() as connection:
+            kept = inbox.take(connection)
+            if kept is None:
+                return False
+            self._step("taken")
+            now = microseconds(self._clock())
+            reason = self._reason_against(connection, kept, now)
+            if reason is not None:
+                inbox.fail(connection, kept.id, reason, at=now)
+            self._step("finished")
+        self._step("committed")
+        return True
+
+    def _reason_against(self, connection: Connection, kept: inbox.Kept, now: int) -> str | None:
+        """Work on a delivery; why it cannot be used, where nothing of it is kept."""
+        try:
+            with connection.begin_nested():
+                self._work_on(connection, kept, now)
+        except (InterfaceError, OperationalError, StoreUnavailable):
+            raise  # the delivery can do nothing about it
+        except Untranslatable as error:
+            return error.reason
+        except RedflareError as error:
+            return str(error)
+        except Exception as error:  # a fault of ours: the next delivery is not to wait for it
+            LOG.exception("delivery %d cannot be worked on", kept.id)
+            return f"a fault of Redflare: {type(error).__name__}: {error}"
+        return None
+
+    def _work_on(self, connection: Connection, kept: inbox.Kept, now: int) -> None:
+        delivery = kept.delivery
+        receiver = self._receivers.get(delivery.source)
+        if receiver is None:
+            raise Untranslatable(
+                f"a delivery of {delivery.source!r}: expected a source that is configured. "
+                "Remedy: configure it again, then redflare inbox retry."
+            )
+        translation = receiver.translate(delivery)
+        self._step("translated")
+        told = tombstones.without_forgotten(connection, translation.events)
+        appended = events.append(connection, told, at=now, inbox_id=kept.id)
+        carries_more = feeds.add(connection, appended.new)
+        self._step("appended")
+        until = microseconds(delivery.received_at) + AHEAD_US
+        occasion = Occasion(cause="delivery", inbox_id=kept.id, until=until, at=now)
+        affected = {event.deal_id for event in appended.new}
+        scorer = self._models.scorer
+        known = self._feeds(connection, scorer, changed=carries_more)
+        for row in deals.lock(connection, affected).values():
+            rescore(connection, row, scorer, known, self._policy, occasion)
+            self._step("scored")
+        notes = [*translation.notes, *map(_of_conflict, appended.conflicting)]
+        notes += [
+            f"{each.entity} {each.record_id} is to be fetched: {each.reason}"
+            for each in translation.refetch
+        ]
+        inbox.finish(connection, kept.id, at=now, events=len(appended.new), notes=notes)
+
+    def tick(self) -> int:
+        """Score anew the open deals of which nothing came for a day; how many there were.
+
+        Raises
+        ------
+        StoreUnavailable
+            If the database does not answer: what was scored until then is kept.
+        """
+        scorer = self._models.scorer
+        if scorer is None:
+            return 0
+        ticked = 0
+        now = microseconds(self._clock())
+        before = now - int(self._policy.stale_days * DAY_US)
+        while True:
+            with self._database.reading() as connection:
+                deal_ids = deals.stale(connection, before, TICKED_AT_ONCE)
+            if not deal_ids:
+                return ticked
+            with self._database.writing() as connection:
+                known = self._feeds(connection, scorer)
+                occasion = Occasion(cause="tick", inbox_id=None, until=now, at=now)
+                for row in deals.lock(connection, deal_ids).values():
+                    if row.scored_as_of is None or row.scored_as_of < before:
+                        rescore(connection, row, scorer, known, self._policy, occasion)
+                        deals.looked_at(connection, row.deal_id, as_of=now)
+                        ticked += 1
+                self._step("ticked")
+
+    def _feeds(
+        self, connection: Connection, scorer: Scorer | None, *, changed: bool = False
+    ) -> dict[str, Feed] | None:
+        """What the feeds show, read again now and then, and when a source carries more."""
+        if scorer is None:
+            return None
+        now = self._clock()
+        is_old = self._heard_at is None or not (
+            self._heard_at <= now < self._heard_at + FEEDS_KNOWN
+        )
+        if is_old or changed:
+            self._heard, self._heard_at = feeds.heard(connection), now
+            self._merged = None
+        if self._merged is None or self._merged[0] is not scorer:
+            self._merged = scorer, scorer.feeds(self._heard)
+        return self._merged[1]
+
+
+def _of_conflict(event: Event) -> str:
+    return (
+        f"event {event.source_id!r} of {event.source!r} came before with other content, "
+        "and the first stands"
+    )

@@ -1,0 +1,315 @@
+"""One deal scored anew within a transaction: its score, its flares and what is to be told of it.
+
+The moment scored is the latest at which anything of the deal became known, and never earlier than
+the last score's: so redeliveries and deliveries out of order end with the score that the clean
+order ends with, and nothing that comes late takes a deal back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isnan
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import Connection, select
+
+from model.asof import AsOf, Snapshot
+from model.coverage import Coverage
+from model.events import DAY_US, Event, from_microseconds
+from model.feeds import Feed
+from model.gates import find_gates
+from model.history import History
+from model.red_flare import (
+    WEEK_US,
+    RedFlare,
+    flare_horizon_days,
+    newly_raised,
+    red_flares,
+    usual_probability,
+)
+from model.score import Score
+from model.scorer import Scorer
+from model.vocabulary import Vocabulary
+from service.storage import deals, events, flares, outbox, scores
+from service.storage.deals import Standing, Told
+from service.storage.rows import AnyRow
+from service.storage.schema import SCORES
+
+AHEAD_US: Final = DAY_US  # a fact may be known so much later than its delivery came: clocks differ
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """When and to whom something is told of a deal.
+
+    Parameters
+    ----------
+    destinations
+        The names of those that are told.
+    moved_points
+        A score is told when its probability moved by as much (0.05 is 5 points) since it was told.
+    top
+        Or when a driver entered the strongest so many.
+    stale_days
+        An open deal of which nothing came for so long is scored anew.
+    """
+
+    destinations: tuple[str, ...] = ()
+    moved_points: float = 0.05
+    top: int = 3
+    stale_days: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Occasion:
+    """Why a deal is scored anew.
+
+    Parameters
+    ----------
+    cause
+        ``delivery`` or ``tick``.
+    inbox_id
+        The delivery.
+    until
+        Nothing known later counts; microseconds since 1970 UTC.
+    at
+        The present, likewise.
+    """
+
+    cause: scores.Cause
+    inbox_id: int | None
+    until: int
+    at: int
+
+
+def rescore(
+    connection: Connection,
+    row: AnyRow,
+    scorer: Scorer | None,
+    feeds: dict[str, Feed] | None,
+    policy: Policy,
+    occasion: Occasion,
+) -> Score | None:
+    """Score a deal anew and keep what follows.
+
+    Parameters
+    ----------
+    connection
+        Writing.
+    row
+        The deal, locked: see `service.storage.deals.lock`.
+    scorer
+        Of the model in force; None keeps how the deal stands, and no score.
+    feeds
+        As `Scorer.feeds` gives them; None takes all as running.
+
+    Returns
+    -------
+    Score or None
+        None where the deal is not open, or nothing can be scored yet.
+    """
+    deal_id: str = row.deal_id
+    known = events.of_deal(connection, deal_id)
+    as_of = _moment(known, row.scored_as_of, scorer, occasion)
+    if as_of is None:
+        return None
+    history = History.from_events(known)
+    vocabulary = Vocabulary() if scorer is None else scorer.features.vocabulary
+    coverage = None if feeds is None else Coverage(feeds, history.sources)
+    moment = np.array([as_of])
+    codes = vocabulary.codes(history)
+    snapshot = AsOf(history, vocabulary, codes, np.array([0]), moment, coverage).snapshots[0]
+    deals.stand(connection, deal_id, _standing(snapshot))
+    if scorer is None or as_of < scorer.known_before:
+        return None
+    score = None
+    if snapshot.is_open:
+        score = scorer.score(
+            history, from_microseconds(as_of), days=flare_horizon_days(scorer.edges), feeds=feeds
+        )
+        _keep(connection, score, as_of, row, policy, occasion)
+    _flare(connection, snapshot, deal_id, score, scorer, policy, occasion)
+    return score
+
+
+def _moment(
+    known: Sequence[Event], scored: int | None, scorer: Scorer | None, occasion: Occasion
+) -> int | None:
+    times = [time for event in known if (time := events.known_at(event)) <= occasion.until]
+    if not times:
+        return None
+    as_of = max(occasion.until if occasion.cause == "tick" else max(times), scored or 0)
+    # A model knows closings up to its cut-off: to score earlier would be hindsight.
+    cut_off = 0 if scorer is None else scorer.known_before
+    return max(as_of, cut_off) if cut_off <= occasion.until else as_of
+
+
+def _standing(snapshot: Snapshot) -> Standing:
+    rows = snapshot.deal
+
+    def name(kind: str) -> str | None:
+        found = snapshot.of(kind)
+        return rows.names[rows.name[found[-1]]] if found else None
+
+    def number(values: Sequence[float], kind: str) -> float | None:
+        found = snapshot.of(kind)
+        return values[found[-1]] if found else None
+
+    date = number(rows.date, "close_date_changed")
+    opened = max(snapshot.of("deal_opened") + snapshot.of("deal_reopened"), default=None)
+    return Standing(
+        is_open=snapshot.is_open,
+        owner=name("owner_changed"),
+        account=name("account_changed"),
+        pipeline=name("pipeline_changed"),
+        stage=name("stage_changed"),
+        currency=name("currency_changed"),
+        amount=number(rows.number, "amount_changed"),
+        close_date=None if date is None else int(date),
+        opened_at=None if opened is None else rows.occurred[opened],
+        known_at=max(rows.known[i] for i in snapshot.rows),
+    )
+
+
+def _keep(
+    connection: Connection,
+    score: Score,
+    as_of: int,
+    row: AnyRow,
+    policy: Policy,
+    occasion: Occasion,
+) -> None:
+    score_id = scores.add(
+        connection, score, cause=occasion.cause, inbox_id=occasion.inbox_id, at=occasion.at
+    )
+    shown = score.shown_probability
+    deals.scored(
+        connection,
+        score.deal_id,
+        score_id=score_id,
+        as_of=as_of,
+        probability=score.probability,
+        shown_probability=shown,
+    )
+    now = Told(
+        probability=shown, drivers=tuple(each.feature for each in score.drivers[: policy.top])
+    )
+    if not is_news(deals.told_of(row), now, policy):
+        return
+    deals.tell(connection, score.deal_id, now)
+    payload = {"deal_id": score.deal_id, "score": score.to_json()}
+    _queue(connection, outbox.SCORE_CHANGED, score.deal_id, "", as_of, payload, policy, occasion)
+
+
+def is_news(before: Told | None, now: Told, policy: Policy) -> bool:
+    """Whether a score is to be told, given what was told last.
+
+    Examples
+    --------
+    >>> before = Told(probability=0.30, drivers=("silence_days", "stage", "amount"))
+    >>> is_news(before, Told(probability=0.32, drivers=before.drivers), Policy())
+    False
+    >>> is_news(before, Told(probability=0.35, drivers=before.drivers), Policy())
+    True
+    >>> is_news(before, Told(probability=0.30, drivers=("pushes", "stage")), Policy())
+    True
+    """
+    if before is None or (before.probability is None) != (now.probability is None):
+        return True
+    if not set(now.drivers) <= set(before.drivers):
+        return True
+    moved = abs((now.probability or 0.0) - (before.probability or 0.0))
+    return moved >= policy.moved_points - 1e-9
+
+
+def _flare(
+    connection: Connection,
+    snapshot: Snapshot,
+    deal_id: str,
+    score: Score | None,
+    scorer: Scorer,
+    policy: Policy,
+    occasion: Occasion,
+) -> None:
+    """Keep how the deal's flares stand, and tell those that are new, each once until it clears."""
+    days = flare_horizon_days(scorer.edges)
+    now = None if score is None else score.probability
+    usual = usual_probability(scorer.artifact.facts.get("judged", []), days)
+    stood = flares.standing(connection, deal_id)
+    found = red_flares(
+        snapshot,
+        find_gates(snapshot),
+        now=now,
+        week_before=None
+        if now is None
+        else _week_before(connection, deal_id, snapshot.as_of, days),
+        usual=None if isnan(usual) else usual,
+        standing=stood,
+    )
+    flares.replace(connection, deal_id, stood, found, as_of=snapshot.as_of)
+    for flare in newly_raised(stood, found):
+        subject = f"{flare.rule}\0{flare.subject}"
+        payload = _alert(deal_id, flare, score)
+        _queue(
+            connection,
+            outbox.RED_FLARE_RAISED,
+            deal_id,
+            subject,
+            snapshot.as_of,
+            payload,
+            policy,
+            occasion,
+        )
+
+
+def _alert(deal_id: str, flare: RedFlare, score: Score | None) -> dict[str, Any]:
+    return {
+        "deal_id": deal_id,
+        "rule": flare.rule,
+        "subject": flare.subject,
+        "since": from_microseconds(flare.since).isoformat(),
+        "phrase": flare.phrase,
+        "score": None if score is None else score.to_json(),
+    }
+
+
+def _queue(
+    connection: Connection,
+    kind: str,
+    deal_id: str,
+    subject: str,
+    as_of: int,
+    payload: dict[str, Any],
+    policy: Policy,
+    occasion: Occasion,
+) -> None:
+    for destination in policy.destinations:
+        told = "\0".join((kind, destination, deal_id, subject, str(as_of), str(occasion.at)))
+        outbox.queue(
+            connection,
+            message_id=f"msg_{hashlib.sha256(told.encode()).hexdigest()[:32]}",
+            kind=kind,
+            destination=destination,
+            deal_id=deal_id,
+            payload=payload,
+            at=occasion.at,
+        )
+
+
+def _week_before(connection: Connection, deal_id: str, as_of: int, days: float) -> float | None:
+    """The probability within as many days as said about a week before; None where nothing was."""
+    query = (
+        select(SCORES.c.probability)
+        .where(
+            SCORES.c.deal_id == deal_id,
+            SCORES.c.as_of <= as_of - WEEK_US,
+            SCORES.c.as_of >= as_of - WEEK_US - DAY_US,
+            SCORES.c.days == days,
+        )
+        .order_by(SCORES.c.as_of.desc(), SCORES.c.id.desc())
+        .limit(1)
+    )
+    return connection.execute(query).scalar()

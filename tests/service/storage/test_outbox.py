@@ -1,0 +1,112 @@
+"""What is to be told is told once, the newest last, and given up after three days."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from service.storage import outbox
+from service.storage.database import Database
+from service.storage.errors import StorageError
+from service.storage.outbox import BACKOFF, RED_FLARE_RAISED, SCORE_CHANGED, Kept
+from tests.factories import day, day_us
+
+US = timedelta(microseconds=1)
+
+
+def queue(database: Database, message_id: str, **overrides: object) -> bool:
+    values: dict[str, object] = {
+        "kind": SCORE_CHANGED,
+        "destination": "crm",
+        "deal_id": "D-1",
+        "payload": {"probability": 0.5},
+        "at": day_us(0),
+    }
+    with database.writing() as connection:
+        return outbox.queue(connection, message_id=message_id, **{**values, **overrides})
+
+
+def take(database: Database, at: int) -> str | None:
+    with database.writing() as connection:
+        entry = outbox.take(connection, ["crm"], at=at)
+    return None if entry is None else entry.id
+
+
+def found(database: Database, message_id: str) -> Kept:
+    with database.reading() as connection:
+        return outbox.find(connection, message_id)
+
+
+def test_an_entry_is_queued_once(database: Database) -> None:
+    assert [queue(database, "a"), queue(database, "a", payload={})] == [True, False]
+    entry = found(database, "a").entry
+
+    assert (entry.destination, entry.kind, entry.deal_id) == ("crm", SCORE_CHANGED, "D-1")
+    assert (entry.payload, entry.queued_at, entry.attempt) == ({"probability": 0.5}, day(0), 0)
+
+
+def test_an_older_score_is_never_told_after_a_newer_one(database: Database) -> None:
+    queue(database, "older")
+    queue(database, "alert", kind=RED_FLARE_RAISED)
+    queue(database, "elsewhere", destination="other")
+    queue(database, "of another deal", deal_id="D-2")
+    queue(database, "newer")
+
+    assert found(database, "older").state == "superseded"
+    taken = [take(database, day_us(0)) for _ in range(4)]
+    assert taken == ["alert", "of another deal", "newer", None]
+
+
+def test_an_entry_that_is_being_tried_is_left_until_its_lease_ends(database: Database) -> None:
+    queue(database, "a")
+    lease = outbox.LEASE // US
+
+    assert take(database, day_us(0)) == "a"
+    assert take(database, day_us(0) + lease - 1) is None
+    assert take(database, day_us(0) + lease) == "a"  # whoever tried it was killed
+
+
+def test_an_entry_that_is_sent_is_done(database: Database) -> None:
+    queue(database, "a")
+    take(database, day_us(0))
+    with database.writing() as connection:
+        outbox.sent(connection, "a", at=day_us(0))
+
+    assert found(database, "a").state == "sent"
+    assert take(database, day_us(9)) is None
+
+
+def test_the_attempts_span_three_days_and_then_it_is_parked(database: Database) -> None:
+    queue(database, "a")
+    now = first = day_us(0)
+    attempts = 0
+    while found(database, "a").state == "pending":
+        now = found(database, "a").due_at
+        with database.writing() as connection:
+            entry = outbox.take(connection, ["crm"], at=now)
+            assert entry is not None
+            outbox.put_off(connection, entry, "status 500", None, at=now)
+        attempts += 1
+
+    assert attempts == len(BACKOFF) + 1
+    assert timedelta(days=3) <= (now - first) * US <= timedelta(days=3, hours=12)
+    assert found(database, "a").reason == "status 500"
+    with database.writing() as connection:
+        assert outbox.retry(connection, at=now) == 1
+    assert take(database, now) == "a"
+
+
+def test_a_destination_that_asks_to_wait_is_waited_for(database: Database) -> None:
+    queue(database, "a")
+    with database.writing() as connection:
+        entry = outbox.take(connection, ["crm"], at=day_us(0))
+        assert entry is not None
+        outbox.put_off(connection, entry, "status 429", timedelta(hours=5), at=day_us(0))
+
+    assert found(database, "a").due_at == day_us(0) + timedelta(hours=5) // US
+
+
+def test_an_id_that_is_none_is_told(database: Database) -> None:
+    with pytest.raises(StorageError, match="entry 'nothing'"):
+        found(database, "nothing")

@@ -1,0 +1,387 @@
+"""What becomes of deliveries: events, scores and write-backs, in whatever order they came."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+
+from model.events import Event, microseconds
+from model.scorer import Scorer
+from service.rescoring import Policy
+from service.storage import deals, events, flares, inbox, outbox, scores, tombstones
+from service.storage.database import Database, open_database
+from service.storage.schema import DEALS, EVENTS, OUTBOX, SCORES
+from tests.service.deliveries import delivery, give, processor, work_all
+from tests.service.requests import AS_OF
+
+NOW = AS_OF + timedelta(days=2)
+
+
+def known(event: Event) -> datetime:
+    return event.known_at or event.occurred_at
+
+
+@pytest.fixture(scope="session")
+def stories(open_deals: list[list[Event]]) -> list[list[Event]]:
+    """A few open deals as known at `AS_OF`, after which there is only what the tests tell."""
+    return [[event for event in deal if known(event) <= AS_OF] for deal in open_deals[:4]]
+
+
+def news(deal_id: str, index: int, kind: str = "call_made", **values: Any) -> Event:
+    at = AS_OF + timedelta(hours=index + 1)
+    return Event(
+        deal_id=deal_id,
+        kind=kind,
+        occurred_at=at,
+        source="crm",
+        source_id=f"{deal_id}/news/{index}",
+        **values,
+    )
+
+
+def rows(database: Database, table: Any, *columns: str) -> list[tuple[Any, ...]]:
+    with database.reading() as connection:
+        found = connection.execute(select(*(table.c[name] for name in columns)))
+        return sorted(tuple(row) for row in found)
+
+
+def outcome(database: Database) -> dict[str, Any]:
+    """All that follows from the events, whenever and in whatever order they came."""
+    with database.reading() as connection:
+        deal_ids = connection.execute(select(DEALS.c.deal_id).order_by(DEALS.c.deal_id)).scalars()
+        return {
+            deal_id: (
+                events.of_deal(connection, deal_id),
+                scores.latest(connection, deal_id),
+                flares.standing(connection, deal_id),
+                tuple(deals.find(connection, deal_id) or ())[1:11],
+            )
+            for deal_id in deal_ids.all()
+        }
+
+
+def test_a_delivery_is_scored_as_of_its_last_event_and_told(
+    database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    deal = [*stories[0], news(stories[0][0].deal_id, 0)]
+    give(database, delivery(*deal, key="a", at=NOW))
+    own = processor(database, scorer, now=lambda: NOW)
+
+    assert work_all(own) == 1
+    with database.reading() as connection:
+        assert events.of_deal(connection, deal[0].deal_id)[-1] == deal[-1]
+        score = scores.latest(connection, deal[0].deal_id)
+        (entry,) = [
+            each.entry
+            for each in outbox.listed(connection)
+            if each.entry.kind == outbox.SCORE_CHANGED
+        ]
+        kept = inbox.find(connection, 1)
+    assert score is not None
+    assert score.as_of == max(map(known, deal)).isoformat()
+    assert entry.payload["score"]["probability"] == score.probability
+    assert (kept.state, kept.events) == ("done", len(deal))
+    expected = scorer.score(
+        own_history(deal), max(map(known, deal)), days=score.days, feeds=heard(deal)
+    )
+    assert score == expected
+
+
+def own_history(deal: Sequence[Event]) -> Any:
+    from model.history import History
+
+    return History.from_events(list(deal))
+
+
+def heard(deal: Sequence[Event]) -> Any:
+    from model.feeds import feeds_of
+
+    return feeds_of(own_history(deal))
+
+
+def test_a_redelivery_changes_nothing(
+    database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    own = processor(database, scorer, now=lambda: NOW)
+    give(database, delivery(*stories[0], key="a", at=NOW))
+    work_all(own)
+    before = outcome(database), rows(database, SCORES, "id"), rows(database, OUTBOX, "message_id")
+    give(database, delivery(*stories[0], key="a", at=NOW + timedelta(minutes=1)))
+    give(database, delivery(*stories[0], key="another id", at=NOW + timedelta(minutes=2)))
+    work_all(own)
+
+    assert (
+        outcome(database),
+        rows(database, SCORES, "id"),
+        rows(database, OUTBOX, "message_id"),
+    ) == before
+    with database.reading() as connection:
+        assert inbox.counts(connection) == {"received": 0, "done": 2, "failed": 0}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_order_with_repetitions_ends_as_the_clean_order_does(
+    seed: int,
+    database: Database,
+    scorer: Scorer,
+    stories: list[list[Event]],
+    sqlite_template: Path,
+    tmp_path: Path,
+) -> None:
+    """A day's deliveries after those of the past, in one database in order, in another not."""
+    path = tmp_path / "clean.db"
+    shutil.copy(sqlite_template, path)
+    in_order = open_database(f"sqlite:///{path}")
+    now = [AS_OF]
+    workers = [processor(each, scorer, now=lambda: now[0]) for each in (in_order, database)]
+    past = sorted((event for story in stories for event in story), key=known)
+    for own, each in zip(workers, (in_order, database), strict=True):
+        give(each, delivery(*past, key="past", at=AS_OF))
+        work_all(own)
+    told = [
+        delivery(news(stories[index % 4][0].deal_id, index), key=str(index), at=NOW)
+        for index in range(23)
+    ]
+    now[0] = NOW
+    give(in_order, *told)
+    work_all(workers[0])
+
+    rng = np.random.default_rng(seed)
+    for number, index in enumerate(rng.permutation([*range(len(told))] * 2)):
+        is_other = rng.random() < 0.5
+        each = told[index]
+        give(database, replace(each, dedupe_key=f"again {number}") if is_other else each)
+        if rng.random() < 0.5:
+            workers[1].work()
+    work_all(workers[1])
+
+    assert outcome(database) == outcome(in_order)
+    now[0] += timedelta(days=1.5)
+    assert [own.tick() for own in workers] == [4, 4]
+    assert outcome(database) == outcome(in_order)
+    in_order.close()
+
+
+def test_what_comes_late_takes_no_deal_back(
+    database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    deal = stories[0]
+    deal_id = deal[0].deal_id
+    later = news(deal_id, 5, "stage_changed", name="later", number=5.0)
+    earlier = news(deal_id, 1, "stage_changed", name="earlier", number=4.0)
+    own = processor(database, scorer, now=lambda: NOW)
+    for key, event in (("b", later), ("a", earlier)):
+        give(database, delivery(*deal, event, key=key, at=NOW))
+        work_all(own)
+
+    with database.reading() as connection:
+        row = deals.find(connection, deal_id)
+        score = scores.latest(connection, deal_id)
+    assert row is not None
+    assert score is not None
+    assert row.stage == "later"
+    assert row.scored_as_of == microseconds(known(later))
+    assert score.as_of == known(later).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        ({"body": b"{"}, "JSON"),
+        ({"body": b'{"kind": "woon"}'}, "no deal_id"),
+        ({"source": "gone"}, "redflare inbox retry"),
+        ({"body": b"\xff"}, ""),
+    ],
+)
+def test_a_delivery_that_tells_nothing_stays_with_its_reason(
+    overrides: dict[str, Any], reason: str, database: Database, scorer: Scorer
+) -> None:
+    give(database, delivery(key="a", at=NOW, **overrides))
+    own = processor(database, scorer, now=lambda: NOW)
+
+    assert work_all(own) == 1
+    with database.reading() as connection:
+        kept = inbox.find(connection, 1)
+    assert kept.state == "failed"
+    assert reason in (kept.reason or "")
+    assert rows(database, EVENTS, "id") == []
+
+
+def test_a_failed_delivery_leaves_nothing_and_the_next_is_worked_on(
+    database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    deal = stories[0]
+    odd = replace(news(deal[0].deal_id, 0), text="a\0b")
+    give(database, delivery(*deal, odd, key="a", at=NOW), delivery(*deal, key="b", at=NOW))
+    own = processor(database, scorer, now=lambda: NOW)
+
+    assert work_all(own) == 2
+    with database.reading() as connection:
+        assert "U+0000" in (inbox.find(connection, 1).reason or "")
+        assert inbox.find(connection, 2).state == "done"
+        assert len(events.of_deal(connection, deal[0].deal_id)) == len(deal)
+
+
+def test_a_fault_of_ours_fails_one_delivery(
+    database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    def fault(step: str) -> None:
+        if step == "scored":
+            raise ZeroDivisionError("oh")
+
+    give(database, delivery(*stories[0], key="a", at=NOW))
+    work_all(processor(database, scorer, now=lambda: NOW, step=fault))
+
+    with database.reading() as connection:
+        assert inbox.find(connection, 1).reason == "a fault of Redflare: ZeroDivisionError: oh"
+    assert rows(database, EVENTS, "id") == rows(database, SCORES, "id") == []
+    with database.writing() as connection:
+        inbox.retry(connection, None)
+    work_all(processor(database, scorer, now=lambda: NOW))
+    assert len(rows(database, SCORES, "id")) == 1
+
+
+def test_a_red_flare_is_told_once_until_it_clears(
+    database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    deal = stories[0]
+    deal_id = deal[0].deal_id
+    due = (AS_OF + timedelta(days=1)).date()
+    gate = [
+        news(deal_id, 0, "milestone_set", name="pilot", date=due),
+        news(deal_id, 1, "must_hit_declared", name="pilot", text="ann"),
+    ]
+    now = [NOW]
+    own = processor(database, scorer, now=lambda: now[0])
+    give(database, delivery(*deal, *gate, key="a", at=NOW))
+    work_all(own)
+
+    def alerts() -> list[str]:
+        with database.reading() as connection:
+            return [
+                each.entry.payload["phrase"]
+                for each in outbox.listed(connection)
+                if each.entry.kind == outbox.RED_FLARE_RAISED and each.entry.payload["subject"]
+            ]
+
+    assert alerts() == []
+    for _ in range(3):  # the due date has passed, and days go by
+        now[0] += timedelta(days=1.5)
+        assert own.tick() >= 1
+    (alert,) = alerts()
+    assert "'pilot' missed" in alert
+    reached = replace(
+        news(deal_id, 2, "milestone_reached", name="pilot"), occurred_at=now[0], known_at=now[0]
+    )
+    give(database, delivery(reached, key="b", at=now[0]))
+    work_all(own)
+    with database.reading() as connection:
+        assert not [each for each in flares.standing(connection, deal_id) if each.subject]
+    assert len(alerts()) == 1
+
+
+def test_a_tick_scores_what_only_time_has_changed(
+    database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    for index, deal in enumerate(stories[:3]):
+        give(database, delivery(*deal, key=str(index), at=NOW))
+    now = [NOW]
+    own = processor(database, scorer, now=lambda: now[0])
+    work_all(own)
+    now[0] = NOW + timedelta(days=3)
+    before = len(rows(database, SCORES, "id"))
+
+    assert own.tick() == 3
+    assert own.tick() == 0
+    assert len(rows(database, SCORES, "id")) == before + 3
+    assert {as_of for (as_of,) in rows(database, DEALS, "scored_as_of")} == {microseconds(now[0])}
+
+
+def test_without_a_model_events_are_kept_and_scored_when_there_is_one(
+    database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    give(database, delivery(*stories[0], key="a", at=NOW))
+    work_all(processor(database, None, now=lambda: NOW))
+    assert rows(database, SCORES, "id") == []
+    assert rows(database, DEALS, "is_open") == [(True,)]
+
+    assert processor(database, scorer, now=lambda: NOW).tick() == 1
+    assert len(rows(database, SCORES, "id")) == 1
+
+
+def test_nothing_of_a_forgotten_deal_comes_back(
+    database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    deal = stories[0]
+    deal_id = deal[0].deal_id
+    own = processor(database, scorer, now=lambda: NOW)
+    give(database, delivery(*deal, key="a", at=NOW))
+    work_all(own)
+    with database.writing() as connection:
+        stone = tombstones.forget_deal(connection, deal_id, by="ann", at=microseconds(NOW))
+    give(database, delivery(*deal, news(deal_id, 9), key="b", at=NOW))
+    work_all(own)
+
+    assert stone.counts["events"] == len(deal)
+    with database.reading() as connection:
+        assert events.of_deal(connection, deal_id) == []
+        assert inbox.find(connection, 1).delivery.body == b""
+        assert inbox.find(connection, 2).events == 0
+        assert [each.subject for each in tombstones.listed(connection)] == [
+            tombstones.subject_of(deal_id)
+        ]
+    for table in (SCORES, OUTBOX, DEALS):
+        assert rows(database, table, "deal_id") == []
+
+
+def test_a_forgotten_person_is_nobody_and_what_happened_stays(database: Database) -> None:
+    reply = news("D-1", 0, "customer_replied", person="p" * 32, text="words", thread="t")
+    other = news("D-1", 1, "customer_replied", person="q" * 32)
+    own = processor(database, None, now=lambda: NOW)
+    opened = news("D-1", 2, "deal_opened")
+    hashed = [opened, reply, other]
+    give(database, delivery(*hashed, key="a", at=NOW))
+    work_all(own)
+    with database.reading() as connection:
+        person = next(
+            each.person for each in events.of_deal(connection, "D-1") if each.text == "words"
+        )
+    assert person is not None
+    with database.writing() as connection:
+        stone = tombstones.forget_person(connection, person, by="ann", at=0)
+    give(database, delivery(*hashed, key="b", at=NOW))
+    work_all(own)
+
+    assert stone.counts == {"inbox": 1, "events": 1}
+    with database.reading() as connection:
+        found = events.of_deal(connection, "D-1")
+        assert inbox.find(connection, 2).notes == ()  # told again, it is no contradiction
+    assert [each.kind for each in found].count("customer_replied") == 2
+    assert {each.person for each in found if each.person} == {found[1].person}
+    assert all(each.text is None and each.thread is None for each in found)
+
+
+def test_a_policy_of_points_and_drivers_says_what_is_news() -> None:
+    from service.rescoring import is_news
+
+    before = deals.Told(probability=0.5, drivers=("a", "b", "c"))
+    cases = {
+        (0.5, ("a", "b", "c")): False,
+        (0.5, ("c", "a", "b")): False,
+        (0.5, ("a", "b", "d")): True,
+        (0.549, ("a", "b", "c")): False,
+        (0.45, ("a", "b", "c")): True,
+        (None, ("a", "b", "c")): True,
+    }
+    for (probability, drivers), told in cases.items():
+        now = deals.Told(probability=probability, drivers=drivers)
+        assert is_news(before, now, Policy()) is told, (probability, drivers)
+    assert is_news(None, before, Policy())
