@@ -1,0 +1,419 @@
+"""The registry of models on MLflow: runs, versions, the aliases champion and challenger, the audit.
+
+Nothing here is imported but by the commands that need it, and MLflow itself only when a registry
+is opened: its import takes seconds. A plain folder is a registry too, with an SQLite database and
+the artifacts in it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from model.artifact import Artifact
+from model.errors import RedflareError
+from training.candidate import ARTIFACT, Candidate, read_candidate
+from training.logged_model import ignore_its_own, save_flavour
+
+NAME: Final = "redflare"
+CHAMPION: Final = "champion"
+CHALLENGER: Final = "challenger"
+TAG: Final = "redflare."
+AUDIT: Final = f"{TAG}audit."
+MODEL: Final = "model"  # the artifact path of the loadable model
+RETRIES: Final = "4"  # of a request; with MLflow's backoff about half a minute
+SETTINGS: Final = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": RETRIES,
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+SQLITE: Final = "sqlite:///"
+PAGE: Final = 1000  # versions asked for at a time
+
+
+class RegistryError(RedflareError):
+    """The registry does not hold what was asked for, or refuses. Check the name or the version."""
+
+
+class RegistryAwayError(RegistryError):
+    """The registry cannot be reached. Start its server, and try again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """A registered version.
+
+    Parameters
+    ----------
+    number
+        As MLflow counts, from 1.
+    aliases
+        Those that point at it.
+    run_id
+        Of the run that logged it.
+    tags
+        Without the prefix ``redflare.``.
+    """
+
+    number: str
+    aliases: tuple[str, ...]
+    run_id: str
+    tags: dict[str, str]
+
+    @property
+    def model_version(self) -> str:
+        """The id of its artifact."""
+        return self.tags.get("model_version", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """An entry of the audit.
+
+    Parameters
+    ----------
+    at, who, why
+        ISO 8601 UTC, who did it, and the reason in words.
+    what
+        ``promote`` or ``rollback``.
+    version, replaced
+        The version that became champion, and the one before it; None where there was none.
+    forced
+        Whether it was against the gate.
+    """
+
+    at: str
+    who: str
+    why: str
+    what: str
+    version: str
+    replaced: str | None
+    forced: bool = False
+
+
+class Registry:
+    """A model's versions in one MLflow store.
+
+    Parameters
+    ----------
+    uri
+        A folder, or what MLflow takes: ``http://host:5000``, ``sqlite:///file.db``.
+    name
+        Of the registered model and the experiment.
+
+    Raises
+    ------
+    RegistryAwayError
+        If it does not answer.
+    RegistryError
+        If MLflow is not installed, or the store cannot be used.
+    """
+
+    def __init__(self, uri: str, name: str = NAME) -> None:
+        self.name = name
+        self.given = uri
+        self.folder = None if "://" in uri else Path(uri).absolute()
+        self.uri = uri
+        for variable, value in SETTINGS.items():
+            os.environ.setdefault(variable, value)
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.uri = f"sqlite:///{self.folder / 'mlflow.db'}"
+        elif uri.startswith(SQLITE):
+            self.folder = Path(uri.removeprefix(SQLITE)).absolute().parent
+        with self._asking():
+            try:
+                from mlflow import MlflowClient
+            except ImportError as error:
+                raise RegistryError(
+                    "no MLflow", "the package mlflow", "install redflare with its extra registry"
+                ) from error
+            self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            self._client.search_experiments(max_results=1)
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Tell MLflow's failures in words, without the noise of its own."""
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        with warnings.catch_warnings():
+            ignore_its_own()
+            try:
+                yield
+            except RedflareError:
+                raise
+            except Exception as error:
+                if not type(error).__module__.startswith(("mlflow", "requests", "sqlalchemy")):
+                    raise
+                raise self._told(error) from error
+
+    def _told(self, error: Exception) -> RegistryError:
+        text = " ".join(str(error).split())
+        away = "API request to" in text and ("failed with" in text or "error code 5" in text)
+        if away or type(error).__module__.startswith("requests"):
+            return RegistryAwayError(
+                f"registry {self.given}, which does not answer",
+                "a running MLflow server",
+                "start it, or check the address",
+            )
+        return RegistryError(f"registry {self.given} ({text[:300]})", "what it holds", "check it")
+
+    def versions(self) -> list[Version]:
+        """All versions, the newest first."""
+        with self._asking():
+            found: list[Any] = []
+            token = None
+            while True:
+                page = self._client.search_model_versions(
+                    f"name = '{self.name}'", max_results=PAGE, page_token=token
+                )
+                found += page
+                token = page.token
+                if not token:
+                    break
+            aliases = self._aliases() if found else {}
+        read = [self._read(each, aliases) for each in found]
+        return sorted(read, key=lambda version: -int(version.number))
+
+    def version(self, number: str) -> Version:
+        """One version.
+
+        Raises
+        ------
+        RegistryError
+            If there is none of that number.
+        """
+        found = self.versions()
+        for each in found:
+            if each.number == number:
+                return each
+        numbers = ", ".join(each.number for each in found) or "none yet"
+        raise RegistryError(
+            f"version {number!r} of {self.name!r}", f"one of {numbers}", "see redflare models"
+        )
+
+    def champion(self) -> Version | None:
+        """The version in force; None before the first."""
+        return next((each for each in self.versions() if CHAMPION in each.aliases), None)
+
+    def _aliases(self) -> dict[str, str]:
+        held = self._client.get_registered_model(self.name).aliases
+        return {alias: str(number) for alias, number in held.items()}
+
+    def _read(self, found: Any, aliases: Mapping[str, str]) -> Version:
+        number = str(found.version)
+        return Version(
+            number=number,
+            aliases=tuple(sorted(alias for alias, held in aliases.items() if held == number)),
+            run_id=str(found.run_id),
+            tags={
+                key.removeprefix(TAG): value
+                for key, value in found.tags.items()
+                if key.startswith(TAG)
+            },
+        )
+
+    def artifact(self, version: Version) -> Artifact:
+        """Download a version's artifact, checked against its manifest and the version's id.
+
+        Raises
+        ------
+        RegistryError, ArtifactError
+            If what is stored is another artifact than was registered, or damaged.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            with self._asking():
+                place = self._client.download_artifacts(version.run_id, ARTIFACT, folder)
+            artifact = Artifact.load(Path(place))
+        if artifact.model_version != version.model_version:
+            raise RegistryError(
+                f"version {version.number} that holds {artifact.model_version}",
+                f"{version.model_version}, as it was registered",
+                "register it again from where it was trained",
+            )
+        return artifact
+
+    def register(self, folder: Path) -> Version:
+        """Log a candidate as a run and register it as the new challenger.
+
+        The same candidate registered again is the version that it already is.
+
+        Parameters
+        ----------
+        folder
+            As `training.candidate.write_candidate` wrote it.
+        """
+        candidate = read_candidate(folder)
+        for each in self.versions():
+            same = each.tags.get("created_at") == candidate.created_at
+            if same and each.model_version == candidate.model_version:
+                return each
+        with self._asking():
+            run_id = self._log(folder, candidate)
+            number = self._add_version(candidate, run_id)
+        return self.version(number)
+
+    def _log(self, folder: Path, candidate: Candidate) -> str:
+        from mlflow.entities import (
+            Dataset,
+            DatasetInput,
+            InputTag,
+            Metric,
+            Param,
+            RunTag,
+        )
+
+        client = self._client
+        run = client.create_run(
+            self._experiment(), run_name=candidate.model_version, tags=_run_tags(candidate)
+        )
+        run_id, at = str(run.info.run_id), run.info.start_time
+        metrics = [Metric(_safe(k), v, at, 0) for k, v in sorted(candidate.metrics.items())]
+        params = [Param(_safe(k), str(v)) for k, v in sorted(candidate.parameters.items())]
+        for first in range(0, len(metrics), 500):
+            client.log_batch(run_id, metrics=metrics[first : first + 500])
+        client.log_batch(run_id, params=params[:100], tags=[RunTag(f"{TAG}kind", "retrain")])
+        data = candidate.dataset
+        client.log_inputs(
+            run_id,
+            [
+                DatasetInput(
+                    Dataset(
+                        name=data["name"],
+                        digest=data["digest"],
+                        source_type="local",
+                        source=json.dumps({"uri": data["source"]}),
+                        profile=json.dumps(data["profile"]),
+                    ),
+                    [InputTag("mlflow.data.context", "training")],
+                )
+            ],
+        )
+        for each in sorted(folder.iterdir()):
+            if each.is_dir():
+                client.log_artifacts(run_id, str(each), each.name)
+            else:
+                client.log_artifact(run_id, str(each))
+        with tempfile.TemporaryDirectory() as place:
+            save_flavour(folder, candidate, Path(place) / MODEL)
+            client.log_artifacts(run_id, str(Path(place) / MODEL), MODEL)
+        client.set_terminated(run_id)
+        return run_id
+
+    def _experiment(self) -> str:
+        found = self._client.get_experiment_by_name(self.name)
+        if found is not None:
+            return str(found.experiment_id)
+        place = None if self.folder is None else (self.folder / "artifacts").as_uri()
+        return str(self._client.create_experiment(self.name, artifact_location=place))
+
+    def _add_version(self, candidate: Candidate, run_id: str) -> str:
+        client = self._client
+        if not client.search_registered_models(f"name = '{self.name}'"):
+            client.create_registered_model(self.name, description="Won by a date, and why.")
+        tags = {f"{TAG}{key}": str(value) for key, value in candidate.summary.items()} | {
+            f"{TAG}created_at": candidate.created_at,
+            f"{TAG}created_by": candidate.created_by,
+            f"{TAG}model_version": candidate.model_version,
+            f"{TAG}passed": str(candidate.passed).lower(),
+            f"{TAG}verdict": "\n".join(candidate.why),
+        }
+        version = client.create_model_version(
+            self.name, source=f"runs:/{run_id}/{MODEL}", run_id=run_id, tags=tags
+        )
+        client.set_registered_model_alias(self.name, CHALLENGER, version.version)
+        return str(version.version)
+
+    def promote(self, version: Version, act: Act) -> None:
+        """Make a version the champion, the audit first.
+
+        Killed in between, the audit tells of a promotion that did not come, and the champion is
+        the one before.
+
+        Raises
+        ------
+        RegistryError
+            If the champion is no longer the one that `act` says it replaces.
+        """
+        now = self.champion()
+        if (now.number if now else None) != act.replaced:
+            raise RegistryError(
+                f"version {version.number}, compared with champion {act.replaced or 'none'}",
+                f"the champion of now, {now.number if now else 'none'}",
+                "another job changed it meanwhile: compare again",
+            )
+        with self._asking():
+            client = self._client
+            number = 1 + len(self._audit_tags())
+            entry = json.dumps(act.__dict__)
+            client.set_registered_model_tag(self.name, f"{AUDIT}{number:06d}", entry)
+            for key, value in (("at", act.at), ("by", act.who), ("why", act.why)):
+                tag = f"{TAG}{act.what}_{key}"
+                client.set_model_version_tag(self.name, version.number, tag, value)
+            client.set_registered_model_alias(self.name, CHAMPION, version.number)
+            if CHALLENGER in version.aliases:
+                client.delete_registered_model_alias(self.name, CHALLENGER)
+
+    def audit(self) -> list[Act]:
+        """Every promotion and rollback, in order of time."""
+        with self._asking():
+            tags = self._audit_tags()
+        return [Act(**json.loads(tags[key])) for key in sorted(tags)]
+
+    def _audit_tags(self) -> dict[str, str]:
+        found = self._client.search_registered_models(f"name = '{self.name}'")
+        held = found[0].tags if found else {}
+        return {key: value for key, value in held.items() if key.startswith(AUDIT)}
+
+    def before(self, champion: Version) -> Version:
+        """The version that a champion replaced, to go back to.
+
+        Raises
+        ------
+        RegistryError
+            If it replaced none.
+        """
+        for act in reversed(self.audit()):
+            if act.what == "promote" and act.version == champion.number:
+                if act.replaced is None:
+                    break
+                return self.version(act.replaced)
+        raise RegistryError(
+            f"champion {champion.number}, which replaced none",
+            "an earlier champion",
+            "promote the version you want with redflare promote VERSION",
+        )
+
+
+def _run_tags(candidate: Candidate) -> dict[str, str]:
+    tags = {
+        "mlflow.source.name": "redflare retrain",
+        "mlflow.source.type": "JOB",
+        "mlflow.user": candidate.created_by,
+        "mlflow.note.content": "\n\n".join(candidate.why),
+    }
+    tags |= {f"{TAG}code_{key}": value for key, value in candidate.code.items()}
+    if "commit" in candidate.code:
+        tags["mlflow.source.git.commit"] = candidate.code["commit"]
+    return tags
+
+
+def _safe(name: str) -> str:
+    """A name that MLflow takes: other characters than it allows become underscores.
+
+    Examples
+    --------
+    >>> _safe("log_loss/stage/R&D")
+    'log_loss/stage/R_D'
+    """
+    return re.sub(r"[^\w./: -]", "_", name)[:250]

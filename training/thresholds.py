@@ -1,0 +1,132 @@
+"""The thresholds of retraining, promotion and monitoring, in one file."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from model.errors import RedflareError
+
+DEFAULTS: Final = Path(__file__).with_name("thresholds.toml")
+
+
+class ThresholdError(RedflareError):
+    """A file of thresholds cannot be used. Correct the named entry."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromotionThresholds:
+    """What a challenger must hold to. `thresholds.toml` says what each number means."""
+
+    margin: float
+    segment_margin: float
+    level: float
+    fewest_deals: int
+    fewest_won: int
+    segment_deals: int
+    segment_won: int
+    slope: tuple[float, float]
+    intercept: tuple[float, float]
+    segment_slope: tuple[float, float]
+    segment_intercept: tuple[float, float]
+    refit_mean: float
+    refit_most: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataThresholds:
+    """What data must hold to. Pairs are where to warn and where to stop."""
+
+    stale_days: tuple[float, float]
+    fewer_events: tuple[float, float]
+    rejected: tuple[float, float]
+    rate_factor: float
+    psi: float
+    psi_level: float
+    fewest_deals: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorThresholds:
+    """When the daily look alerts."""
+
+    slope: tuple[float, float]
+    intercept: tuple[float, float]
+    forecast_error: float
+    moved_features: int
+    fewest_deals: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thresholds:
+    """All of them."""
+
+    promotion: PromotionThresholds
+    data: DataThresholds
+    monitor: MonitorThresholds
+
+
+PARTS: Final[dict[str, type[Any]]] = {
+    "promotion": PromotionThresholds,
+    "data": DataThresholds,
+    "monitor": MonitorThresholds,
+}
+
+
+def read_thresholds(path: Path | None = None) -> Thresholds:
+    """The thresholds, with those of a file in place of the defaults.
+
+    Parameters
+    ----------
+    path
+        TOML; None takes the defaults alone.
+
+    Raises
+    ------
+    ThresholdError
+        If it is no TOML, or an entry is unknown or of another form.
+
+    Examples
+    --------
+    >>> read_thresholds().promotion.margin
+    0.005
+    """
+    given = _read(DEFAULTS)
+    if path is not None:
+        for part, entries in _read(path).items():
+            if part not in given or not isinstance(entries, dict):
+                raise ThresholdError(
+                    f"{path}, [{part}]", "one of " + ", ".join(PARTS), "correct the name"
+                )
+            for name, value in entries.items():
+                _check(path, part, name, value, given[part].get(name))
+            given[part] |= entries
+    return Thresholds(**{name: _part(PARTS[name], entries) for name, entries in given.items()})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ThresholdError(f"{path} ({error})", "a TOML file", "correct it") from error
+
+
+def _check(path: Path, part: str, name: str, value: object, like: object) -> None:
+    if like is None:
+        known = ", ".join(each.name for each in fields(PARTS[part]))
+        raise ThresholdError(f"{path}, {part}.{name}", f"one of {known}", "correct the name")
+    pair = isinstance(like, list)
+    parts = value if isinstance(value, list) else [value]
+    numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in parts)
+    if not numbers or isinstance(value, list) != pair or (pair and len(parts) != 2):
+        raise ThresholdError(
+            f"{path}, {part}.{name} = {value!r}",
+            "two numbers in brackets" if pair else "a number",
+            "correct it",
+        )
+
+
+def _part(form: type[Any], entries: dict[str, Any]) -> Any:
+    return form(**{k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()})
