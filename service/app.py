@@ -17,6 +17,7 @@ from service.openapi import describe
 from service.problems import FAULT, MEDIA_TYPE, Problem, of_status
 from service.request_log import RequestLog, path_of
 from service.settings import Settings
+from service.webhooks.routes import WebhookEndpoint, webhook_route
 
 
 def utc_now() -> datetime:
@@ -28,6 +29,7 @@ def create_app(
     scorer: Scorer,
     settings: Settings | None = None,
     clock: Callable[[], datetime] = utc_now,
+    webhooks: WebhookEndpoint | None = None,
 ) -> ASGIApp:
     """The service of one model.
 
@@ -39,6 +41,8 @@ def create_app(
         Defaults unless given.
     clock
         Tells the present, UTC.
+    webhooks
+        Takes deliveries; None where nothing keeps them.
 
     Returns
     -------
@@ -50,6 +54,8 @@ def create_app(
     for path, endpoint in (("/v1/score", ScoreEndpoint), ("/v1/what-if", WhatIfEndpoint)):
         answering = endpoint(scorer=scorer, settings=settings or Settings(), clock=clock)
         app.router.routes.append(Route(path, answering, methods=["POST"]))
+    if webhooks is not None:
+        app.router.routes.append(webhook_route(webhooks))
     app.include_router(status_routes(scorer))
     document = describe(app)
     app.openapi = lambda: document  # type: ignore[method-assign] # how FastAPI has it replaced

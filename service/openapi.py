@@ -8,8 +8,20 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.forms import ProblemAnswer, ScoreAnswer
-from service.problems import FAULT, INVALID, MALFORMED, MEDIA, MEDIA_TYPE, SLOW, TOO_LARGE, Kind
+from service.problems import (
+    FAULT,
+    INVALID,
+    MALFORMED,
+    MEDIA,
+    MEDIA_TYPE,
+    SLOW,
+    TOO_LARGE,
+    UNAVAILABLE,
+    UNVERIFIED,
+    Kind,
+)
 from service.request_schema import SCHEMAS, Schema
+from service.webhooks.routes import PATH as WEBHOOKS
 from service.what_if_forms import WhatIfAnswer
 from service.what_if_schema import WHAT_IF_SCHEMAS
 
@@ -34,6 +46,8 @@ def describe(app: FastAPI) -> Schema:
     )
     document["paths"]["/v1/score"] = {"post": _score_operation()}
     document["paths"]["/v1/what-if"] = {"post": _what_if_operation()}
+    if any(getattr(route, "path", None) == WEBHOOKS for route in app.routes):
+        document["paths"][WEBHOOKS] = {"post": _webhook_operation()}
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas |= SCHEMAS | WHAT_IF_SCHEMAS
     for form in (ScoreAnswer, WhatIfAnswer, ProblemAnswer):
@@ -65,6 +79,42 @@ def _what_if_operation() -> Schema:
         "did, not what an action causes. Stateless: nothing is kept.",
         "operationId": "what-if",
         **_exchange("WhatIfRequest", "Before and after.", "WhatIfAnswer"),
+    }
+
+
+def _webhook_operation() -> Schema:
+    any_json: Schema = {"description": "As the source sends it."}
+    xml: Schema = {"type": "string", "description": "SOAP, of a Salesforce Outbound Message."}
+    acknowledged = {
+        "application/json": {"schema": {"type": "object"}},
+        "text/xml": {"schema": {"type": "string", "description": "SOAP that acknowledges it."}},
+    }
+    return {
+        "summary": "Deliver a webhook",
+        "description": "Takes what a configured source posts: verified over the raw bytes, "
+        "committed, and only then acknowledged. A delivery that came before is acknowledged again. "
+        "What is not verified is answered alike, whatever is wrong with it.",
+        "operationId": "webhook",
+        "parameters": [
+            {
+                "name": "source",
+                "in": "path",
+                "required": True,
+                "description": "The source's name in the configuration.",
+                "schema": {"type": "string"},
+            }
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": any_json}, "text/xml": {"schema": xml}},
+        },
+        "responses": {
+            "200": {"description": "The delivery is kept.", "content": acknowledged},
+            **{
+                str(kind.status): _problem(kind)
+                for kind in (UNVERIFIED, SLOW, TOO_LARGE, MEDIA, UNAVAILABLE)
+            },
+        },
     }
 
 

@@ -10,6 +10,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from model.scorer import Scorer
+from service.app import create_app
 from service.settings import Settings
 from service.storage.errors import StoreUnavailable
 from service.webhooks.delivery import Delivery, Request
@@ -85,7 +87,7 @@ async def post(
         )
 
 
-pytestmark = pytest.mark.anyio
+pytestmark = pytest.mark.anyio  # of those that are awaited
 
 
 @pytest.fixture
@@ -154,3 +156,13 @@ async def test_what_cannot_be_committed_is_to_be_sent_again() -> None:
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
     assert "disk full" in answer.json()["detail"]
+
+
+def test_the_path_is_documented_where_it_is_answered(scorer: Scorer) -> None:
+    endpoint = WebhookEndpoint(sources={}, inbox=Shelf(), settings=Settings(), clock=lambda: NOW)
+    app: Any = create_app(scorer, webhooks=endpoint)
+    operation = app.app.openapi()["paths"]["/webhooks/{source}"]["post"]
+
+    assert set(operation["responses"]) == {"200", "401", "408", "413", "415", "503", "500"}
+    without: Any = create_app(scorer)
+    assert "/webhooks/{source}" not in without.app.openapi()["paths"]
