@@ -32,6 +32,7 @@ from model.red_flare import (
 )
 from model.score import Score
 from model.scorer import Scorer
+from model.sources.standing import standing_events
 from model.vocabulary import Vocabulary
 from service.storage import deals, events, flares, outbox, scores
 from service.storage.deals import Standing, Told
@@ -112,7 +113,7 @@ def rescore(
         None where the deal is not open, or nothing can be scored yet.
     """
     deal_id: str = row.deal_id
-    known = events.of_deal(connection, deal_id)
+    known = standing_events(events.of_deal(connection, deal_id))
     as_of = _moment(known, row.scored_as_of, scorer, occasion)
     if as_of is None:
         return None

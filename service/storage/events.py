@@ -105,7 +105,10 @@ def _contradicted(connection: Connection, repeated: Sequence[Event]) -> list[Eve
 
 
 def of_deal(connection: Connection, deal_id: str) -> list[Event]:
-    """The events of a deal, in the order of time."""
+    """The events of a deal as they were told, in the order of time.
+
+    What of them stands `model.sources.standing.standing_events` says.
+    """
     rows = connection.execute(
         select(*_FIELDS).where(EVENTS.c.deal_id == deal_id).order_by(*IN_ORDER)
     )

@@ -1,4 +1,4 @@
-"""What is told of a score: the JSON of `/v1/score`, and single values of it for fields of a CRM."""
+"""What is told of a score: as `/v1/score` answers it, and single values for the fields of a CRM."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ MAIN_DRIVERS: Final = 3
 LONGEST_TEXT: Final = 2_000  # characters
 
 
-def shown_probability(payload: Payload) -> float | None:
+def score_of(payload: Payload) -> Payload | None:
+    """The score that is told; None where none is, as of an alert about a deal without a number."""
+    score = payload.get("score")
+    return score if isinstance(score, Mapping) else None
+
+
+def shown_probability(score: Payload) -> float | None:
     """The gated probability where there is one, else the model's own; None where there is none."""
-    gates = payload.get("gates")
+    gates = score.get("gates")
     gated = gates.get("gated_probability") if isinstance(gates, Mapping) else None
-    value = payload.get("probability") if gated is None else gated
+    value = score.get("probability") if gated is None else gated
     return float(value) if isinstance(value, int | float) else None
 
 
@@ -29,7 +35,7 @@ def percent(value: float | None) -> int | None:
     return None if value is None else round(100 * value)
 
 
-def drivers_text(payload: Payload) -> str:
+def drivers_text(score: Payload) -> str:
     """The main drivers in words, with the points that each adds.
 
     Examples
@@ -37,7 +43,7 @@ def drivers_text(payload: Payload) -> str:
     >>> drivers_text({"drivers": [{"points": -0.08, "phrase": "no reply for 30 days"}]})
     '-8 points: no reply for 30 days'
     """
-    drivers = payload.get("drivers")
+    drivers = score.get("drivers")
     lines = [
         f"{100 * driver['points']:+.0f} points: {driver['phrase']}"
         for driver in (drivers if isinstance(drivers, list) else [])[:MAIN_DRIVERS]
@@ -45,51 +51,51 @@ def drivers_text(payload: Payload) -> str:
     return "\n".join(lines)[:LONGEST_TEXT]
 
 
-def _interval(payload: Payload, end: str) -> int | None:
-    interval = payload.get("interval")
+def _interval(score: Payload, end: str) -> int | None:
+    interval = score.get("interval")
     return percent(interval.get(end)) if isinstance(interval, Mapping) else None
 
 
-def _missed(payload: Payload) -> str:
-    gates = payload.get("gates")
+def _missed(score: Payload) -> str:
+    gates = score.get("gates")
     missed = gates.get("missed", []) if isinstance(gates, Mapping) else []
     return ", ".join(str(gate["name"]) for gate in missed)
 
 
-def _quality(payload: Payload) -> str | None:
-    quality = payload.get("data_quality")
+def _quality(score: Payload) -> str | None:
+    quality = score.get("data_quality")
     return quality.get("verdict") if isinstance(quality, Mapping) else None
 
 
 VALUES: Final[Mapping[str, Callable[[Payload], Any]]] = {
     "probability": shown_probability,
-    "probability_percent": lambda payload: percent(shown_probability(payload)),
-    "model_probability": lambda payload: payload.get("probability"),
-    "low_percent": lambda payload: _interval(payload, "low"),
-    "high_percent": lambda payload: _interval(payload, "high"),
+    "probability_percent": lambda score: percent(shown_probability(score)),
+    "model_probability": lambda score: score.get("probability"),
+    "low_percent": lambda score: _interval(score, "low"),
+    "high_percent": lambda score: _interval(score, "high"),
     "drivers": drivers_text,
     "missed_gates": _missed,
     "data_quality": _quality,
-    "close_by": lambda payload: payload.get("close_by"),
-    "as_of": lambda payload: payload.get("as_of"),
-    "model_version": lambda payload: payload.get("model_version"),
+    "close_by": lambda score: score.get("close_by"),
+    "as_of": lambda score: score.get("as_of"),
+    "model_version": lambda score: score.get("model_version"),
 }
 """What a field of a CRM may hold, by the name used in configuration."""
 
 
-def values_of(fields: Mapping[str, str], payload: Payload) -> dict[str, Any]:
+def values_of(fields: Mapping[str, str], score: Payload) -> dict[str, Any]:
     """A CRM's fields with what they hold of a score.
 
     Parameters
     ----------
     fields
         The name of a value for each field, keys of `VALUES`.
-    payload
-        Of the entry.
+    score
+        As `score_of` answers it.
 
     Examples
     --------
     >>> values_of({"redflare": "probability_percent"}, {"probability": 0.25})
     {'redflare': 25}
     """
-    return {field: VALUES[name](payload) for field, name in fields.items()}
+    return {field: VALUES[name](score) for field, name in fields.items()}

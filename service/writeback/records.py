@@ -22,14 +22,22 @@ import orjson
 
 from service.writeback.addresses import AddressRefused, Unresolved
 from service.writeback.client import Client, outcome_of
-from service.writeback.entry import Entry, Outcome, Refused, Retry
-from service.writeback.payload import drivers_text, percent, shown_probability, values_of
+from service.writeback.entry import Entry, Outcome, Refused, Retry, Sent
+from service.writeback.payload import (
+    Payload,
+    drivers_text,
+    percent,
+    score_of,
+    shown_probability,
+    values_of,
+)
 from service.writeback.tokens import NoToken, Tokens
 
 HUBSPOT_URL: Final = "https://api.hubapi.com"
 SALESFORCE_VERSION: Final = "v62.0"
 HUBSPOT_ID: Final = re.compile(r"\d{1,20}")
 SALESFORCE_ID: Final = re.compile(r"[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?")
+NOTHING_TO_WRITE: Final = 204  # as servers say it
 SCORES: Final = UUID("6f0d7a52-7c1b-5b5e-9d55-0f3f6f2b8a10")  # names Redflare's rows of scores
 GRADES_FROM: Final = (75, 50, 25)  # per cent: A, B, C; D below
 IMPROVING, STEADY, DECLINING, UNKNOWN_TREND = range(4)  # msdyn_scoretrend
@@ -42,7 +50,7 @@ class Form(Protocol):
     def url_of(self, deal_id: str) -> str | None:
         """Where the deal's record is; None if no such id can be."""
 
-    def body_of(self, entry: Entry) -> dict[str, Any]:
+    def body_of(self, deal_id: str, score: Payload) -> dict[str, Any]:
         """What it is to hold."""
 
 
@@ -67,9 +75,9 @@ class HubSpotDeal:
             return None
         return f"{self.base_url}/crm/v3/objects/deals/{deal_id}"
 
-    def body_of(self, entry: Entry) -> dict[str, Any]:
+    def body_of(self, deal_id: str, score: Payload) -> dict[str, Any]:
         """See `Form`; an empty text empties a property."""
-        values = values_of(self.properties, entry.payload)
+        values = values_of(self.properties, score)
         return {
             "properties": {
                 name: "" if value is None else str(value) for name, value in values.items()
@@ -98,9 +106,9 @@ class SalesforceOpportunity:
             return None
         return f"{self.base_url}/services/data/{SALESFORCE_VERSION}/sobjects/Opportunity/{deal_id}"
 
-    def body_of(self, entry: Entry) -> dict[str, Any]:
+    def body_of(self, deal_id: str, score: Payload) -> dict[str, Any]:
         """See `Form`."""
-        return values_of(self.fields, entry.payload)
+        return values_of(self.fields, score)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,25 +131,25 @@ class DynamicsScore:
             return None
         return f"{self.base_url}/api/data/v9.2/msdyn_predictivescores({row_id})"
 
-    def body_of(self, entry: Entry) -> dict[str, Any]:
+    def body_of(self, deal_id: str, score: Payload) -> dict[str, Any]:
         """See `Form`."""
-        score = percent(shown_probability(entry.payload))
+        points = percent(shown_probability(score))
         return {
-            "msdyn_name": f"Redflare {entry.deal_id}"[:128],
-            "msdyn_entityid": entry.deal_id,
+            "msdyn_name": f"Redflare {deal_id}"[:128],
+            "msdyn_entityid": deal_id,
             "msdyn_entitytype": "opportunity",
-            "msdyn_score": score,
-            "msdyn_grade": None if score is None else sum(score < least for least in GRADES_FROM),
-            "msdyn_scorereasons": drivers_text(entry.payload),
-            "msdyn_scoretrend": _trend(score, entry.payload.get("previous_probability")),
-            "msdyn_scoredon": entry.payload.get("as_of"),
+            "msdyn_score": points,
+            "msdyn_grade": None if points is None else sum(points < least for least in GRADES_FROM),
+            "msdyn_scorereasons": drivers_text(score),
+            "msdyn_scoretrend": _trend(points, score.get("previous_probability")),
+            "msdyn_scoredon": score.get("as_of"),
         }
 
 
-def _trend(score: int | None, before: Any) -> int:
-    if score is None or not isinstance(before, int | float):
+def _trend(points: int | None, before: Any) -> int:
+    if points is None or not isinstance(before, int | float):
         return UNKNOWN_TREND
-    moved = score - 100 * before
+    moved = points - 100 * before
     return STEADY if abs(moved) < TREND_POINTS else IMPROVING if moved > 0 else DECLINING
 
 
@@ -171,7 +179,10 @@ class RecordSender:
         url = self.form.url_of(entry.deal_id)
         if url is None:
             return Refused(reason=f"deal {entry.deal_id!r}: not an id of this CRM")
-        body = orjson.dumps(self.form.body_of(entry))
+        score = score_of(entry.payload)
+        if score is None:  # an alert without one: the record stays as it is
+            return Sent(status=NOTHING_TO_WRITE)
+        body = orjson.dumps(self.form.body_of(entry.deal_id, score))
         try:
             headers = {
                 "content-type": "application/json",

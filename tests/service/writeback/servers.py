@@ -15,7 +15,7 @@ from service.writeback.client import Client
 from service.writeback.entry import Entry
 
 NOW = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
-PAYLOAD: dict[str, Any] = {
+SCORE: dict[str, Any] = {
     "as_of": "2026-03-02T08:30:00+00:00",
     "close_by": "2026-03-31",
     "probability": 0.25,
@@ -28,6 +28,7 @@ PAYLOAD: dict[str, Any] = {
     "data_quality": {"verdict": "good", "findings": []},
     "model_version": "m-0123456789abcdef",
 }
+PAYLOAD = {"deal_id": "9", "score": SCORE}
 
 
 def entry(**members: Any) -> Entry:

@@ -25,6 +25,7 @@ from service.writeback.schedule import DELAYS, LASTS, next_attempt
 from tests.service.writeback.servers import (
     NOW,
     PAYLOAD,
+    SCORE,
     Got,
     Server,
     entry,
@@ -172,9 +173,9 @@ def test_dynamics_gets_one_row_an_opportunity_however_often_it_is_sent() -> None
             tokens=FixedToken(secret="t"),
             form=DynamicsScore(base_url=server.url),
         )
-        payload = {**PAYLOAD, "gates": None, "probability": 0.62, "previous_probability": 0.5}
+        score = {**SCORE, "gates": None, "probability": 0.62, "previous_probability": 0.5}
         for deal_id in (GUID, GUID.upper()):
-            rows.send(entry(deal_id=deal_id, payload=payload), NOW)
+            rows.send(entry(deal_id=deal_id, payload={"score": score}), NOW)
 
     first, second = server.got
     assert first.path == second.path
@@ -297,4 +298,13 @@ def test_a_score_without_a_number_has_no_value_where_one_is_missing(name: str) -
     empty = {"probability": None, "interval": None, "gates": None, "drivers": []}
 
     assert VALUES[name](empty) in (None, "")
-    assert VALUES[name](PAYLOAD) not in (None, "")
+    assert VALUES[name](SCORE) not in (None, "")
+
+
+def test_an_alert_about_a_deal_without_a_score_leaves_its_record_alone(tmp_path: Path) -> None:
+    alert = {"deal_id": "9", "rule": "silence", "score": None}
+    with serving() as server:
+        outcome = sender(tmp_path, server, HUBSPOT).send(entry(payload=alert), NOW)
+
+    assert outcome == Sent(status=204)
+    assert server.got == []

@@ -1,0 +1,139 @@
+"""A CRM's deliveries worked on: the deal stands alike in whatever order they came, and is told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+
+from service.model_in_force import ModelInForce
+from service.processing import Processor
+from service.rescoring import Policy
+from service.storage import deals, events, inbox
+from service.storage.database import Database
+from service.webhooks.mapped import Terms
+from tests.service.deliveries import give, work_all
+from tests.service.webhooks.payloads import (
+    KEY,
+    delivery,
+    hubspot_change,
+    milliseconds,
+    outbound_message,
+    receivers,
+)
+
+START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+NOW = START + timedelta(days=30)
+HUBSPOT_DEAL = "697680835"
+CHANGES = [
+    ("createdate", str(milliseconds(START)), 0),
+    ("dealstage", "appointmentscheduled", 0),
+    ("amount", "1200", 1),
+    ("dealstage", "closedlost", 3),
+    ("dealstage", "contractsent", 5),
+    ("hubspot_owner_id", "7", 6),
+    ("amount", "900", 8),
+]
+OPPORTUNITY = "006q000000HddohAAB"
+VERSIONS = [("Offer", "10", 1), ("Offer", "20", 2), ("Pilot", "20", 3), ("Offer", "20", 4)]
+
+
+def hubspot_deliveries() -> list[Any]:
+    return [
+        delivery([hubspot_change(name, value, START + timedelta(days=day))], "hubspot")
+        for name, value, day in CHANGES
+    ]
+
+
+def salesforce_deliveries() -> list[Any]:
+    found = []
+    for stage, amount, day in VERSIONS:
+        version = {
+            "Id": OPPORTUNITY,
+            "CreatedDate": START.isoformat(),
+            "SystemModstamp": (START + timedelta(days=day)).isoformat(),
+            "StageName": stage,
+            "Amount": amount,
+            "IsWon": "false",
+            "IsClosed": "false",
+        }
+        found.append(delivery(outbound_message(version), "salesforce-outbound"))
+    return found
+
+
+def processed(database: Database, deliveries: list[Any]) -> None:
+    own = receivers()
+    keyed = [
+        replace(
+            each,
+            source=each.kind,
+            dedupe_key=own[each.kind].dedupe_key(each.headers, each.body),
+            received_at=NOW,
+        )
+        for each in deliveries
+    ]
+    give(database, *keyed)
+    policy = Policy()
+    work_all(Processor(database, own, ModelInForce(), policy, lambda: NOW))
+
+
+def standing(database: Database, deal_id: str) -> dict[str, Any]:
+    with database.reading() as connection:
+        row = deals.find(connection, deal_id)
+        assert row is not None
+        names = ("is_open", "stage", "amount", "owner", "opened_at", "known_at")
+        return {name: getattr(row, name) for name in names}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("deal_id", "given", "expected"),
+    [
+        (
+            HUBSPOT_DEAL,
+            hubspot_deliveries(),
+            {"stage": "contractsent", "amount": 900.0, "owner": "7"},
+        ),
+        (OPPORTUNITY, salesforce_deliveries(), {"stage": "Offer", "amount": 20.0, "owner": None}),
+    ],
+    ids=["hubspot", "salesforce"],
+)
+def test_deliveries_late_twice_and_out_of_order_leave_the_deal_as_it_is(
+    database: Database, deal_id: str, given: list[Any], expected: dict[str, Any], seed: int
+) -> None:
+    chance = Random(seed)
+    shuffled = given + chance.sample(given, 3)
+    if seed:
+        chance.shuffle(shuffled)
+    for one in shuffled:  # each worked on before the next comes
+        processed(database, [one])
+
+    found = standing(database, deal_id)
+    assert found["is_open"]
+    assert {name: found[name] for name in expected} == expected
+    with database.reading() as connection:
+        kept = events.of_deal(connection, deal_id)
+    assert len({event.source_id for event in kept}) == len(kept)
+
+
+def test_a_delivery_of_a_source_that_sends_too_much_asks_for_the_record(database: Database) -> None:
+    body = json.dumps(
+        {"PrimaryEntityName": "opportunity", "PrimaryEntityId": "g", "MessageName": "Update"}
+    )
+    large = delivery(body.encode(), "dynamics", **{"x-ms-dynamics-msg-size-exceeded": "1"})
+    processed(database, [large])
+
+    with database.reading() as connection:
+        [kept] = inbox.listed(connection)
+    assert kept.state == "done"
+    assert "opportunity g is to be fetched" in kept.notes[0]
+
+
+def test_terms_hash_people_alike_in_imports_and_webhooks() -> None:
+    terms = Terms(mapping="hubspot", person_key=lambda: KEY)
+
+    assert terms.person(" Ada@Example.com") == terms.person("ada@example.com")
