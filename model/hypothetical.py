@@ -9,7 +9,7 @@ It is written as its kind and what the kind says: ``customer_replied``, ``meetin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from math import isfinite
 from typing import Final
 
@@ -91,7 +91,9 @@ class Hypothetical:
 
         if self.date is not None and not EARLIEST_DATE <= self.date < LATEST_DATE:
             raise WhatIfError(
-                f"date {self.date} of {self.kind}", f"one from {EARLIEST_DATE}", "correct it"
+                f"date {self.date} of {self.kind}",
+                f"one from {EARLIEST_DATE} to {LATEST_DATE - timedelta(days=1)}",
+                "correct it",
             )
 
     @property

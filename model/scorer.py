@@ -6,7 +6,7 @@ It needs NumPy alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Final
@@ -28,6 +28,7 @@ from model.gates import Gate, find_gates, gate
 from model.hazard import edge_weights, log_odds, log_odds_by_date, probability
 from model.history import Floats, History, Ints
 from model.interval import interval, probability_of
+from model.not_open import not_open
 from model.rates import ClosingTable
 from model.score import SCORE_SCHEMA, Basis, CurvePoint, Driver, Interval, Score
 from model.unusual import SeenRanges, Unusual
@@ -145,17 +146,27 @@ class Scorer:
         Parameters
         ----------
         heard
-            Feeds of today; a source that training knew keeps its kinds and takes their times.
+            Feeds of today. A source that training knew keeps its kinds and takes their times; one
+            that it never met stays undescribed, whoever asks: nothing was learned of what it
+            carries, and a file would tell that by events not known at every moment asked about.
         """
         feeds: dict[str, Feed] = dict(self.trained_feeds)
-        for source, feed in (heard or {}).items():
-            known = self.trained_feeds.get(source)
-            carried = feed if known is None else known
-            feeds[source] = Feed(kinds=carried.kinds, heard=feed.heard, since=carried.since)
+        for source in feeds.keys() & (heard or {}).keys():
+            own = feeds[source]
+            feeds[source] = replace(own, heard=(heard or {})[source].heard)
         return feeds
 
-    def check_as_of(self, as_of: int, hindsight: bool) -> bool:
+    def check_as_of(self, as_of: int, hindsight: bool, name: str = "as_of") -> bool:
         """Whether the score is hindsight; refuse it unless asked for.
+
+        Parameters
+        ----------
+        as_of
+            Microseconds since 1970 UTC.
+        hindsight
+            Whether it is asked for.
+        name
+            What the moment is called, for the error.
 
         Raises
         ------
@@ -165,7 +176,7 @@ class Scorer:
         before = as_of < self.known_before
         if before and not hindsight:
             raise ScoreError(
-                f"as_of {from_microseconds(as_of).isoformat()}",
+                f"{name} {from_microseconds(as_of).isoformat()}",
                 f"a time from {from_microseconds(self.known_before).isoformat()} on, the cut-off "
                 "of the artifact",
                 "use the artifact that was in force then, or ask for hindsight",
@@ -232,11 +243,7 @@ class Scorer:
             checked=True,
         )
         if not scored.is_open[0] or scored.split is None:
-            raise ScoreError(
-                f"deal {history.deal_ids[deal]!r}",
-                f"a deal open at {as_of.isoformat()}, as known then",
-                "ask for a time when it was open; its events must tell of its opening",
-            )
+            raise not_open(history, deal, now)
         return self._score(
             history.deal_ids[deal], now, ahead, close_by, scored, 0, is_hindsight, most
         )

@@ -32,6 +32,7 @@ from model.gates import gate
 from model.hazard import edge_weights, probability
 from model.history import Floats, History
 from model.hypothetical import Hypothetical
+from model.not_open import not_open
 from model.score import Basis, Interval
 from model.scorer import Scorer, days_until
 from model.supposition import carried_kinds, known_of, snapshot_of, suppose
@@ -148,9 +149,10 @@ class WhatIf:
     average_probability
         Of the average evidence, the same before and after.
     drivers
-        The features whose part changes, strongest first.
+        The features whose value changes, strongest first.
     other_points
-        What all other features add: ``before + sum of points + other_points`` is ``after``.
+        What all other features add: ``before + sum of points + other_points`` is ``after``. One
+        whose value stays may count otherwise beside those that change.
     curve
         At the model's own edges.
     best
@@ -268,12 +270,14 @@ def what_if(
     edge_weights(scorer.edges, ahead, as_of_us=now)  # refuses what cannot be answered
     heard = scorer.feeds(feeds) if feeds else scorer.trained_feeds
     known = known_of(history, deal, now)
+    if not snapshot_of(known, now, scorer.features, heard).is_open:
+        raise not_open(history, deal, now)
     score = partial(_scored, scorer, now=now, ahead=ahead, feeds=heard)
     before = score(known)
     then = suppose(known, 0, now, events, scorer.features, heard)
     after = score(then) if events else before
-    drivers = _moved(scorer, before, after)
-    named = drivers if most is None else drivers[:most]
+    named = _moved(scorer, before, after)[:most]
+    told = sum(each.points for each in named)
     return WhatIf(
         schema_version=WHAT_IF_SCHEMA,
         deal_id=known.deal_ids[0],
@@ -290,7 +294,7 @@ def what_if(
         gated_after=after.gated,
         average_probability=before.average,
         drivers=tuple(named),
-        other_points=float(sum(each.points for each in drivers[len(named) :])),
+        other_points=float((after.points - before.points).sum()) - told,
         curve=_curve(scorer, now, before, after),
         best=() if best == 0 else _best(scorer, known, now, ahead, heard, before)[:best],
         statement=STATEMENT,
@@ -311,11 +315,7 @@ def _scored(scorer: Scorer, known: History, *, now: int, ahead: float, feeds: Fe
     )
     checks = scored.checks[0]
     if checks is None or scored.split is None:
-        raise ScoreError(
-            f"deal {known.deal_ids[0]!r}",
-            f"a deal open at {from_microseconds(now).isoformat()}, as known then",
-            "ask for a time when it was open; its events must tell of its opening",
-        )
+        raise not_open(known, 0, now)
     if not checks.scorable:
         raise ScoreError(
             f"deal {known.deal_ids[0]!r}, of which {checks.data_quality.findings[0].phrase}",
@@ -337,10 +337,11 @@ def _scored(scorer: Scorer, known: History, *, now: int, ahead: float, feeds: Fe
 
 
 def _moved(scorer: Scorer, before: _State, after: _State) -> list[Moved]:
-    """The features whose part changes, strongest first."""
+    """The features whose value changes and their part with it, strongest first."""
     moved = after.points - before.points
+    other = (before.x != after.x) & ~(np.isnan(before.x) & np.isnan(after.x))
     found = []
-    for column in np.flatnonzero(moved).tolist():
+    for column in np.flatnonzero(other & (moved != 0.0)).tolist():
         driver = scorer.driver(column, float(after.x[column]), float(moved[column]))
         found.append(
             Moved(

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Final, NoReturn
+from typing import Final
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from model.errors import ScoreError
 from model.events import EPOCH_DAY, KINDS, from_microseconds, microseconds
 from model.feeds import Feeds
 from model.history import NONE, Floats, History, Ints
+from model.not_open import not_open
 from model.scorer import Scorer, days_until
 
 KIND_NAMES: Final = tuple(KINDS)
@@ -103,7 +104,7 @@ def explain_change(
             "choose an earlier one",
         )
     old = earlier or scorer
-    old.check_as_of(then, hindsight)
+    old.check_as_of(then, hindsight, "since")
     scorer.check_as_of(now, hindsight)
     ahead_then, ahead_now = days_until(then, close_by), days_until(now, close_by)
     rows = np.arange(history.start[deal], history.start[deal + 1])
@@ -157,7 +158,9 @@ def _one_by_one(
         state = _scored(scorer, upto, deal, now, ahead, feeds)
         if state is None and count < len(news):
             continue
-        yield told, state or _refuse(history, deal, now)
+        if state is None:
+            raise not_open(history, deal, now)
+        yield told, state
         told = []
 
 
@@ -180,7 +183,9 @@ def _state(
 ) -> _State:
     """The deal at a moment, refused if not open; one shown as its score is refused as that is."""
     state = _scored(scorer, history, deal, moment, ahead, feeds, checked=shown)
-    return state or _refuse(history, deal, moment)
+    if state is None:
+        raise not_open(history, deal, moment)
+    return state
 
 
 def _scored(
@@ -221,14 +226,6 @@ def _scored(
         average=float(split.average[0]),
         points=split.points[0],
         x=scored.x[0],
-    )
-
-
-def _refuse(history: History, deal: int, moment: int) -> NoReturn:
-    raise ScoreError(
-        f"deal {history.deal_ids[deal]!r}",
-        f"a deal open at {from_microseconds(moment).isoformat()}, as known then",
-        "choose two moments at which it was open",
     )
 
 

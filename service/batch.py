@@ -285,10 +285,5 @@ def _asked(history: History, question: Question) -> tuple[Ints, Ints]:
 
 
 def known_feeds(scorer: Scorer, record: Record) -> dict[str, Feed]:
-    """The training's feeds with the times at which a file shows them heard.
-
-    A source that training never met stays undescribed: what it carries would be told by events
-    that were not known at every moment asked about.
-    """
-    heard = record.feeds
-    return scorer.feeds({s: heard[s] for s in heard.keys() & scorer.trained_feeds.keys()})
+    """The training's feeds with the times at which a file shows them heard."""
+    return scorer.feeds(record.feeds)

@@ -94,7 +94,11 @@ class DriverForm(Form):
 
 
 class IntervalForm(Form):
-    """The 80 % interval of a probability."""
+    """A range of a probability.
+
+    Meant to hold the true probability in 8 of 10 answers; on simulated companies it held it in 72
+    to 94 %. Of the basis `base rate` it held it in 49 to 64 %.
+    """
 
     low: float = Field(ge=0.0, le=1.0, description="Its lower end.")
     high: float = Field(ge=0.0, le=1.0, description="Its upper end.")
@@ -108,8 +112,8 @@ class CurvePointForm(Form):
     probability: float = Field(
         ge=0.0, le=1.0, description="Of a win until then, by the model alone."
     )
-    low: float = Field(ge=0.0, le=1.0, description="Lower end of its 80 % interval.")
-    high: float = Field(ge=0.0, le=1.0, description="Upper end of its 80 % interval.")
+    low: float = Field(ge=0.0, le=1.0, description="Lower end of its interval.")
+    high: float = Field(ge=0.0, le=1.0, description="Upper end of its interval.")
 
 
 class GateForm(Form):
@@ -209,7 +213,9 @@ class ScoreAnswer(Form):
         le=1.0,
         description="That the deal is won by then, by the model alone; null where unscorable.",
     )
-    interval: IntervalForm | None = Field(description="The 80 % interval of probability.")
+    interval: IntervalForm | None = Field(
+        description="Holds the true probability in about 8 of 10 answers; 5 or 6 of a base rate."
+    )
     gates: GatesForm | None = Field(
         description="The must-hit milestones; null where none was ever declared."
     )
@@ -228,7 +234,8 @@ class ScoreAnswer(Form):
     data_quality: DataQualityForm = Field(description="How far what is known carries a score.")
     unusual: list[UnusualForm] = Field(description="Values outside what training saw.")
     basis: Literal["model", "base rate"] = Field(
-        description="base rate: too few deals had closed to learn more than rates by stage and age."
+        description="base rate: too few deals had closed to learn more than rates by stage and "
+        "age, whose intervals hold the true probability in 5 or 6 of 10 answers, not 8."
     )
     model_version: str = Field(description="Of the model: equal versions give equal scores.")
     hindsight: bool = Field(description="Whether as_of lies before the model's cut-off.")

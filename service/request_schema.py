@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from model.events import KINDS, NEEDS
+from model.feeds import FEWEST_HEARD
 from model.scorer import MAIN_DRIVERS
 from service.wire import MOST_DRIVERS, MOST_EVENTS, REQUIRED
 
@@ -126,7 +127,8 @@ FEED: Final[Schema] = {
             "type": "array",
             "items": _time("When something came."),
             "description": "The first time of each hour is enough. From these the model tells a "
-            "feed that stopped from a customer gone silent; none: it runs.",
+            "feed that stopped from a customer gone silent. Fewer than "
+            f"{FEWEST_HEARD} hours, or none: it runs.",
         },
     },
 }
@@ -164,7 +166,8 @@ QUESTION: Final[Schema] = {
             "type": "object",
             "additionalProperties": {"$ref": "#/components/schemas/Feed"},
             "description": "By source. The kinds of a source that training knew stay as they "
-            "were; by default every feed runs.",
+            "were, and one that it never met is not looked at: it may carry whatever the company's "
+            "sources carry. By default every feed runs.",
         },
         "hindsight": {
             "type": "boolean",

@@ -140,8 +140,8 @@ class WhatIfAnswer(Form):
     phrases: list[str] = Field(description="The same in words.")
     before: float = Field(ge=0.0, le=1.0, description="The model's probability as known.")
     after: float = Field(ge=0.0, le=1.0, description="The same as supposed.")
-    interval_before: IntervalForm = Field(description="The 80 % interval of before.")
-    interval_after: IntervalForm = Field(description="The 80 % interval of after.")
+    interval_before: IntervalForm = Field(description="The interval of before.")
+    interval_after: IntervalForm = Field(description="The interval of after.")
     gated_before: float | None = Field(
         description="Zero while a must-hit milestone is missed, else as before; null without one."
     )
@@ -149,10 +149,12 @@ class WhatIfAnswer(Form):
     average_probability: float = Field(
         ge=0.0, le=1.0, description="Of the average evidence, the same before and after."
     )
-    drivers: list[MovedForm] = Field(description="The main ones that change, strongest first.")
+    drivers: list[MovedForm] = Field(
+        description="The main features whose value changes, strongest first."
+    )
     other_points: float = Field(
-        description="What all else adds: before, the drivers' points and other_points add up to "
-        "after."
+        description="What all else adds, values that stay but count otherwise among it: before, "
+        "the drivers' points and other_points add up to after."
     )
     curve: list[CurvePairForm] = Field(description="At the model's own edges.")
     best: list[OpenActionForm] = Field(
@@ -161,7 +163,8 @@ class WhatIfAnswer(Form):
     )
     statement: str = Field(description="What all this is, and is not.")
     basis: Literal["model", "base rate"] = Field(
-        description="base rate where too few deals had closed to learn what events tell."
+        description="base rate: too few deals had closed to learn what events tell; its intervals "
+        "hold the true probability in 5 or 6 of 10 answers, not 8."
     )
     model_version: str = Field(description="Of the model: equal versions give equal answers.")
     hindsight: bool = Field(description="Whether as_of lies before the model's cut-off.")

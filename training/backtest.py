@@ -305,7 +305,7 @@ def _forecast(
     history = record.history
     scorer = Scorer(origin.artifact)
     heard = feeds_of(history)
-    feeds = scorer.feeds({s: heard[s] for s in heard.keys() & scorer.trained_feeds.keys()})
+    feeds = scorer.feeds(heard)
     end = min(origin.until_us, record.countable_until - int(days[0] * DAY_US) + 1)
     deal, as_of = open_moments(record, origin.known_before_us, end, int(plan.spacing_days * DAY_US))
     starts = range(0, len(deal), ROWS_AT_ONCE)

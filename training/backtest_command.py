@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from model.events import microseconds, parse_time
-from model.places import PlaceError, part_of
+from model.places import check_folder, part_of
 
 if TYPE_CHECKING:
     from training.backtest import Backtest
@@ -82,7 +82,7 @@ def backtest(
     if origins and dates:
         raise click.UsageError("--origins and --origin: expected one of the two.")
     if out is not None:
-        check_folder(out)
+        check_folder("--out", out)
     plan = Plan(
         origins=origins or ORIGINS,
         origins_us=tuple(microseconds(parse_time("--origin", date)) for date in dates),
@@ -147,27 +147,6 @@ def text_report(sections: Sequence[Section]) -> str:
     return "\n\n".join(blocks)
 
 
-def check_folder(out: Path) -> None:
-    """Refuse a folder that the report could not be written to, before the work is done.
-
-    Raises
-    ------
-    PlaceError
-        If it is no folder, or nothing can be written there.
-    """
-    probe = part_of(out / FILES[0])
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise PlaceError(
-            f"--out {str(out)!r}, where nothing can be written ({error.strerror})",
-            "a folder, there or to be made",
-            "choose another one",
-        ) from error
-
-
 def write_report(
     out: Path, document: dict[str, Any], sections: Sequence[Section], report: Report
 ) -> None:
@@ -175,6 +154,7 @@ def write_report(
     from training.backtest_page import page
     from training.section import TIDY
 
+    out.mkdir(parents=True, exist_ok=True)
     rows = io.StringIO()
     table = csv.DictWriter(rows, TIDY, lineterminator="\n")
     table.writeheader()

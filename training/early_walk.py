@@ -155,7 +155,7 @@ def walk(history: History, origins: Sequence[Origin]) -> Walk:
     whole = {name: np.empty(deal.size) for name in ("is_open", "probability", "usual", *_FACTS)}
     for number, scorer in enumerate(scorers):
         # A source that its training never met stays undescribed, as in the commands.
-        feeds = scorer.feeds({s: heard[s] for s in heard.keys() & scorer.trained_feeds.keys()})
+        feeds = scorer.feeds(heard)
         mine = np.flatnonzero(in_force == number)
         whole["usual"][mine] = usual_probability(scorer.artifact.facts["judged"], horizon)
         for part in _pieces(mine, SCORED_AT_ONCE):

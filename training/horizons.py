@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from model.errors import TrainingDataError
+from model.errors import HorizonError, TrainingDataError
 from model.events import DAY_US
 from model.hazard import check_edges
 from model.history import Floats, History, Ints
@@ -84,6 +84,19 @@ def choose_edges(
             "bring more closed deals, or set --edges",
         )
     return check_edges(edges)
+
+
+def check_within(days: Sequence[float]) -> None:
+    """Refuse days ahead that are none.
+
+    Raises
+    ------
+    HorizonError
+        If one is not a finite number above 0.
+    """
+    for day in days:
+        if not 0.0 < day < np.inf:
+            raise HorizonError(f"within {day:g} days", "days ahead above 0", "correct --within")
 
 
 def check_reach(data: Dataset, days: Sequence[float]) -> None:

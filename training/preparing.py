@@ -25,6 +25,7 @@ from training.horizons import (
     FEWEST_WINS,
     check_reach,
     check_wins,
+    check_within,
     choose_edges,
     default_spacing_days,
 )
@@ -116,6 +117,7 @@ def prepare(events: pa.Table, known_before: int, options: Options) -> Learning:
     TrainingDataError
         If too few deals closed, or an option does not fit the data.
     """
+    check_within(options.within_days)
     end = _end_of_record(events)
     cutoff = pa.scalar(known_before, pa.int64()).cast(EVENT_SCHEMA.field("known_at").type)
     events = events.filter(pc.less(events["known_at"], cutoff))

@@ -17,7 +17,7 @@ from model.hazard import check_edges
 from model.history import Floats, History, Ints
 from model.vocabulary import Vocabulary
 from training.dataset import build_dataset, closing_lag, open_span, win_times
-from training.horizons import choose_edges, default_spacing_days
+from training.horizons import check_within, choose_edges, default_spacing_days
 from training.preparing import FEWEST_LOST, FEWEST_WON
 
 LEARNED_SHARE: Final = 0.5  # of the record, before the first origin that the data chooses
@@ -108,6 +108,7 @@ def choose_days(
         If the record is too short for any.
     """
     asked = within_days or edges_days
+    check_within(within_days)
     if asked:
         return check_edges(sorted({0.0, *map(float, asked)}))[1:]
     first = first_us or _first_moment(record)

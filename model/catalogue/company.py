@@ -65,7 +65,7 @@ COMPANY: Final[tuple[Feature, ...]] = (
         direction=1,
         missing="no owner is known, or nothing has closed yet",
         phrase="the owner wins about {value} of deals",
-        unknown="the owner is not known, or has closed no deal yet",
+        unknown="no closed deal of the owner is known",
         term=Rate(who="owner"),
     ),
     Feature(
@@ -75,7 +75,7 @@ COMPANY: Final[tuple[Feature, ...]] = (
         direction=1,
         missing="no account is known, or nothing has closed yet",
         phrase="about {value} of the account's deals are won",
-        unknown="the account is not known, or has closed no deal yet",
+        unknown="no closed deal of the account is known",
         term=Rate(who="account"),
     ),
 )

@@ -66,9 +66,9 @@ PROOF: Final[tuple[Feature, ...]] = (
         question="days left to the close date without commercial talks",
         direction=0,
         missing="talks have started, or no close date is known",
-        phrase="commercial talks have not started, and the planned close date is {days} away",
-        negative="commercial talks have not started, and the planned close date passed {days} ago",
-        unknown="commercial talks have started, or no close date is planned",
+        phrase="{days} left to the planned close date without commercial talks",
+        negative="the planned close date passed {days} ago without commercial talks",
+        unknown="no planned close date waits for commercial talks",
         term=Computed(compute=no_talks_days_left, reads=("close_date_changed",), carriers=TALKS),
     ),
     Feature(

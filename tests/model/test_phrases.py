@@ -109,10 +109,10 @@ SAID: dict[str, tuple[float, str, str, str, str]] = {
     ),
     "no_talks_days_left": (
         -12,
-        "commercial talks have not started, and the planned close date is less than a day away",
-        "commercial talks have not started, and the planned close date is 1 day away",
-        "commercial talks have not started, and the planned close date passed 12 days ago",
-        "commercial talks have started, or no close date is planned",
+        "less than a day left to the planned close date without commercial talks",
+        "1 day left to the planned close date without commercial talks",
+        "the planned close date passed 12 days ago without commercial talks",
+        "no planned close date waits for commercial talks",
     ),
     "close_date_pushes": (
         3,
@@ -147,7 +147,7 @@ SAID: dict[str, tuple[float, str, str, str, str]] = {
         "the owner wins about 0% of deals",
         "the owner wins about 100% of deals",
         "the owner wins about 31% of deals",
-        "the owner is not known, or has closed no deal yet",
+        "no closed deal of the owner is known",
     ),
     "events_7_days": (
         12,

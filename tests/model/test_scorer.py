@@ -20,6 +20,7 @@ from model.drivers import drivers
 from model.errors import HorizonError, ScoreError
 from model.event_table import event_from_row, table_of
 from model.events import DAY_US, Event, from_microseconds, microseconds
+from model.feeds import Feed
 from model.hazard import edge_weights, probability
 from model.history import History
 from model.score import SCORE_SCHEMA, Score, score_from_json
@@ -346,11 +347,25 @@ def test_at_the_cut_off_itself_a_score_is_no_hindsight(company: Company) -> None
     assert company.scorer.check_as_of(company.scorer.known_before, hindsight=False) is False
 
 
-def test_a_closed_deal_is_refused_by_name(company: Company) -> None:
+def test_a_source_that_training_never_met_is_not_described_by_its_feed(company: Company) -> None:
+    known = min(company.scorer.trained_feeds)
+    heard = Feed(kinds=frozenset({"call_made"}), heard=np.array([7]))
+
+    feeds = company.scorer.feeds({known: heard, "unheard of": heard})
+
+    assert feeds.keys() == company.scorer.trained_feeds.keys()
+    assert feeds[known].heard.tolist() == [7]
+    assert feeds[known].kinds == company.scorer.trained_feeds[known].kinds
+
+
+def test_a_deal_that_is_not_open_is_refused_by_name_with_why(company: Company) -> None:
     deal, as_of = company.closed
     name = company.history.deal_ids[deal]
 
-    with pytest.raises(ScoreError, match=f"deal '{name}': expected a deal open at 20"):
+    with pytest.raises(
+        ScoreError,
+        match=f"deal '{name}', not opened yet: expected a deal open at 20",
+    ):
         company.scorer.score(
             company.history, from_microseconds(as_of), deal=deal, days=30.0, hindsight=True
         )
@@ -360,7 +375,7 @@ def test_a_deal_never_opened_is_refused(company: Company) -> None:
     deal, as_of = company.at(0)
     unopened = [event for event in company.events(deal) if event.kind != "deal_opened"]
 
-    with pytest.raises(ScoreError, match="its events must tell of its opening"):
+    with pytest.raises(ScoreError, match=r"never opened: .*they must tell of its opening"):
         company.scorer.score(History.from_events(unopened), as_of, days=30.0, hindsight=True)
 
 

@@ -130,7 +130,7 @@ def test_a_deal_not_open_at_both_moments_is_refused(company: Company) -> None:
     deal = company.spans[0][0]
     opened = from_microseconds(int(company.history.known[company.history.start[deal]]))
 
-    with pytest.raises(ScoreError, match="choose two moments at which it was open"):
+    with pytest.raises(ScoreError, match="not opened yet: expected a deal open at"):
         explain_change(
             company.scorer,
             company.history,

@@ -567,6 +567,15 @@ def test_explain_names_as_many_drivers_as_asked(
     assert [d["phrase"] in out for d in scores[5]["drivers"][:3]] == [True, True, False]
 
 
+def test_a_since_before_the_cut_off_is_refused_by_its_name(
+    run: Run, events: Path, scores: list[dict[str, Any]]
+) -> None:
+    asked = ("--as-of", AS_OF, "--close-by", CLOSE_BY, "--since", "2026-01-02")
+    assert "since 2026-01-02T00:00:00+00:00: expected a time from 2026-01-05" in refusal(
+        run("explain", events, scores[0]["deal_id"], *asked)
+    )
+
+
 def test_hindsight_must_be_asked_for_and_is_said(
     run: Run, events: Path, scores: list[dict[str, Any]]
 ) -> None:
@@ -743,7 +752,7 @@ def test_an_unknown_deal_is_named(run: Run, events: Path) -> None:
 
 
 def test_a_closed_deal_cannot_be_explained(run: Run, events: Path) -> None:
-    assert "deal 'D-000000': expected a deal open at 2026-01-12" in refusal(
+    assert "deal 'D-000000', lost on 2023-10-09: expected a deal open at 2026-01-12" in refusal(
         run("explain", events, "D-000000", "--as-of", AS_OF, "--close-by", CLOSE_BY)
     )
 

@@ -112,6 +112,7 @@ def test_the_json_is_the_model_s_own_answer(
     assert told == json.loads(json.dumps(own.to_json()))
     assert told["statement"] == STATEMENT
     points = sum(moved["points"] for moved in told["drivers"])
+    points += told["other_points"]
     assert told["before"] + points == pytest.approx(told["after"], abs=1e-9)
 
 

@@ -169,7 +169,7 @@ def test_a_record_without_a_loss_to_warn_of_says_so(run: Run, tmp_path: Path) ->
         (("--origin", "May"), "--origin 'May': expected an ISO 8601 time"),
         (("--origin", "2030-01-01"), "--origin 2030-01-01: expected a day after 2023-10-02"),
         (("--within", 5000), "a horizon of 5000 days after a first origin on"),
-        (("--within", 0), "expected days that rise from 0"),
+        (("--within", 0), "within 0 days: expected days ahead above 0. Remedy: correct --within"),
         (("--every", 0), "0.0 is not in the range x>=0.25"),
         (("--origins", 0), "0 is not in the range x>=1"),
         (("--drop", "silence"), "--drop 'silence': expected one of"),
@@ -201,5 +201,5 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
     status, _, err = run("backtest", tmp_path / "none.parquet", "--out", tmp_path / "file")
 
     assert status == cli.UNUSABLE
-    assert "where nothing can be written" in err
+    assert f"--out {tmp_path / 'file'}, a file: expected a folder" in err
     assert (tmp_path / "file").read_text() == "mine"

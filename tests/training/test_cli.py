@@ -176,6 +176,7 @@ def test_from_nothing_to_an_explained_score(run: Run, tmp_path: Path) -> None:
         (("--known-before", "2020-01-01"), "no event known before 2020-01-01"),
         (("--known-before", "2026-04-01"), "of 29 opened deals known before 2026-04-01: expected"),
         ((*TRAIN, "--edges", "5000"), "an edge at 5000 days: expected less than the 4"),
+        ((*TRAIN, "--within", "-1"), "within -1 days: expected days ahead above 0"),
         ((*TRAIN, "--within", "5000"), "an edge at 5000 days: expected less than the 4"),
         ((*TRAIN, "--edges", "-7"), "edges [-7.0, 0.0]: expected days that rise from 0"),
         ((*TRAIN, "--edges", "nan"), "expected days that rise from 0"),
