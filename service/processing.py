@@ -7,7 +7,7 @@ delivery where it was; whoever is killed after it leaves it done.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -19,11 +19,12 @@ from model.events import DAY_US, Event, microseconds
 from model.feeds import Feed
 from model.scorer import Scorer
 from service.model_in_force import ModelInForce
+from service.refetching import RECORD_FETCHED, fetch_entry, fetch_name
 from service.rescoring import AHEAD_US, Occasion, Policy, rescore
-from service.storage import deals, events, feeds, inbox, tombstones
+from service.storage import deals, events, feeds, inbox, outbox, tombstones
 from service.storage.database import Database
 from service.storage.errors import StoreUnavailable
-from service.webhooks.delivery import Receiver, Untranslatable
+from service.webhooks.delivery import Receiver, Refetch, Untranslatable
 
 LOG: Final = logging.getLogger("redflare.worker")
 FEEDS_KNOWN: Final = timedelta(minutes=1)  # for which what the feeds show is not read again
@@ -51,6 +52,8 @@ class Processor:
         Tells the present, UTC.
     step
         Told the name of each step before its end, for tests that end the process there.
+    fetched
+        Names of `service.refetching.fetchers`: what a delivery leaves out is fetched by them.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Processor:
         policy: Policy,
         clock: Callable[[], datetime],
         step: Callable[[str], None] = no_step,
+        fetched: Collection[str] = (),
     ) -> None:
         self._database = database
         self._receivers = receivers
@@ -68,6 +72,7 @@ class Processor:
         self._policy = policy
         self._clock = clock
         self._step = step
+        self._fetched = frozenset(fetched)
         self._heard: dict[str, Feed] = {}
         self._heard_at: datetime | None = None
         self._merged: tuple[Scorer, dict[str, Feed]] | None = None
@@ -135,11 +140,29 @@ class Processor:
             rescore(connection, row, scorer, known, self._policy, occasion)
             self._step("scored")
         notes = [*translation.notes, *map(_of_conflict, appended.conflicting)]
+        for each in translation.refetch:
+            self._fetch(connection, kept, each, now)
         notes += [
             f"{each.entity} {each.record_id} is to be fetched: {each.reason}"
             for each in translation.refetch
         ]
         inbox.finish(connection, kept.id, at=now, events=len(appended.new), notes=notes)
+
+    def _fetch(self, connection: Connection, kept: inbox.Kept, refetch: Refetch, now: int) -> None:
+        """Queue a record to be fetched, where somebody can."""
+        name = fetch_name(kept.delivery.source)
+        if name not in self._fetched:
+            return
+        message_id, payload = fetch_entry(kept.delivery.source, refetch, kept.id)
+        outbox.queue(
+            connection,
+            message_id=message_id,
+            kind=RECORD_FETCHED,
+            destination=name,
+            deal_id=refetch.record_id,
+            payload=payload,
+            at=now,
+        )
 
     def tick(self) -> int:
         """Score anew the open deals of which nothing came for a day; how many there were.

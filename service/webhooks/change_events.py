@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from model.events import EPOCH
 from service.webhooks.delivery import Delivery, Refetch, Request, Translation, Untranslatable
+from service.webhooks.fetched import fetched_record
 from service.webhooks.keys import digest_without, harmless
 from service.webhooks.mapped import Json, Line, Notebook, Terms, decoded, needed, objects, text_of
-from service.webhooks.outbound import note_closing_stage
+from service.webhooks.outbound import STATES_ONLY, note_closing_stage, opportunity_lines
 from service.webhooks.tokens import check_token
 
 HEADER: Final = "ChangeEventHeader"
@@ -62,6 +63,13 @@ class ChangeReceiver:
     def translate(self, delivery: Delivery) -> Translation:
         """Each field that a create or update names; of gaps, that the record is to be fetched."""
         notebook = Notebook()
+        record = fetched_record(delivery)
+        if record is not None:
+            values = {name: _value(name, value) for name, value in record.items()}
+            notebook.lines += opportunity_lines(values)
+            note_closing_stage(values, notebook)
+            notebook.notes.append(STATES_ONLY)
+            return self.terms.translation(notebook)
         for event in objects(decoded(delivery), MOST_EVENTS, "change events"):
             payload = _payload(event)
             if payload is None:

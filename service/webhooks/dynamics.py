@@ -17,14 +17,18 @@ from typing import Any, Final
 
 from model.events import EPOCH
 from service.webhooks.delivery import Delivery, Refetch, Request, Translation
+from service.webhooks.fetched import fetched_record
 from service.webhooks.keys import digest_without, harmless
 from service.webhooks.mapped import Json, Line, Notebook, Terms, decoded, needed, objects, text_of
+from service.webhooks.outbound import STATES_ONLY
 from service.webhooks.tokens import check_token
 
 SIZE_EXCEEDED: Final = "x-ms-dynamics-msg-size-exceeded"
 ENTITY: Final = "opportunity"
 CHANGES: Final = "opportunity changes"  # the record that reads one change of one column
 DATE: Final = re.compile(r"/Date\((-?\d{1,18})(?:[+-]\d{4})?\)/")  # the offset moves no moment
+VERSION: Final = "versions of opportunity"  # the record that reads a whole one
+LOOKUP: Final = re.compile(r"_(\w+)_value")  # how the Web API names a column that refers
 CLOSED: Final = {"Win": "1", "Lose": "2"}  # messages, and the state that they lead to
 SYSTEM_COLUMNS: Final = ("opportunityid", "createdon", "modifiedon", "modifiedby", "createdby")
 
@@ -86,6 +90,10 @@ class DynamicsReceiver:
     def translate(self, delivery: Delivery) -> Translation:
         """The columns that the message sets; of a stripped one, what is to be fetched."""
         notebook = Notebook()
+        record = fetched_record(delivery)
+        if record is not None:
+            _read_record(record, notebook)
+            return self.terms.translation(notebook)
         for context in objects(decoded(delivery), 1, "contexts"):
             _read(context, SIZE_EXCEEDED in delivery.headers, notebook)
         return self.terms.translation(notebook)
@@ -113,6 +121,22 @@ def _read(context: Json, stripped: bool, notebook: Notebook) -> None:
         _changes(parameters.get("Target"), message, record_id, told_at, notebook)
     else:
         notebook.notes.append(f"{message} of {entity} {record_id}: no event says")
+
+
+def _read_record(record: Json, notebook: Notebook) -> None:
+    """How an opportunity stands, as the Web API tells it."""
+    record_id = needed(record, "opportunityid", str, "an opportunity")
+    time = needed(record, "modifiedon", str, "an opportunity")
+    values = {
+        found[1] if (found := LOOKUP.fullmatch(name)) else name: text_of(value)
+        for name, value in record.items()
+        if "@" not in name
+    }
+    notebook.lines.append(Line(VERSION, {**values, "seen_at": time}))
+    state = values.get("statecode")
+    if state in CLOSED.values():
+        notebook.lines.append(_line(record_id, time, "statecode", state))
+    notebook.notes.append(STATES_ONLY)
 
 
 def _changes(target: Any, message: str, record_id: str, told_at: str, notebook: Notebook) -> None:

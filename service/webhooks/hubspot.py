@@ -19,11 +19,14 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from service.webhooks.delivery import Delivery, Refetch, Request, Translation, Unverified
+from service.webhooks.fetched import fetched_record
 from service.webhooks.keys import digest_without, harmless
 from service.webhooks.mapped import Json, Line, Notebook, Terms, decoded, needed, objects, text_of
 from service.webhooks.signing import check_any, check_time
 
 MILLISECOND: Final = timedelta(milliseconds=1)
+HISTORY: Final = "deal_property_history"  # the record that reads one change of one property
+CREATED: Final = "createdate"
 MOST_EVENTS: Final = 1_000  # HubSpot sends at most 100
 DEALS: Final = "0-3"  # the type of deals where subscriptions are generic
 # HubSpot signs its URL with these escapes, and no others, written as what they stand for.
@@ -108,9 +111,23 @@ class HubSpotReceiver:
     def translate(self, delivery: Delivery) -> Translation:
         """Creations and changes of properties; of other happenings a note says that they were."""
         notebook = Notebook()
+        record = fetched_record(delivery)
+        if record is not None:
+            _read_record(record, notebook)
+            return self.terms.translation(notebook)
         for event in objects(decoded(delivery), MOST_EVENTS, "events"):
             _read(event, notebook)
         return self.terms.translation(notebook)
+
+    def followed(self) -> list[str]:
+        """The properties whose history is fetched: those that the mapping names and keeps."""
+        return [
+            name
+            for record in self.terms.source.records
+            if record.title == HISTORY
+            for name, kind in record.fields
+            if "*" not in name and (kind != "drop" or name == CREATED)
+        ]
 
 
 def _without_attempts(body: Any) -> Any:
@@ -140,11 +157,11 @@ def _read(event: Json, notebook: Notebook) -> None:
     elif happening == "propertyChange":
         name = needed(event, "propertyName", str, subscription)
         value = text_of(event.get("propertyValue"))
-        if name == "createdate":
+        if name == CREATED:
             notebook.lines.append(Line("deal", {"deal_id": deal_id, "createdate": value}))
             return
         change = {"deal_id": deal_id, "name": name, "value": value, "timestamp": occurred_at}
-        notebook.lines.append(Line("deal_property_history", change))
+        notebook.lines.append(Line(HISTORY, change))
     elif happening == "restore":
         reason = "restored: what it is like now is not told"
         notebook.refetch.append(Refetch(entity="deal", record_id=str(deal_id), reason=reason))
@@ -155,3 +172,18 @@ def _read(event: Json, notebook: Notebook) -> None:
         notebook.notes.append(f"deal {deal_id}: merged into {merged}, which no event says")
     else:
         notebook.notes.append(f"deal {deal_id}: {happening}, which no event says")
+
+
+def _read_record(record: Json, notebook: Notebook) -> None:
+    """The history of each property, as the API tells it."""
+    deal_id = text_of(needed(record, "id", (int, str), "a deal"))
+    histories = needed(record, "propertiesWithHistory", dict, "a deal")
+    for name, history in histories.items():
+        for version in history if type(history) is list else []:
+            value = text_of(needed(version, "value", (str, int, float), f"a version of {name}"))
+            time = needed(version, "timestamp", str, f"a version of {name}")
+            if name == CREATED:
+                notebook.lines.append(Line("deal", {"deal_id": deal_id, CREATED: value}))
+                continue
+            change = {"deal_id": deal_id, "name": name, "value": value, "timestamp": time}
+            notebook.lines.append(Line(HISTORY, change))

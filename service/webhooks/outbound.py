@@ -36,9 +36,7 @@ VERSION: Final = "opportunity_history of Fivetran"  # the record that reads a wh
 VERSION_TIME: Final = "_fivetran_start"
 TIMES: Final = ("SystemModstamp", "LastModifiedDate")
 STAGE_TIME: Final = "LastStageChangeDate"
-STATES_ONLY: Final = (
-    "the message says how records stand: what they were between two messages is not told"
-)
+STATES_ONLY: Final = "it says how records stand: what they were between two of them is not told"
 ACKNOWLEDGEMENT: Final = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n'
     b'<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/">'

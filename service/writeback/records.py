@@ -125,10 +125,10 @@ class DynamicsScore:
 
     def url_of(self, deal_id: str) -> str | None:
         """See `Form`."""
-        try:
-            row_id = uuid5(SCORES, str(UUID(deal_id)))
-        except ValueError:
+        found = uuid_of(deal_id)
+        if found is None:
             return None
+        row_id = uuid5(SCORES, str(found))
         return f"{self.base_url}/api/data/v9.2/msdyn_predictivescores({row_id})"
 
     def body_of(self, deal_id: str, score: Payload) -> dict[str, Any]:
@@ -144,6 +144,20 @@ class DynamicsScore:
             "msdyn_scoretrend": _trend(points, score.get("previous_probability")),
             "msdyn_scoredon": score.get("as_of"),
         }
+
+
+def uuid_of(text: str) -> UUID | None:
+    """A row's id; None of another text.
+
+    Examples
+    --------
+    >>> uuid_of("../accounts") is None
+    True
+    """
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _trend(points: int | None, before: Any) -> int:

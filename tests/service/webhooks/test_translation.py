@@ -212,7 +212,7 @@ def test_an_outbound_message_tells_states_that_stand_only_where_they_change() ->
         ("deal_won",),
         ("stage_changed", "Signed"),
     ]
-    assert "between two messages is not told" in first.notes[0]
+    assert "between two of them is not told" in first.notes[0]
 
 
 def test_a_late_state_between_two_alike_does_not_regress_what_stands() -> None:
