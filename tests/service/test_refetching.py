@@ -37,7 +37,7 @@ CONFIGURED = {
     ),
     "salesforce": (
         f'kind = "salesforce-cdc"\n{SECRETS}',
-        f'kind = "salesforce"\n{SECRETS}\nurl = "URL"\nclient_id = "c"\nfields = {{ A = "drivers" }}',
+        f'kind = "salesforce"\n{SECRETS}\nurl = "URL"\nclient_id = "c"\nfields = {{ A = "as_of" }}',
     ),
 }
 RECORDS: dict[str, tuple[str, str, dict[str, Any]]] = {
