@@ -10,14 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
-from model.events import EPOCH
 from service.webhooks.delivery import Delivery, Refetch, Request, Translation, Untranslatable
 from service.webhooks.fetched import fetched_record
 from service.webhooks.keys import digest_without, harmless
-from service.webhooks.mapped import Json, Line, Notebook, Terms, decoded, needed, objects, text_of
+from service.webhooks.mapped import (
+    Json,
+    Line,
+    Notebook,
+    Terms,
+    decoded,
+    iso_of,
+    needed,
+    objects,
+    text_of,
+)
 from service.webhooks.outbound import STATES_ONLY, note_closing_stage, opportunity_lines
 from service.webhooks.tokens import check_token
 
@@ -122,7 +131,7 @@ def _changes(payload: Json, header: Json, record_id: str, notebook: Notebook) ->
     """One row of the field history for each field that changed, and one for the creation."""
     values = {name: _value(name, value) for name, value in payload.items() if name != HEADER}
     created = header["changeType"] == "CREATE"
-    time = values.get("CreatedDate" if created else "LastModifiedDate") or _iso(
+    time = values.get("CreatedDate" if created else "LastModifiedDate") or iso_of(
         needed(header, "commitTimestamp", int, HEADER)
     )
     if created:
@@ -152,12 +161,5 @@ def _line(record_id: str, time: str, name: str, value: str | None) -> Line:
 def _value(name: str, value: Any) -> str | None:
     """A value as an export writes it; Avro's times are milliseconds since 1970."""
     if name.removesuffix("__c").endswith("Date") and type(value) is int:
-        return _iso(value)
+        return iso_of(value)
     return text_of(value)
-
-
-def _iso(milliseconds: int) -> str:
-    try:
-        return (EPOCH + timedelta(milliseconds=milliseconds)).isoformat()
-    except OverflowError:
-        return str(milliseconds)  # which the translation refuses by name

@@ -21,7 +21,17 @@ from urllib.parse import unquote
 from service.webhooks.delivery import Delivery, Refetch, Request, Translation, Unverified
 from service.webhooks.fetched import fetched_record
 from service.webhooks.keys import digest_without, harmless
-from service.webhooks.mapped import Json, Line, Notebook, Terms, decoded, needed, objects, text_of
+from service.webhooks.mapped import (
+    Json,
+    Line,
+    Notebook,
+    Terms,
+    decoded,
+    iso_of,
+    needed,
+    objects,
+    text_of,
+)
 from service.webhooks.signing import check_any, check_time
 
 MILLISECOND: Final = timedelta(milliseconds=1)
@@ -151,7 +161,8 @@ def _read(event: Json, notebook: Notebook) -> None:
         notebook.notes.append(f"{subscription} of {entity}: tells nothing of a deal")
         return
     deal_id = text_of(needed(event, "objectId", (int, str), subscription))
-    occurred_at = text_of(needed(event, "occurredAt", (int, str), subscription))
+    time = needed(event, "occurredAt", (int, str), subscription)
+    occurred_at = iso_of(time) if isinstance(time, int) else time
     if happening == "creation":
         notebook.lines.append(Line("deal", {"deal_id": deal_id, "createdate": occurred_at}))
     elif happening == "propertyChange":

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from model.events import EPOCH
 from service.json_text import JsonTextError, read_json
 from service.webhooks.delivery import Delivery, Refetch, Translation, Untranslatable
 
@@ -169,6 +171,20 @@ def text_of(value: Any) -> str | None:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     return str(value)
+
+
+def iso_of(milliseconds: int) -> str:
+    """A time in milliseconds since 1970 UTC as ISO 8601, which is read soonest.
+
+    Examples
+    --------
+    >>> iso_of(1_767_605_400_123)
+    '2026-01-05T09:30:00.123000+00:00'
+    """
+    try:
+        return (EPOCH + timedelta(milliseconds=milliseconds)).isoformat()
+    except OverflowError:
+        return str(milliseconds)  # which the translation refuses by name
 
 
 def objects(body: Any, most: int, where: str) -> Sequence[Any]:

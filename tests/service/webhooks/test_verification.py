@@ -235,3 +235,24 @@ def test_every_body_has_a_key_and_what_is_kept_has_the_same(kind: str, body: byt
 
     assert receiver.dedupe_key(kept_headers, kept_body) == receiver.dedupe_key(headers, body)
     assert not {"authorization", "cookie"} & kept_headers.keys()
+
+
+HEADERS = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.text(st.characters(max_codepoint=255), max_size=30)
+        | st.binary(max_size=20).map(lambda raw: "Basic " + base64.b64encode(raw).decode())
+        for name in (
+            *("webhook-id", "webhook-timestamp", "webhook-signature", "authorization"),
+            *("x-hubspot-signature-v3", "x-hubspot-request-timestamp", "x-redflare-key"),
+        )
+    },
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(body=st.binary(max_size=50), headers=HEADERS, query=st.text(max_size=20))
+def test_a_stranger_s_request_is_refused_whatever_it_holds(
+    kind: str, body: bytes, headers: dict[str, str], query: str
+) -> None:
+    assert refused(kind, Request(method="POST", query=query, headers=headers, body=body))
