@@ -9,7 +9,7 @@ to nobody: a subscriber of its own, or a relay such as EventBridge, passes the e
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -50,7 +50,7 @@ class ChangeReceiver:
         What fields and stages mean.
     """
 
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
     terms: Terms
 
     def verify(self, request: Request, now: datetime) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -27,6 +27,11 @@ SIZE_EXCEEDED: Final = "x-ms-dynamics-msg-size-exceeded"
 ENTITY: Final = "opportunity"
 CHANGES: Final = "opportunity changes"  # the record that reads one change of one column
 DATE: Final = re.compile(r"/Date\((-?\d{1,18})(?:[+-]\d{4})?\)/")  # the offset moves no moment
+OF_ONE_COLUMN: Final = {  # messages that set one, by the parameter that holds its value
+    "Assign": ("Assignee", "ownerid"),
+    "SetState": ("State", "statecode"),
+    "SetStateDynamicEntity": ("State", "statecode"),
+}
 VERSION: Final = "versions of opportunity"  # the record that reads a whole one
 LOOKUP: Final = re.compile(r"_(\w+)_value")  # how the Web API names a column that refers
 CLOSED: Final = {"Win": "1", "Lose": "2"}  # messages, and the state that they lead to
@@ -54,7 +59,7 @@ def read_date(text: str) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class DynamicsReceiver:
-    """Receives Create, Update, Win, Lose and the like of opportunities.
+    """Receives Create, Update, Win, Lose, Assign and SetState of opportunities.
 
     Parameters
     ----------
@@ -67,7 +72,7 @@ class DynamicsReceiver:
         What columns and stages mean.
     """
 
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
     terms: Terms
     header: str = ""
 
@@ -117,6 +122,10 @@ def _read(context: Json, stripped: bool, notebook: Notebook) -> None:
     told_at = read_date(needed(context, "OperationCreatedOn", str, "a context")) or ""
     if message in CLOSED:
         notebook.lines.append(_line(record_id, told_at, "statecode", CLOSED[message]))
+    elif entity == ENTITY and message in OF_ONE_COLUMN:
+        parameter, column = OF_ONE_COLUMN[message]
+        value = _value(parameters.get(parameter))
+        notebook.lines.append(_line(record_id, told_at, column, value))
     elif entity == ENTITY and message in ("Create", "Update"):
         _changes(parameters.get("Target"), message, record_id, told_at, notebook)
     else:

@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import unquote
@@ -89,7 +89,7 @@ class HubSpotReceiver:
         What its properties and stages mean.
     """
 
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
     url: str
     terms: Terms
 

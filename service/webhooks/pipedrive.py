@@ -9,7 +9,7 @@ holds what its changed fields were, ``meta`` says what happened; HTTP Basic auth
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -38,7 +38,7 @@ class PipedriveReceiver:
     """
 
     user: str
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
     terms: Terms
 
     def verify(self, request: Request, now: datetime) -> None:

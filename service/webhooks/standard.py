@@ -8,7 +8,7 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from model.errors import RedflareError
@@ -63,7 +63,7 @@ class StandardReceiver:
         How people are hashed.
     """
 
-    keys: tuple[bytes, ...]
+    keys: tuple[bytes, ...] = field(repr=False)
     terms: Terms
 
     def verify(self, request: Request, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import orjson
@@ -29,7 +29,7 @@ class CallbackSender:
 
     client: Client
     url: str
-    keys: tuple[bytes, ...]
+    keys: tuple[bytes, ...] = field(repr=False)
 
     def send(self, entry: Entry, now: datetime) -> Outcome:
         """See `service.writeback.entry.Sender`."""

@@ -45,7 +45,7 @@ class Tokens(Protocol):
 class FixedToken:
     """A token that stays, as of HubSpot's private apps."""
 
-    secret: str
+    secret: str = field(repr=False)
 
     def token(self, now: datetime) -> str:
         """See `Tokens`."""

@@ -69,6 +69,13 @@ def test_every_kind_is_configured_by_a_file(tmp_path: Path) -> None:
     assert outbound.organisation_id == ORGANISATION
 
 
+def test_no_secret_shows_where_a_source_is_printed(tmp_path: Path) -> None:
+    shown = repr(read(tmp_path, ALL))
+
+    assert "HubSpotReceiver" in shown
+    assert not [one for one in ("a secret", SECRET, "another secret") if one in shown]
+
+
 def test_without_a_file_a_secret_makes_a_source_of_our_own_events() -> None:
     sources = read_sources({"REDFLARE_WEBHOOK_SECRETS": SECRET}, lambda: KEY)
 

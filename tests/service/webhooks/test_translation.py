@@ -300,6 +300,14 @@ def test_a_task_of_an_outbound_message_is_the_import_s_activity(tmp_path: Any) -
         ),
         (context("Update", {"statecode": {"Value": 1}}), [("deal_won",)]),
         (context("Lose", {}), [("deal_lost",)]),
+        (
+            context("Assign", {}, InputParameters=[{"key": "Assignee", "value": {"Id": "u-2"}}]),
+            [("owner_changed", "u-2")],
+        ),
+        (
+            context("SetState", {}, InputParameters=[{"key": "State", "value": {"Value": 1}}]),
+            [("deal_won",)],
+        ),
         (context("Update", {"firstname": "Ada"}, PrimaryEntityName="contact"), []),
         (context("Delete", {}), []),
     ],
