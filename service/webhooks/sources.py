@@ -93,6 +93,8 @@ def _source(entries: Entries, person_key: Callable[[], bytes]) -> tuple[str, Rec
         lost_stages=entries.texts("lost_stages"),
         stage_orders=entries.numbers("stage_orders"),
     )
+    if terms.mapping != mapping:  # one of the company's own: refused here, and not at each delivery
+        _ = terms.source
     secrets = entries.secrets()
     makers: dict[str, Callable[[], Receiver]] = {
         "standard": lambda: StandardReceiver(
