@@ -19,7 +19,8 @@ from model.hazard import edge_weights, log_odds, probability
 from model.history import Floats, History, Ints
 from model.period import Period
 from model.pipeline import NO_CURRENCY, Deal
-from model.scorer import Checks, Scorer
+from model.scored import Checks
+from model.scorer import Scorer
 
 NOTHING: Final = Spread(expected=0.0, p10=0.0, p50=0.0, p90=0.0)
 GROUPINGS: Final = ("owner", "segment")

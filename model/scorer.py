@@ -6,90 +6,35 @@ It needs NumPy alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model.artifact import Artifact
 from model.asof import AsOf, Snapshot
 from model.coverage import Coverage
-from model.data_quality import DataQuality, data_quality
-from model.drivers import Drivers, drivers
+from model.data_quality import data_quality
+from model.drivers import drivers, drivers_of_one
 from model.errors import ArtifactError, ScoreError
 from model.events import DAY_US, EPOCH_DAY, from_microseconds, microseconds
 from model.feature import say
 from model.features import CELLS_AT_ONCE, FeatureSet
 from model.feeds import Feed, Feeds, feeds_from_json
-from model.gates import Gate, find_gates, gate
+from model.gates import find_gates, gate
 from model.hazard import edge_weights, log_odds, log_odds_by_date, probability
 from model.history import Floats, History, Ints
 from model.interval import interval, probability_of
 from model.not_open import not_open
 from model.rates import ClosingTable
 from model.score import SCORE_SCHEMA, Basis, CurvePoint, Driver, Interval, Score
-from model.unusual import SeenRanges, Unusual
+from model.scored import Checks, Scored, joined
+from model.unusual import SeenRanges
 
 MAIN_DRIVERS: Final = 10
 MOST_COVERAGES: Final = 64  # kept, for as many different sets of sources
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Scored:
-    """Many deals scored at once, as columns.
-
-    Parameters
-    ----------
-    is_open
-        Whether the deal was open as known; the other rows hold NaN. Shape (S,).
-    x
-        The features. Shape (S, F).
-    eta
-        Calibrated log-odds. Shape (S, B).
-    split
-        Probability, average and points for the days asked; None if drivers were not asked for.
-    weights
-        Of the edges by the days asked. Shape (S, B). None if drivers were not asked for.
-    eta_bags
-        Log-odds under each bag. Shape (S, bags, B). None if checks were not asked for.
-    checks
-        What else is to be said of each open deal, None for the others; empty if not asked for.
-    """
-
-    is_open: NDArray[np.bool_]
-    x: Floats
-    eta: Floats
-    split: Drivers | None
-    weights: Floats | None = None
-    eta_bags: Floats | None = None
-    checks: list[Checks | None] = field(default_factory=list)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Checks:
-    """What a deal's probability does not tell.
-
-    Parameters
-    ----------
-    gates
-        Its must-hit milestones.
-    data_quality
-        What is known of it, judged.
-    unusual
-        Values outside what training saw.
-    """
-
-    gates: tuple[Gate, ...]
-    data_quality: DataQuality
-    unusual: tuple[Unusual, ...]
-
-    @property
-    def scorable(self) -> bool:
-        """Whether the deal may be given a number."""
-        return self.data_quality.verdict != "unscorable"
 
 
 def days_until(as_of: int, close_by: date) -> float:
@@ -322,7 +267,7 @@ class Scorer:
             asof = AsOf(history, vocabulary, codes, deal[part], as_of[part], coverage)
             own = None if weights is None else weights[part]
             parts.append(self._scored_part(asof, own, checked=checked))
-        return parts[0] if len(parts) == 1 else _joined(parts)
+        return parts[0] if len(parts) == 1 else joined(parts)
 
     def _coverage(self, feeds: Feeds, sources: tuple[str, ...]) -> Coverage:
         """What the feeds carry for a history's sources; made once for those of training."""
@@ -352,7 +297,7 @@ class Scorer:
                 contributions = self.tables.contributions(bins)
             eta = intercept + np.add.reduce(contributions, axis=1)
             split = (
-                _split_of_one(intercept, contributions[0], weights[0])
+                drivers_of_one(intercept, contributions[0], weights[0])
                 if asof.size == 1
                 else drivers(intercept, contributions, weights)
             )
@@ -503,34 +448,3 @@ class Scorer:
         feature = self.features.features[column]
         value = self.features.value(column, x)
         return Driver(feature=feature.name, value=value, points=points, phrase=say(feature, value))
-
-
-def _split_of_one(intercept: Floats, contributions: Floats, weights: Floats) -> Drivers:
-    """The drivers of one deal as a batch of one: the same numbers, sooner."""
-    one = drivers(intercept, contributions, weights)
-    return Drivers(
-        probability=np.array([one.probability]),
-        average=np.array([one.average]),
-        points=one.points[None],
-    )
-
-
-def _joined(parts: Sequence[Scored]) -> Scored:
-    splits = [part.split for part in parts if part.split is not None]
-    weights = [part.weights for part in parts if part.weights is not None]
-    bags = [part.eta_bags for part in parts if part.eta_bags is not None]
-    return Scored(
-        is_open=np.concatenate([part.is_open for part in parts]),
-        x=np.concatenate([part.x for part in parts]),
-        eta=np.concatenate([part.eta for part in parts]),
-        split=Drivers(
-            probability=np.concatenate([split.probability for split in splits]),
-            average=np.concatenate([split.average for split in splits]),
-            points=np.concatenate([split.points for split in splits]),
-        )
-        if splits
-        else None,
-        weights=np.concatenate(weights) if weights else None,
-        eta_bags=np.concatenate(bags) if bags else None,
-        checks=[check for part in parts for check in part.checks],
-    )

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from model.gates import gate
 from model.history import Floats, History, Ints
-from model.scorer import Checks, Scored, Scorer
+from model.scored import Checks, Scored
+from model.scorer import Scorer
 
 NAMED_DRIVERS: Final = 3  # of each deal in a table
 UTC_TIME: Final = pa.timestamp("us", tz="UTC")

@@ -13,7 +13,7 @@ from model.history import History
 from model.outlook import Chances, Outlook, converted, cut_moments, outlooks
 from model.period import Period, quarter_until
 from model.pipeline import Deal, pipeline
-from model.scorer import Checks
+from model.scored import Checks
 from tests.factories import date_of, day_us, deal_event
 
 QUARTER = quarter_until(date(2026, 3, 31))
