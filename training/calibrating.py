@@ -1,7 +1,8 @@
 """Calibration on the judging rows: ``eta_b -> a_b + s_b eta_b``, s_b > 0.
 
-Around the mean m of the log-odds, ``eta -> m + shift + slope (eta - m)``. Shift and slope are
-fitted to all edges together and to each edge alone, and believed only as far as they hold across
+Around the mean m_b of an edge's log-odds, ``eta_b -> m_b + shift + slope (eta_b - m_b)``. Shift
+and slope are fitted to all edges together, each around its own mean, so that what tells edges from
+each other is no slope, and to each edge alone. They are believed only as far as they hold across
 time: with V their variance over the judged time (a jackknife that leaves out one of `BLOCKS`
 stretches after the other), an estimate t is drawn to its target t0 by the positive-part
 James-Stein factor
@@ -21,7 +22,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from model.history import Floats, Ints
 from model.tables import Calibration
@@ -31,15 +33,17 @@ from training.dataset import Dataset
 FEW_WINS: Final = 50  # winning deals
 BLOCKS: Final = 10  # stretches of the judged time
 SMALLEST_SLOPE: Final = 0.05
-WEAK_PENALTY: Final = 1e4  # inverse ridge strength: the shrinkage is above, not here
+WEAK_PENALTY: Final = 1e-8  # of a ridge on a mean loss: the shrinkage is above, not here
+GRADIENT: Final = 1e-7  # of the mean loss, where the fit ends
 NO_CHANGE: Final = np.array([0.0, 1.0])  # shift, slope
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Rows:
-    """Judged rows of one question. Each of shape (n,)."""
+    """Judged rows of one question, or of all. Each of shape (n,); `center` is their edge's m_b."""
 
     eta: Floats
+    center: Floats
     won: NDArray[np.bool_]
     weight: Floats
     block: Ints
@@ -48,6 +52,7 @@ class _Rows:
     def take(self, rows: NDArray[np.bool_]) -> _Rows:
         return _Rows(
             eta=self.eta[rows],
+            center=self.center[rows],
             won=self.won[rows],
             weight=self.weight[rows],
             block=self.block[rows],
@@ -101,6 +106,7 @@ def fit_calibrations(
     parts, wins = _parts(data, edges, eta)
     every = _Rows(
         eta=np.concatenate([part.eta for part in parts]),
+        center=np.concatenate([part.center for part in parts]),
         won=np.concatenate([part.won for part in parts]),
         weight=np.concatenate([part.weight for part in parts]),
         block=np.concatenate([part.block for part in parts]),
@@ -108,23 +114,21 @@ def fit_calibrations(
     )
     if len(every.eta) == 0:
         return Calibration.none(len(parts)), ()
-    centers = [_center(part) for part in parts]
-    middle = _center(every)
-    found = _fit(every, middle)
-    kept = _kept(every, found, middle, NO_CHANGE)
+    found = _fit(every)
+    kept = _kept(every, found, NO_CHANGE)
     common = _drawn(NO_CHANGE, found, kept)
     alone = [
-        (part, center, _kept(part, _fit(part, center), center, common))
-        for part, center, won in zip(parts, centers, wins, strict=True)
+        (b, part, _kept(part, _fit(part), common))
+        for b, (part, won) in enumerate(zip(parts, wins, strict=True))
         if won >= FEW_WINS
     ]
+    centers = np.array([part.center[0] if len(part.center) else 0.0 for part in parts])
 
     def calibration(members: NDArray[np.bool_]) -> Calibration:
-        shared = _drawn(NO_CHANGE, _fit(every.of_deals(members), middle), kept)
+        shared = _drawn(NO_CHANGE, _fit(every.of_deals(members)), kept)
         lines = np.tile(shared, (len(parts), 1))
-        own = [b for b, won in enumerate(wins) if won >= FEW_WINS]
-        for b, (part, center, believed) in zip(own, alone, strict=True):
-            lines[b] = _drawn(shared, _fit(part.of_deals(members), center), believed)
+        for b, part, believed in alone:
+            lines[b] = _drawn(shared, _fit(part.of_deals(members)), believed)
         return _lines(lines, centers)
 
     every_deal = np.ones(len(data.deal_ids), dtype=bool)
@@ -139,12 +143,15 @@ def _parts(data: Dataset, edges: Floats, eta: Floats) -> tuple[list[_Rows], list
     parts, wins = [], []
     for b, question in enumerate(problems(data, edges, np.isfinite(eta))):
         rows = question.rows
+        own, weight = eta[rows, b], data.weight[rows]
+        center = float(np.average(own, weights=weight)) if len(rows) else 0.0
         wins.append(len(np.unique(data.deal[rows[question.won]])))
         parts.append(
             _Rows(
-                eta=eta[rows, b],
+                eta=own,
+                center=np.full(len(rows), center),
                 won=question.won,
-                weight=data.weight[rows],
+                weight=weight,
                 block=block[rows],
                 deal=data.deal[rows],
             )
@@ -152,11 +159,10 @@ def _parts(data: Dataset, edges: Floats, eta: Floats) -> tuple[list[_Rows], list
     return parts, wins
 
 
-def _lines(pairs: Floats, centers: list[float]) -> Calibration:
+def _lines(pairs: Floats, centers: Floats) -> Calibration:
     """Shift and slope around each edge's mean as a line of its log-odds. Pairs (B, 2)."""
     slopes = np.maximum(pairs[:, 1], SMALLEST_SLOPE)
-    middle = np.array(centers)
-    return Calibration(intercepts=middle + pairs[:, 0] - slopes * middle, slopes=slopes)
+    return Calibration(intercepts=centers + pairs[:, 0] - slopes * centers, slopes=slopes)
 
 
 def _blocks(as_of: Ints, judged: NDArray[np.bool_]) -> Ints:
@@ -166,7 +172,7 @@ def _blocks(as_of: Ints, judged: NDArray[np.bool_]) -> Ints:
     return np.asarray(np.clip(share * BLOCKS, 0, BLOCKS - 1).astype(np.int64))
 
 
-def _kept(rows: _Rows, found: Floats, center: float, target: Floats) -> Floats:
+def _kept(rows: _Rows, found: Floats, target: Floats) -> Floats:
     """How far shift and slope are believed, 0 to 1, for holding over time. Shape (2,).
 
     With one stretch of time alone nothing can be said to hold, and nothing is believed.
@@ -174,7 +180,7 @@ def _kept(rows: _Rows, found: Floats, center: float, target: Floats) -> Floats:
     blocks = np.unique(rows.block).tolist()
     if len(blocks) < 2:
         return np.zeros(2)
-    spread = np.array([_fit(rows.take(rows.block != block), center) for block in blocks])
+    spread = np.array([_fit(rows.take(rows.block != block)) for block in blocks])
     variance = (len(blocks) - 1) * spread.var(axis=0)
     away = np.maximum((found - target) ** 2, 1e-12)
     return np.asarray(np.maximum(0.0, 1.0 - variance / away))
@@ -184,18 +190,19 @@ def _drawn(target: Floats, found: Floats, kept: Floats) -> Floats:
     return np.asarray(target + kept * (found - target))
 
 
-def _center(rows: _Rows) -> float:
-    return float(np.average(rows.eta, weights=rows.weight)) if len(rows.eta) else 0.0
-
-
-def _fit(rows: _Rows, center: float) -> Floats:
-    """Shift and slope of the logistic regression of the outcome on the log-odds."""
+def _fit(rows: _Rows) -> Floats:
+    """Shift and slope of the logistic regression of the outcome on the log-odds, around m_b."""
     if len(rows.won) == 0 or rows.won.all() or not rows.won.any():
         return NO_CHANGE
-    if np.ptp(rows.eta) < 1e-9:
-        share = float(np.average(rows.won, weights=rows.weight))
-        return np.array([np.log(share / (1.0 - share)) - center, 1.0])
-    model = LogisticRegression(C=WEAK_PENALTY, max_iter=1000)
-    weight = rows.weight / rows.weight.mean()
-    model.fit((rows.eta - center)[:, None], rows.won, sample_weight=weight)
-    return np.array([model.intercept_[0] - center, model.coef_[0, 0]])
+    weight = rows.weight / rows.weight.sum()
+    away = np.stack([np.ones(len(rows.eta)), rows.eta - rows.center])
+
+    def loss(pair: Floats) -> tuple[float, Floats]:
+        odds = rows.center + pair @ away
+        missed = weight * (expit(odds) - rows.won)
+        ridge = WEAK_PENALTY * (pair - NO_CHANGE)
+        value = weight @ (np.logaddexp(0.0, odds) - rows.won * odds)
+        return float(value + ridge @ (pair - NO_CHANGE) / 2), away @ missed + ridge
+
+    found = minimize(loss, NO_CHANGE, jac=True, method="BFGS", options={"gtol": GRADIENT})
+    return np.asarray(found.x)

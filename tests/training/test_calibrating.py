@@ -115,3 +115,20 @@ def test_log_odds_that_are_all_alike_get_a_shift_alone() -> None:
 
     assert found.slopes[0] == pytest.approx(1.0)
     assert found.intercepts[0] - 2.0 == pytest.approx(-0.5, abs=0.15)
+
+
+def test_what_edges_share_is_applied_around_each_edges_own_mean() -> None:
+    """An edge too rare to be fitted alone takes the slope, and keeps its own level."""
+    rng = np.random.default_rng(3)
+    means, slope = np.array([-0.5, -5.5]), 1.6
+    told = rng.normal(0.0, 0.8, ROWS)[:, None] + means
+    hazard = 1.0 / (1.0 + np.exp(-(means + slope * (told - means))))
+    drawn = rng.random(told.shape) < hazard
+    won_in = np.where(drawn[:, 0], 10.0, np.where(drawn[:, 1], 40.0, np.inf))
+    data = snapshots(np.arange(ROWS), rng.uniform(0.0, DAYS, ROWS), won_in)
+    found = fit_calibration(data, np.array([0.0, 30.0, 60.0]), told)
+
+    assert 0 < (drawn[:, 1] & ~drawn[:, 0]).sum() < FEW_WINS
+    assert found.slopes[1] == pytest.approx(slope, abs=0.15)
+    level = found.intercepts[1] + found.slopes[1] * means[1]
+    assert level == pytest.approx(means[1], abs=0.3)
