@@ -59,6 +59,7 @@ COMMANDS: Final[dict[str, Target]] = {
     ),
     "score": Target("service.commands:score", "Say how probably deals are won by a date, and why."),
     "explain": Target("service.commands:explain", "Lay one deal open: curve, drivers, facts."),
+    "flares": Target("service.flares_command:flares", "List deals that call for action, and why."),
     "whatif": Target(
         "service.what_if_command:whatif", "Suppose an event: the probability with it."
     ),

@@ -119,9 +119,14 @@ def score(
         table = pa.concat_tables(tables)
         if riskiest is not None:
             table = riskiest_rows(table, len(within) or 1, riskiest)
-        _write(table, out, as_json)
         if out is not None:
+            write_table(table, out)
             click.echo(f"{table.num_rows} rows of {answered} open deals in {out}")
+        elif as_json:
+            json.dump(_iso(table).to_pylist(), sys.stdout, allow_nan=False)
+            click.echo()
+        else:
+            pa_csv.write_csv(_iso(table), sys.stdout.buffer)
     if unscored.by_reason:
         click.echo(f"{wanted - answered} of {wanted} points are not scored:", err=True)
         click.echo("\n".join(f"  {line}" for line in unscored.lines()), err=True)
@@ -163,20 +168,14 @@ def _check_choices(
         check_writable("--out", out)
 
 
-def _write(table: pa.Table, out: Path | None, as_json: bool) -> None:
-    if out is not None:
-        part = part_of(out)
-        if out.suffix == ".parquet":
-            pq.write_table(table, part)
-        else:
-            pa_csv.write_csv(_iso(table), part)
-        part.replace(out)
-    elif as_json:
-        rows = _iso(table).to_pylist()
-        json.dump(rows, sys.stdout, allow_nan=False)
-        click.echo()
+def write_table(table: pa.Table, out: Path) -> None:
+    """Write a table with a column ``as_of`` to .csv or .parquet, whole or not at all."""
+    part = part_of(out)
+    if out.suffix == ".parquet":
+        pq.write_table(table, part)
     else:
-        pa_csv.write_csv(_iso(table), sys.stdout.buffer)
+        pa_csv.write_csv(_iso(table), part)
+    part.replace(out)
 
 
 def _iso(table: pa.Table) -> pa.Table:
