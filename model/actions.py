@@ -32,12 +32,14 @@ from model.catalogue.contact import onsite_meetings
 from model.catalogue.promises import SET, milestone_stories
 from model.catalogue.proof import VALIDATION_STATES, talks_started, validation_state
 from model.events import DAY_US
+from model.gates import find_gates
 from model.history import NONE, Ints
 from model.hypothetical import Hypothetical
 
 WINDOW_DAYS: Final = 14.0  # in which an action is taken or not; the landmark is its end
 BANDS: Final = 5  # of the predicted probability
 FEWEST_DEALS: Final = 20  # on either side: below it, nothing is said
+MOST_MILESTONES: Final = 5  # of a deal, supposed to be reached
 LATELY_DAYS: Final = 14.0  # what happened within them need not happen again
 
 
@@ -56,7 +58,7 @@ class Action:
     is_open
         Whether it may still be taken, as known at a snapshot.
     suppose
-        The event that takes it.
+        The events that take it, each by itself; one of the kind and name alone where not said.
     """
 
     name: str
@@ -64,13 +66,13 @@ class Action:
     kind: str
     is_open: Callable[[Snapshot], bool]
     of: str | None = None
-    suppose: Callable[[Snapshot], Hypothetical] | None = None
+    suppose: Callable[[Snapshot], tuple[Hypothetical, ...]] | None = None
 
-    def supposed(self, snapshot: Snapshot) -> Hypothetical:
-        """The event that would take it now."""
+    def supposed(self, snapshot: Snapshot) -> tuple[Hypothetical, ...]:
+        """The events each of which would take it now."""
         if self.suppose is not None:
             return self.suppose(snapshot)
-        return Hypothetical(kind=self.kind, name=self.of)
+        return (Hypothetical(kind=self.kind, name=self.of),)
 
     def taken(self, later: Snapshot, since: int) -> bool:
         """Whether it happened after `since`, microseconds since 1970 UTC, as known later."""
@@ -94,13 +96,21 @@ def _not_lately(kind: str, days: float = LATELY_DAYS) -> Callable[[Snapshot], bo
     return is_open
 
 
-def _next_milestone(snapshot: Snapshot) -> str | None:
-    """The open milestone due first; None where none is open."""
-    stories = milestone_stories(snapshot)
+def _open_milestones(snapshot: Snapshot) -> list[str]:
+    """The open milestones, those that are missed gates first, then those due first."""
+    missed = {gate.name for gate in snapshot.once(find_gates) if gate.state == "missed"}
     names = snapshot.deal.names
-    ahead = [(due, names[code]) for code, (state, _, due, _) in stories.items()
-             if state == SET and due is not None]  # fmt: skip
-    return min(ahead)[1] if ahead else None
+    still_open = [
+        (names[code] not in missed, due, names[code])
+        for code, (state, _, due, _) in milestone_stories(snapshot).items()
+        if state == SET and due is not None
+    ]
+    return [name for *_, name in sorted(still_open)]
+
+
+def _reach(snapshot: Snapshot) -> tuple[Hypothetical, ...]:
+    names = _open_milestones(snapshot)[:MOST_MILESTONES]
+    return tuple(Hypothetical(kind="milestone_reached", name=name) for name in names)
 
 
 def _state(snapshot: Snapshot) -> str:
@@ -154,12 +164,10 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         name="milestone",
-        phrase="the next milestone is reached",
+        phrase="a milestone is reached",
         kind="milestone_reached",
-        is_open=lambda snapshot: _next_milestone(snapshot) is not None,
-        suppose=lambda snapshot: Hypothetical(
-            kind="milestone_reached", name=_next_milestone(snapshot)
-        ),
+        is_open=lambda snapshot: bool(_open_milestones(snapshot)),
+        suppose=_reach,
     ),
     Action(
         name="next step",

@@ -376,8 +376,10 @@ def _best(
     edges = scorer.edges[1:].tolist()
     snapshot = snapshot_of(known, now, scorer.features, feeds)
     found = []
-    for action in open_actions(snapshot, carried_kinds(snapshot)):
-        event = action.supposed(snapshot)
+    still_open = open_actions(snapshot, carried_kinds(snapshot))
+    for action, event in (
+        (each, event) for each in still_open for event in each.supposed(snapshot)
+    ):
         then = suppose(known, 0, now, [event], scorer.features, feeds)
         after = _scored(scorer, then, now=now, ahead=ahead, feeds=feeds)
         evidence = (
@@ -389,7 +391,7 @@ def _best(
             OpenAction(
                 action=action.name,
                 event=event.notation,
-                phrase=action.phrase,
+                phrase=action.phrase if action.suppose is None else event.phrase,
                 after=after.probability,
                 points=after.probability - before.probability,
                 gated_after=after.gated,
@@ -398,8 +400,8 @@ def _best(
         )
     is_missed = before.gated == 0.0
 
-    def order(each: OpenAction) -> tuple[float, float, str]:
+    def order(each: OpenAction) -> tuple[float, float, str, str]:
         cleared = (each.gated_after or 0.0) if is_missed else 0.0
-        return -cleared, -each.points, each.action
+        return -cleared, -each.points, each.action, each.event
 
     return tuple(sorted(found, key=order))

@@ -75,15 +75,32 @@ def test_every_action_is_taken_by_the_event_that_it_supposes() -> None:
     )
     now = day_us(NOW)
     snapshot = snapshot_of(history, now, FEATURES, FEEDS)
-    for action in ACTIONS:
-        event = action.supposed(snapshot)
+    for action, event in ((each, event) for each in ACTIONS for event in each.supposed(snapshot)):
         then = snapshot_of(suppose(history, 0, now, [event], FEATURES, FEEDS), now, FEATURES, FEEDS)
 
         assert event.kind == action.kind in TAKES
         assert not action.taken(snapshot, now - 1)
         assert action.taken(then, now - 1)
         assert not action.taken(then, now), "an event of the moment itself was known already"
-    assert [a.supposed(snapshot).name for a in ACTIONS if a.name == "milestone"] == ["audit"]
+
+
+def test_the_next_due_milestones_are_supposed_one_by_one_what_is_missed_first() -> None:
+    names = "abcdefg"
+    history = History.from_events(
+        [
+            deal_event(),
+            *(deal_event("milestone_set", 1, name=n, date=date_of(99 - i), source_id=f"s{n}")
+              for i, n in enumerate(names)),
+            deal_event("milestone_set", 1, name="late", date=date_of(3), source_id="late"),
+            deal_event("milestone_set", 1, name="gate", date=date_of(4), source_id="gate"),
+            deal_event("must_hit_declared", 2, name="gate"),
+        ]
+    )  # fmt: skip
+    snapshot = snapshot_of(history, day_us(NOW), FEATURES, FEEDS)
+    (milestone,) = (each for each in ACTIONS if each.name == "milestone")
+
+    reached = [event.name for event in milestone.supposed(snapshot)]
+    assert reached == ["gate", "late", "g", "f", "e"]
 
 
 TABLE = ActionTable(
