@@ -57,6 +57,13 @@ COMMANDS: Final[dict[str, Target]] = {
     "backtest": Target(
         "training.backtest_command:backtest", "Judge past forecasts by what came of them."
     ),
+    "retrain": Target("training.retrain_command:retrain", "Train a challenger, and ask its gate."),
+    "register": Target(
+        "training.retrain_command:register", "Register a candidate that retrain kept."
+    ),
+    "promote": Target("training.retrain_command:promote", "Make a registered version champion."),
+    "rollback": Target("training.retrain_command:rollback", "Go back to the champion before."),
+    "models": Target("training.retrain_command:models", "List the registered versions."),
     "score": Target("service.commands:score", "Say how probably deals are won by a date, and why."),
     "explain": Target("service.commands:explain", "Lay one deal open: curve, drivers, facts."),
     "flares": Target("service.flares_command:flares", "List deals that call for action, and why."),
