@@ -70,6 +70,9 @@ COMMANDS: Final[dict[str, Target]] = {
     "whatif": Target(
         "service.what_if_command:whatif", "Suppose an event: the probability with it."
     ),
+    "review": Target(
+        "service.review_command:review", "Write the weekly forecast review: page, CSV or mail."
+    ),
     "serve": Target("service.serve_command:serve", "Answer score requests over HTTP."),
     "db": Target("service.database_commands:db", "Make or upgrade the service's database."),
 }

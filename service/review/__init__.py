@@ -1,0 +1,1 @@
+"""The weekly forecast review: one page that a sales leader runs the meeting from."""

@@ -1,0 +1,236 @@
+"""Drawings of a review as plain SVG elements: no script, no reference outside themselves."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from html import escape
+from io import StringIO
+from math import isnan
+from typing import Any, Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.typing import RcKeyType
+
+from model.bridge import BARS, Bridge
+from model.forecast import Forecast
+from model.score import Score
+
+INK: Final = "#1f2933"
+QUIET: Final = "#697581"
+SHADE: Final = "#c3ccd5"
+LIGHT: Final = "#e6eaee"
+DANGER: Final = "#b3261e"
+RC: Final[dict[RcKeyType, Any]] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "redflare",
+    "font.family": "sans-serif",
+    "font.size": 8.0,
+    "text.parse_math": False,
+    "text.color": INK,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+}
+SPARK_WIDTH: Final = 64  # units
+SPARK_HEIGHT: Final = 16
+
+
+def short_money(amount: float) -> str:
+    """An amount for an axis.
+
+    Examples
+    --------
+    >>> [short_money(amount) for amount in (0, 950, 48_000, 1_250_000, -3e6)]
+    ['0', '950', '48k', '1.25M', '-3M']
+    """
+    size = abs(amount)
+    if size >= 1e6:
+        return f"{amount / 1e6:.3g}M"
+    return f"{amount / 1e3:.3g}k" if size >= 1e3 else f"{amount:.3g}"
+
+
+def distribution_chart(made: Forecast, target: float | None, key: str) -> str:
+    """How the period's won amount is spread, with the middle eight tenths shaded.
+
+    Parameters
+    ----------
+    target
+        Marked where given.
+    key
+        Before every id inside, so that several stand in one page.
+    """
+    total = made.whole.total
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(4.6, 1.9), layout="constrained")
+        axes = figure.subplots()
+        low, high = np.quantile(made.draws, (0.002, 0.998))
+        counts, edges = np.histogram(made.draws, bins=44, range=(low, max(high, low + 1.0)))
+        middles = (edges[1:] + edges[:-1]) / 2
+        inside = (middles >= total.p10) & (middles <= total.p90)
+        width = edges[1] - edges[0]
+        for chosen, colour in ((inside, SHADE), (~inside, LIGHT)):
+            axes.bar(middles[chosen], counts[chosen], width * 0.92, color=colour)
+        top = float(counts.max()) * 1.22
+        axes.vlines(total.expected, 0, top, color=INK, linewidth=1.4)
+        axes.annotate(
+            f"expected {short_money(total.expected)}",
+            (total.expected, top),
+            xytext=(4, -2),
+            textcoords="offset points",
+            va="top",
+        )
+        for value, name in ((total.p10, "P10"), (total.p90, "P90")):
+            axes.annotate(
+                f"{name}\n{short_money(value)}",
+                (value, 0),
+                xytext=(0, 5),
+                textcoords="offset points",
+                ha="center",
+            )
+        told = f"expected {short_money(total.expected)}, P10 to P90 {short_money(total.p10)} to "
+        told += short_money(total.p90)
+        if target is not None:
+            axes.vlines(target, 0, top * 0.8, color=DANGER, linewidth=1.2, linestyle=(0, (4, 2)))
+            axes.annotate(
+                f"target {short_money(target)}",
+                (target, top * 0.8),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="top",
+                color=DANGER,
+            )
+            told += f", target {short_money(target)}"
+        axes.set_ylim(0, top)
+        axes.yaxis.set_visible(False)
+        axes.spines["left"].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_money(value)))
+        return _svg(figure, key, f"Won amount of the period: {told}")
+
+
+def bridge_chart(made: Bridge, key: str) -> str:
+    """The way from last week's expected amount to this week's, bar by bar."""
+    names = ["last week", *(bar for bar in BARS if made.bars[bar]), "this week"]
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(4.6, 0.45 + 0.21 * len(names)), layout="constrained")
+        axes = figure.subplots()
+        axes.barh(0, made.before / 100, 0.62, color=SHADE)
+        level = made.before
+        for place, bar in enumerate(names[1:-1], start=1):
+            cents = made.bars[bar]
+            colour = DANGER if cents < 0 else QUIET
+            axes.barh(place, cents / 100, 0.62, left=level / 100, color=colour)
+            axes.vlines(level / 100, place - 1.31, place - 0.31, color=QUIET, linewidth=0.5)
+            level += cents
+            left = min(level, level - cents) / 100
+            axes.annotate(
+                f"{'+' if cents > 0 else ''}{short_money(cents / 100)}",
+                (left if cents < 0 else level / 100, place),
+                xytext=(-3 if cents < 0 else 3, 0),
+                textcoords="offset points",
+                ha="right" if cents < 0 else "left",
+                va="center",
+            )
+        last = len(names) - 1
+        axes.barh(last, made.after / 100, 0.62, color=SHADE)
+        for place, cents in ((0, made.before), (last, made.after)):
+            axes.annotate(
+                short_money(cents / 100),
+                (cents / 100, place),
+                xytext=(3, 0),
+                textcoords="offset points",
+                va="center",
+            )
+        levels = np.cumsum([made.before, *(made.bars[bar] for bar in names[1:-1])]) / 100
+        room = max(float(np.ptp(levels)), 0.04 * float(np.abs(levels).max()), 1.0)
+        axes.set_xlim(max(0.0, float(levels.min()) - 0.8 * room), float(levels.max()) + 0.5 * room)
+        axes.set_yticks(range(len(names)))
+        axes.set_yticklabels(names)
+        axes.set_ylim(last + 0.5, -0.5)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_money(value)))
+        told = "; ".join(f"{bar} {made.bars[bar] / 100:+,.0f}" for bar in names[1:-1])
+        label = f"From {made.before / 100:,.0f} to {made.after / 100:,.0f}: {told}"
+        return _svg(figure, key, label)
+
+
+def curve_chart(score: Score, key: str) -> str:
+    """A deal's probability by date with its 80 % interval."""
+    days = [0.0, *(point.days for point in score.curve)]
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(3.1, 1.6), layout="constrained")
+        axes = figure.subplots()
+        low = [0.0, *(100 * point.low for point in score.curve)]
+        high = [0.0, *(100 * point.high for point in score.curve)]
+        axes.fill_between(days, low, high, color=LIGHT, linewidth=0)
+        axes.plot(days, [0.0, *(100 * p.probability for p in score.curve)], color=INK)
+        axes.axvline(score.days, color=QUIET, linewidth=0.8, linestyle=(0, (4, 2)))
+        axes.set(xlim=(0, days[-1]), xlabel="days from now")
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+        told = "; ".join(f"{p.probability:.0%} within {p.days:g} days" for p in score.curve)
+        return _svg(figure, key, f"Probability by date of {score.deal_id}: {told}")
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """A trend of probabilities as a line of its own scale; empty where there are not two.
+
+    Examples
+    --------
+    >>> sparkline([0.2])
+    ''
+    >>> sparkline([0.2, 0.4]).startswith('<svg class="spark"')
+    True
+    """
+    known = [(place, value) for place, value in enumerate(values) if not isnan(value)]
+    if len(known) < 2:
+        return ""
+    low = min(value for _, value in known)
+    span = max(max(value for _, value in known) - low, 0.02)
+    step = SPARK_WIDTH / (len(values) - 1)
+    points = " ".join(
+        f"{place * step:.0f},{SPARK_HEIGHT - 2 - (value - low) / span * (SPARK_HEIGHT - 4):.0f}"
+        for place, value in known
+    )
+    told = f"from {known[0][1]:.0%} to {known[-1][1]:.0%} over {known[-1][0] - known[0][0]} weeks"
+    return (
+        f'<svg class="spark" viewBox="0 0 {SPARK_WIDTH} {SPARK_HEIGHT}" role="img" '
+        f'aria-label="{told}"><polyline points="{points}"/></svg>'
+    )
+
+
+def _svg(figure: Figure, key: str, label: str) -> str:
+    """The drawing as an element to stand in a page; ids get `key` before them."""
+    out = StringIO()
+    with warnings.catch_warnings():
+        # The reader's own font draws the text: one that is lacking here only shifts its middle.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(out, format="svg", transparent=True, metadata=nothing)
+    drawn = out.getvalue()
+    drawn = drawn[drawn.index("<svg") :]
+    drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
+    drawn = re.sub(r"<style.*?</style>", "", drawn, flags=re.DOTALL)
+    drawn = drawn.replace("xlink:href=", "href=")
+    drawn = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{key}-", drawn)
+    box = re.search(r'viewBox="[^"]*"', drawn)
+    opening = (
+        f'<svg {box[0] if box else ""} class="drawing" role="img" aria-label="{escape(label)}">'
+    )
+    return re.sub(r"<svg[^>]*>", lambda _: opening, drawn, count=1).strip()

@@ -1,0 +1,249 @@
+"""Every open deal of a review, and the red flares among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from math import nan
+from typing import Final
+
+import numpy as np
+
+from model.asof import AsOf, Snapshot
+from model.coverage import Coverage
+from model.events import DAY_US, from_microseconds
+from model.feature import days_in_words
+from model.feeds import Feeds
+from model.gates import Gate, find_gates
+from model.hazard import edge_weights, log_odds
+from model.history import Floats, History
+from model.interval import interval
+from model.outlook import Chances
+from model.pipeline import Deal
+from model.red_flare import RedFlare, flare_horizon_days, red_flares, usual_probability
+from model.scorer import Scorer
+from service.review.week import Week
+
+TREND_WEEKS: Final = 8
+# How the rep's word is read beside the model's: how sure it is, most first.
+SURE: Final = {"commit": 0.7, "best case": 0.4, "pipeline": 0.15, "omitted": 0.05}
+DISAGREES: Final = 0.35  # points of probability between the two
+
+
+@dataclass(frozen=True, kw_only=True)
+class DealRow:
+    """One open deal.
+
+    Parameters
+    ----------
+    deal
+        As known now.
+    probability
+        To be won in the period, as forecasts use it; None where it has no number.
+    model_probability
+        By the model alone.
+    low, high
+        Its 80 % interval.
+    change
+        Of `probability` since the last review; None where there was no number then.
+    trend
+        `probability` week by week, the oldest first, NaN where there was none.
+    expected
+        Amount times `probability`.
+    at_stake
+        Amount times the larger of the model's own probability and that of last week.
+    flares
+        That stand, and those of them that did not a week before.
+    new_flares
+        The rules and subjects newly raised.
+    gates
+        Its must-hit milestones.
+    update_days
+        Days since the owner's last internal update; None where there is none.
+    quality
+        The verdict and the findings' phrases.
+    """
+
+    deal: Deal
+    probability: float | None
+    model_probability: float | None
+    low: float | None
+    high: float | None
+    change: float | None
+    trend: tuple[float, ...]
+    expected: float
+    at_stake: float
+    flares: tuple[RedFlare, ...]
+    new_flares: frozenset[tuple[str, str]]
+    gates: tuple[Gate, ...]
+    update_days: float | None
+    quality: str
+    findings: tuple[str, ...]
+
+    @property
+    def next_gate(self) -> Gate | None:
+        """The open must-hit milestone due first."""
+        ahead = [gate for gate in self.gates if gate.state == "open" and gate.due is not None]
+        return min(ahead, key=lambda gate: gate.due or "", default=None)
+
+    @property
+    def disagreement(self) -> str:
+        """How the rep's category differs from the model; empty where it does not by much."""
+        said = SURE.get((self.deal.category or "").lower().replace("_", " "))
+        if said is None or self.probability is None:
+            return ""
+        if abs(said - self.probability) < DISAGREES:
+            return ""
+        return "rep surer" if said > self.probability else "model surer"
+
+
+def deal_rows(
+    scorer: Scorer | None,
+    history: History,
+    now: Week,
+    before: Week | None,
+    trend: Sequence[Week],
+    feeds: Feeds | None,
+) -> list[DealRow]:
+    """Every open deal, the largest expected amount first.
+
+    Parameters
+    ----------
+    before
+        The last review; None at the first one.
+    trend
+        The weeks before now that have scores, the oldest first.
+    feeds
+        What the scorer is told of now.
+    """
+    if scorer is None or now.of_open is None:
+        bare = [_bare(deal) for deal in now.opened]
+        return sorted(bare, key=lambda row: (-(row.deal.amount or 0.0), row.deal.deal_id))
+    snapshots = _snapshots(scorer, history, now.opened, now.as_of, feeds)
+    low, high = _intervals(now.of_open)
+    near, near_before = _near(scorer, history, now, feeds)
+    horizon = flare_horizon_days(scorer.edges)
+    usual = usual_probability(scorer.artifact.facts["judged"], horizon)
+    rows = []
+    for place, deal in enumerate(now.opened):
+        checks = now.of_open.checks[place]
+        has = checks.scorable
+        shown = now.shown.get(deal.deal_id)
+        then = None if before is None else before.shown.get(deal.deal_id)
+        own = float(now.of_open.probability[place, -1]) if has else None
+        flares = red_flares(
+            snapshots[place],
+            checks.gates,
+            now=near[place] if has else None,
+            week_before=near_before[place],
+            usual=None if np.isnan(usual) else usual,
+        )
+        last = Snapshot(snapshots[place].deal, now.as_of - 7 * DAY_US, snapshots[place].coverage)
+        stood = red_flares(
+            last,
+            find_gates(last),
+            now=near_before[place],
+            week_before=None,
+            usual=None if np.isnan(usual) else usual,
+        )
+        amount = deal.amount or 0.0
+        rows.append(
+            DealRow(
+                deal=deal,
+                probability=shown,
+                model_probability=own,
+                low=float(low[place]) if has else None,
+                high=float(high[place]) if has else None,
+                change=None if shown is None or then is None else shown - then,
+                trend=tuple(week.shown.get(deal.deal_id, nan) for week in (*trend, now)),
+                expected=amount * (shown or 0.0),
+                at_stake=amount * max(own or 0.0, then or 0.0),
+                flares=flares,
+                new_flares=_raised(flares) - _raised(stood),
+                gates=checks.gates,
+                update_days=_update_days(snapshots[place]),
+                quality=checks.data_quality.verdict,
+                findings=tuple(finding.phrase for finding in checks.data_quality.findings),
+            )
+        )
+    return sorted(rows, key=lambda row: (-row.expected, -(row.deal.amount or 0), row.deal.deal_id))
+
+
+def flared(rows: Sequence[DealRow]) -> list[DealRow]:
+    """Those to act on, the largest value at stake first."""
+    found = [row for row in rows if row.flares]
+    return sorted(found, key=lambda row: (-row.at_stake, row.deal.deal_id))
+
+
+def _raised(flares: Sequence[RedFlare]) -> frozenset[tuple[str, str]]:
+    return frozenset((flare.rule, flare.subject) for flare in flares)
+
+
+def _bare(deal: Deal) -> DealRow:
+    return DealRow(
+        deal=deal,
+        probability=None,
+        model_probability=None,
+        low=None,
+        high=None,
+        change=None,
+        trend=(),
+        expected=0.0,
+        at_stake=0.0,
+        flares=(),
+        new_flares=frozenset(),
+        gates=(),
+        update_days=None,
+        quality="no model",
+        findings=(),
+    )
+
+
+def _snapshots(
+    scorer: Scorer, history: History, opened: Sequence[Deal], as_of: int, feeds: Feeds | None
+) -> list[Snapshot]:
+    vocabulary = scorer.features.vocabulary
+    deal = np.array([each.index for each in opened], dtype=np.int64)
+    moments = np.full(len(deal), as_of, dtype=np.int64)
+    coverage = Coverage(feeds or scorer.trained_feeds, history.sources)
+    return AsOf(history, vocabulary, vocabulary.codes(history), deal, moments, coverage).snapshots
+
+
+def _intervals(of_open: Chances) -> tuple[Floats, Floats]:
+    p = np.clip(of_open.probability[:, -1], 1e-12, 1 - 1e-12)
+    return interval(np.log(p) - np.log1p(-p), of_open.bag_log_odds[:, :, -1])
+
+
+def _near(
+    scorer: Scorer, history: History, now: Week, feeds: Feeds | None
+) -> tuple[list[float | None], list[float | None]]:
+    """Probability within the flares' horizon, now and a week before; None where not open then."""
+    deal = np.array([each.index for each in now.opened], dtype=np.int64)
+    weights = edge_weights(scorer.edges, np.array(flare_horizon_days(scorer.edges)))
+    found: list[list[float | None]] = []
+    for as_of in (now.as_of, now.as_of - 7 * DAY_US):
+        moments = np.full(len(deal), as_of, dtype=np.int64)
+        if not len(deal) or as_of < scorer.known_before:
+            found.append([None] * len(deal))
+            continue
+        scored = scorer.score_many(history, deal, moments, None, feeds)
+        odds = log_odds(scored.eta, weights)
+        p = 1.0 / (1.0 + np.exp(-odds))
+        found.append([float(x) if ok else None for x, ok in zip(p, scored.is_open, strict=True)])
+    return found[0], found[1]
+
+
+def _update_days(snapshot: Snapshot) -> float | None:
+    rows = snapshot.of("internal_update_posted")
+    if not rows:
+        return None
+    return (snapshot.as_of - snapshot.deal.occurred[rows[-1]]) / DAY_US
+
+
+def update_in_words(row: DealRow, as_of: int) -> str:
+    """The owner's last update and its age."""
+    if row.update_days is None:
+        return "never"
+    day: date = (from_microseconds(as_of) - timedelta(days=row.update_days)).date()
+    return f"{day.isoformat()}, {days_in_words(row.update_days)} ago"

@@ -1,0 +1,184 @@
+"""A week: the pipeline as known at a moment, its scores, and the forecast of the period."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from model.bridge import Path
+from model.events import DAY_US, KIND_CODES
+from model.feeds import Feeds
+from model.history import Floats, History, Ints
+from model.outlook import (
+    Chances,
+    Outlook,
+    arrivals_by_currency,
+    arrivals_converted,
+    chances,
+    converted,
+    cut_moments,
+    outlooks,
+    shock_variance,
+)
+from model.period import Period
+from model.pipeline import Deal, pipeline
+from model.scorer import Scorer
+from service.review.question import Question
+
+NOT_YET: Final = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Week:
+    """One moment of a review.
+
+    Parameters
+    ----------
+    as_of
+        Microseconds since 1970 UTC.
+    deals
+        Every deal known then; amounts in one currency where rates were given.
+    opened
+        The open ones.
+    of_open
+        Their chances by `cut_moments`; None without a model, or once the period is over.
+    outlooks
+        The forecast, one for each currency.
+    shown
+        Probability to be won in the period, as forecasts use it, of open deals with a number.
+    """
+
+    as_of: int
+    deals: list[Deal]
+    opened: list[Deal]
+    of_open: Chances | None
+    outlooks: list[Outlook]
+    shown: dict[str, float]
+
+
+def look(
+    scorer: Scorer | None, history: History, as_of: int, question: Question, feeds: Feeds | None
+) -> Week:
+    """Look at a company as known at a moment.
+
+    Parameters
+    ----------
+    scorer
+        Of the artifact in force then; None leaves all probabilities out.
+    feeds
+        As `Scorer.feeds` gives them.
+
+    Raises
+    ------
+    HorizonError
+        If the period ends past what the artifact answers.
+    """
+    period = question.period
+    deals = pipeline(history, as_of, question.segment)
+    if question.rates is not None:
+        deals = converted(deals, question.rates.worth, question.rates.reporting)
+    opened = [deal for deal in deals if deal.status == "open"]
+    of_open = None
+    facts = {} if scorer is None else scorer.artifact.facts.get("forecast", {})
+    if scorer is not None and as_of < period.end_us:
+        of_open = _chances(scorer, history, opened, as_of, period, feeds)
+    arrivals = arrivals_by_currency(facts) if facts else {}
+    if question.rates is not None:
+        arrivals = arrivals_converted(arrivals, question.rates.worth, question.rates.reporting)
+    days = (period.end_us - as_of) / DAY_US
+    shown = {}
+    if of_open is not None:
+        inside = in_period(of_open, period, as_of)
+        shown = {
+            deal.deal_id: float(p)
+            for deal, p, ok in zip(opened, inside, of_open.scorable, strict=True)
+            if ok
+        }
+    return Week(
+        as_of=as_of,
+        deals=deals,
+        opened=opened,
+        of_open=of_open,
+        outlooks=outlooks(
+            deals,
+            of_open,
+            period,
+            as_of,
+            arrivals=arrivals,
+            shock_variance=shock_variance(facts, days) if facts else 0.0,
+            seed=question.seed,
+        ),
+        shown=shown,
+    )
+
+
+def in_period(of_open: Chances, period: Period, as_of: int) -> Floats:
+    """Probability to be won within the period, zero where a gate is missed. Shape (D,)."""
+    p = of_open.probability
+    inside = p[:, -1] - (p[:, 0] if period.begin_us > as_of else 0.0)
+    return np.where(of_open.gated, 0.0, inside)
+
+
+def paths(
+    history: History,
+    before: Week,
+    after: Week,
+    old: Scorer,
+    told_now: Feeds | None,
+    period: Period,
+    *,
+    retrained: bool,
+) -> dict[str, Path]:
+    """The steps of every deal open, with a number, at both weeks; see `model.bridge`.
+
+    Parameters
+    ----------
+    old
+        The scorer in force at the earlier week.
+    told_now
+        What it is told of the feeds of now.
+    retrained
+        Whether another scorer is in force now.
+    """
+    numbered = before.shown.keys() & after.shown.keys()
+    both = [deal for deal in after.opened if deal.deal_id in numbered]
+    if not both:
+        return {}
+    news = (history.known > before.as_of) & (history.known <= after.as_of)
+    moved = history.kind == KIND_CODES["close_date_changed"]
+    stages = []
+    for hidden in (news, news & ~moved):
+        known = np.where(hidden, NOT_YET, history.known)
+        seen = replace(history, known=known)
+        of_open = _chances(old, seen, both, after.as_of, period, told_now)
+        stages.append(in_period(of_open, period, after.as_of))
+    if retrained:
+        told = in_period(
+            _chances(old, history, both, after.as_of, period, told_now), period, after.as_of
+        )
+    else:
+        told = np.array([after.shown[deal.deal_id] for deal in both])
+    return {
+        deal.deal_id: Path(
+            then=before.shown[deal.deal_id],
+            waited=float(stages[0][place]),
+            planned=float(stages[1][place]),
+            told=float(told[place]),
+            now=after.shown[deal.deal_id],
+        )
+        for place, deal in enumerate(both)
+    }
+
+
+def _chances(
+    scorer: Scorer,
+    history: History,
+    opened: list[Deal],
+    as_of: int,
+    period: Period,
+    feeds: Feeds | None,
+) -> Chances:
+    deal: Ints = np.array([each.index for each in opened], dtype=np.int64)
+    return chances(scorer, history, deal, as_of, cut_moments(period, as_of), feeds)

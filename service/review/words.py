@@ -1,0 +1,138 @@
+"""The words of a review: amounts, probabilities, and what is to be said of a deal in a sentence."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from model.events import EPOCH_DAY
+from model.feature import days_in_words
+from service.review.deal_page import DealPage
+from service.review.deal_row import DealRow
+from service.review.view import Money, Review
+
+NO_BREAK: Final = "\N{NO-BREAK SPACE}"
+MINUS: Final = "\N{MINUS SIGN}"
+NOTHING: Final = "-"
+WORST_DRIVERS: Final = 3
+
+
+def amount(value: float | None) -> str:
+    """An amount without its currency.
+
+    Examples
+    --------
+    >>> amount(1248300.4), amount(None)
+    ('1,248,300', '-')
+    """
+    return NOTHING if value is None else f"{value:,.0f}".replace("-", MINUS)
+
+
+def change(value: float | None) -> str:
+    """A change of an amount, with its sign.
+
+    Examples
+    --------
+    >>> change(1200.0), change(-0.2), change(None)
+    ('+1,200', '0', '-')
+    """
+    if value is None:
+        return NOTHING
+    return "0" if round(value) == 0 else f"{value:+,.0f}".replace("-", MINUS)
+
+
+def cents(value: int) -> str:
+    """A change in cents, to the cent."""
+    return f"{value / 100:+,.2f}".replace("-", MINUS)
+
+
+def percent(value: float | None) -> str:
+    """A probability.
+
+    Examples
+    --------
+    >>> [percent(share).replace(NO_BREAK, ' ') for share in (0.0423, 0.42, 0.0, None)]
+    ['4.2 %', '42 %', '0 %', '-']
+    """
+    if value is None:
+        return NOTHING
+    digits = 1 if 0 < value < 0.1 else 0
+    return f"{100 * value:.{digits}f}{NO_BREAK}%"
+
+
+def points(value: float | None) -> str:
+    """A change of a probability, in percentage points.
+
+    Examples
+    --------
+    >>> points(0.0342), points(None)
+    ('+3.4', '-')
+    """
+    return NOTHING if value is None else f"{100 * value:+.1f}".replace("-", MINUS)
+
+
+def span(row: DealRow) -> str:
+    """The 80 % interval of a deal; none beside a zero by declaration."""
+    if row.low is None or row.high is None or row.probability != row.model_probability:
+        return NOTHING
+    return f"{100 * row.low:.0f} to {100 * row.high:.0f}{NO_BREAK}%"
+
+
+def flare_sentence(row: DealRow, page: DealPage | None, days_left: float) -> str:
+    """What fell and why, in one sentence.
+
+    The flares first, then the strongest drivers downward that they do not say already.
+    """
+    said = [flare.phrase for flare in row.flares]
+    if page is not None:
+        down = [driver for driver in page.score.drivers if driver.points < 0]
+        for driver in down[:WORST_DRIVERS]:
+            if not any(driver.phrase in phrase or phrase in driver.phrase for phrase in said):
+                said.append(driver.phrase)
+    told = "; ".join(said) + f"; {days_in_words(days_left)} left."
+    return told[:1].upper() + told[1:]
+
+
+def gate_words(row: DealRow) -> str:
+    """The next must-hit gate with its days left."""
+    gate = row.next_gate
+    if gate is None or gate.days_left is None:
+        return "none declared"
+    return f"{gate.name}, due {gate.due}, {days_in_words(gate.days_left)} left"
+
+
+def action_words(page: DealPage | None) -> str:
+    """The action that similar deals gained most from; it says that it is no promise."""
+    if page is None or page.best is None or not page.best.best:
+        return "none known"
+    best = page.best.best[0]
+    return f"{best.phrase}: {points(best.points)} points in deals like this one"
+
+
+def lead(money: Money, review: Review) -> str:
+    """The quarter in a sentence."""
+    unit = f" {money.outlook.currency}" if money.outlook.currency else ""
+    made = money.outlook.forecast
+    if made is None:
+        count = money.outlook.won_deals
+        deals = "1 deal" if count == 1 else f"{count:,} deals"
+        return (
+            f"{amount(money.outlook.won)}{unit} won in {deals} since "
+            f"{review.question.period.first}."
+        )
+    total = made.whole.total
+    told = (
+        f"Expected {amount(total.expected)}{unit}; eight times in ten between "
+        f"{amount(total.p10)} and {amount(total.p90)}. {amount(made.whole.won)} are won already."
+    )
+    if money.reach is not None and review.question.target is not None:
+        told += (
+            f" The target of {amount(review.question.target)} is reached with a probability of "
+            f"{percent(money.reach)}."
+        )
+    return told
+
+
+def days_left(review: Review) -> float:
+    """Days to the end of the period; not below 0."""
+    end = (review.question.period.last - EPOCH_DAY).days + 1
+    return max(end - review.question.as_of.timestamp() / 86_400, 0.0)

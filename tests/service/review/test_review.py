@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from datetime import date, timedelta
+from email import message_from_bytes, policy
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from model.errors import ScoreError
+from model.event_table import table_of, write_events
+from model.events import Event, microseconds
+from model.history import History
+from model.period import quarter_until, week_begin
+from service.batch import load_scorer
+from service.cli import main
+from service.record import read_record
+from service.review.mail import mail, summary
+from service.review.numbers import numbers
+from service.review.page import page
+from service.review.question import Question, Rates, read_rates
+from service.review.view import Review, make_review
+from tests.factories import date_of, day, deal_event
+
+if TYPE_CHECKING:
+    from training.simulate import Simulation
+
+Making = Callable[..., Review]
+
+
+@pytest.fixture(scope="module")
+def events(small_company: Simulation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("review") / "events.parquet"
+    write_events(small_company.events, path)
+    return path
+
+
+def asked(week: str = "2026-W03", close_by: date = date(2026, 3, 31), **changed: Any) -> Question:
+    as_of = week_begin(week)
+    given: dict[str, Any] = {
+        "as_of": as_of,
+        "since": as_of - timedelta(days=7),
+        "period": quarter_until(close_by),
+    }
+    return Question(**{**given, **changed})
+
+
+def reviewed(path: Path, artifact: Path | None, question: Question) -> Review:
+    from model.event_table import read_events
+
+    return make_review(
+        History.from_table(read_events(path)),
+        read_record(path, microseconds(question.as_of)),
+        question,
+        None if artifact is None else load_scorer(artifact),
+    )
+
+
+@pytest.fixture(scope="module")
+def review(events: Path, small_artifact: Path) -> Review:
+    return reviewed(events, small_artifact, asked(target=1_000_000.0, segment="industry"))
+
+
+@pytest.fixture(scope="module")
+def html(review: Review) -> str:
+    return page(review)
+
+
+def written(tmp_path: Path, *told: Event) -> Path:
+    path = tmp_path / "events.parquet"
+    write_events(table_of(told), path)
+    return path
+
+
+def test_the_bridge_leads_from_last_week_s_forecast_to_this_week_s(review: Review) -> None:
+    (money,) = review.money
+    assert money.bridge is not None
+    assert money.before is not None
+    assert money.before.forecast is not None
+    assert money.outlook.forecast is not None
+
+    cents_of_deals = len(review.rows)  # each deal is rounded to a cent
+    for cents, outlook in (
+        (money.bridge.before, money.before),
+        (money.bridge.after, money.outlook),
+    ):
+        assert outlook.forecast is not None
+        expected = outlook.forecast.whole.total.expected
+        assert cents / 100 == pytest.approx(expected, abs=0.01 * cents_of_deals)
+    assert money.bridge.before + sum(money.bridge.bars.values()) == money.bridge.after
+
+
+def test_a_probability_in_the_list_is_the_one_that_the_deal_s_page_explains(review: Review) -> None:
+    assert review.pages
+    for deal_id, laid_open in review.pages.items():
+        row = next(row for row in review.rows if row.deal.deal_id == deal_id)
+        assert laid_open.score.probability == pytest.approx(row.model_probability)
+        assert laid_open.score.shown_probability == pytest.approx(row.probability)
+        assert laid_open.score.interval is not None
+        assert laid_open.score.interval.low == pytest.approx(row.low)
+        if laid_open.change is not None and row.change is not None:
+            told = laid_open.change.after - laid_open.change.before
+            if row.probability == row.model_probability:
+                assert told == pytest.approx(row.change)
+
+
+def test_expected_amounts_of_owners_and_deals_are_those_of_the_forecast(review: Review) -> None:
+    (money,) = review.money
+    assert money.outlook.forecast is not None
+    whole = money.outlook.forecast.whole
+    of_deals = sum(row.expected for row in review.rows)
+    assert of_deals == pytest.approx(whole.open.expected)
+    for way in ("owner", "segment"):
+        groups = money.outlook.groups[way]
+        assert sum(group.open.expected for group in groups) == pytest.approx(of_deals)
+        assert sum(group.won for group in groups) == pytest.approx(whole.won)
+    assert len(money.outlook.groups["segment"]) > 1
+
+
+def test_the_page_needs_nothing_beside_itself(html: str) -> None:
+    assert "<script" not in html
+    assert not re.search(r"(src|href)=\"(?!#)", html)
+    assert "url(h" not in html
+    assert not re.search(r"\son\w+=", html)
+
+
+def test_every_link_of_the_page_leads_to_a_place_in_it(html: str) -> None:
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', html)) <= set(ids)
+
+
+def test_every_open_deal_stands_in_one_row_with_a_heading(review: Review, html: str) -> None:
+    for row in review.rows:
+        assert f">{row.deal.deal_id}<" in html
+    assert html.count('<tr id="deal-') == len(review.rows)
+
+
+def test_the_numbers_hold_what_the_page_shows(review: Review) -> None:
+    (money,) = review.money
+    assert money.outlook.forecast is not None
+    rows = list(csv.DictReader(StringIO(numbers(review))))
+    told = {(r["section"], r["name"], r["figure"]): r["number"] for r in rows}
+
+    total = money.outlook.forecast.whole.total
+    assert float(told["quarter", "total", "p10"]) == total.p10
+    assert sum(r["section"] == "deal" and r["figure"] == "amount" for r in rows) == len(review.rows)
+
+
+def test_the_mail_has_the_summary_and_the_page_attached(review: Review, html: str) -> None:
+    read = message_from_bytes(mail(review, html), policy=policy.default)
+    body, attached = read.get_body(("plain",)), list(read.iter_attachments())
+
+    assert read["Subject"] == "Forecast review 2026-W03"
+    assert body is not None
+    assert "Since last week:" in body.get_content()
+    assert attached[0].get_filename() == "review-2026-W03.html"
+    assert attached[0].get_content() == html
+
+
+def test_without_a_model_the_page_says_how_to_get_one(events: Path) -> None:
+    found = reviewed(events, None, asked())
+
+    assert "Train one with redflare train" in page(found)
+    assert all(row.probability is None for row in found.rows)
+
+
+def test_a_quarter_that_is_over_shows_what_it_came_to(events: Path, small_artifact: Path) -> None:
+    found = reviewed(events, small_artifact, asked(close_by=date(2025, 12, 31)))
+
+    assert "The quarter ended on 2025-12-31" in page(found)
+    assert found.money[0].outlook.won > 0
+
+
+def test_the_first_week_says_that_there_is_nothing_to_compare(
+    events: Path, small_artifact: Path
+) -> None:
+    found = reviewed(events, small_artifact, asked("2026-W02"))
+
+    shown = page(found)
+    assert "There is no forecast of last week to compare with" in shown
+    assert "Nothing to compare with" in shown
+    assert found.money[0].outlook.forecast is not None
+
+
+def test_an_empty_pipeline_says_what_to_do(tmp_path: Path, small_artifact: Path) -> None:
+    path = written(tmp_path, deal_event("deal_opened", 60.0))
+
+    assert "No deal is known yet" in page(reviewed(path, small_artifact, asked()))
+
+
+def test_deals_of_which_nothing_is_known_are_said_to_have_no_number(
+    tmp_path: Path, small_artifact: Path
+) -> None:
+    path = written(
+        tmp_path,
+        *(deal_event("deal_opened", 1.0, deal_id=f"D-{n}", source="odd") for n in range(3)),
+    )
+
+    found = reviewed(path, small_artifact, asked())
+
+    assert "No open deal can be given a probability" in page(found)
+    assert found.money[0].outlook.unscorable == 3
+
+
+def odd_deal(deal_id: str, currency: str) -> list[Event]:
+    return [
+        deal_event("deal_opened", 0.0, deal_id=deal_id),
+        deal_event("currency_changed", 0.0, deal_id=deal_id, name=currency),
+        deal_event("amount_changed", 0.0, deal_id=deal_id, number=1_000.0),
+        deal_event("close_date_changed", 0.0, deal_id=deal_id, date=date_of(30.0)),
+        deal_event("owner_changed", 0.0, deal_id=deal_id, name="<b>ann</b>"),
+        deal_event("customer_replied", 5.0, deal_id=deal_id),
+    ]
+
+
+def test_texts_of_deals_are_never_markup(tmp_path: Path) -> None:
+    path = written(tmp_path, *odd_deal("<script>alert(1)</script>", "EUR"))
+
+    shown = page(reviewed(path, None, asked()))
+
+    assert "<script" not in shown
+    assert "<b>ann" not in shown
+    assert "&lt;b&gt;ann" in shown
+
+
+def test_a_text_of_a_deal_is_no_formula_in_the_numbers(tmp_path: Path) -> None:
+    path = written(tmp_path, *odd_deal("=1+1", "EUR"))
+
+    assert ",'=1+1," in numbers(reviewed(path, None, asked()))
+
+
+def test_currencies_are_kept_apart_and_said_until_rates_are_given(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        *odd_deal("D-1", "EUR"),
+        *odd_deal("D-2", "USD"),
+        deal_event("deal_won", 6.0, deal_id="D-1"),
+        deal_event("deal_won", 6.0, deal_id="D-2"),
+    )
+
+    apart = reviewed(path, None, asked())
+    rates = Rates(reporting="EUR", worth={"USD": 0.5})
+    together = reviewed(path, None, asked(rates=rates))
+
+    assert [money.outlook.won for money in apart.money] == [1_000.0, 1_000.0]
+    assert "several currencies (EUR, USD)" in page(apart)
+    assert [money.outlook.won for money in together.money] == [1_500.0]
+    assert "EUR" in summary(together)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("reporting = 'EUR'", "without reporting or rates"),
+        ("reporting = 'EUR'\n[rates]\nUSD = -1", "a number above 0"),
+        ("reporting =", "a TOML file of rates"),
+    ],
+)
+def test_rates_that_cannot_be_used_are_refused(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "rates.toml"
+    path.write_text(text)
+
+    with pytest.raises(ScoreError, match=reason):
+        read_rates(path)
+
+
+def test_the_command_writes_page_numbers_and_mail(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, *odd_deal("D-1", "EUR"), deal_event("deal_won", 6.5))
+    week = ("--week", "2026-W03", "--close-by", "2026-03-31")
+
+    assert main(["review", f"{path}", *week, "--out", f"{tmp_path / 'r.html'}"]) == 0
+    mailed = ("--out", f"{tmp_path / 'r.csv'}", "--mail", f"{tmp_path / 'r.eml'}")
+    assert main(["review", f"{path}", *week, *mailed]) == 0
+    assert main(["review", f"{path}", *week]) == 0
+
+    assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
+    assert (tmp_path / "r.csv").read_text().startswith("section,currency,name,figure")
+    assert (tmp_path / "r.eml").read_bytes().startswith(b"Subject: Forecast review 2026-W03")
+    assert "1,000 EUR won in 1 deal" in capsys.readouterr().out
+    assert day(6.5) < week_begin("2026-W03")
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (("--week", "2026-03"), "week '2026-03': expected a week of ISO 8601"),
+        (("--week", "2026-W60"), "week '2026-W60'"),
+        (("--out", "r.pdf"), "a name ending in .html or .csv"),
+        (("--mail", "r.txt"), "a name ending in .eml"),
+        (("--artifact-then", "a"), "--artifact-then without --artifact"),
+    ],
+)
+def test_what_cannot_be_reviewed_is_refused_with_the_reason(
+    tmp_path: Path, given: tuple[str, str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, *odd_deal("D-1", "EUR"))
+    options = {"--week": "2026-W03", "--close-by": "2026-03-31", given[0]: given[1]}
+    spelt = [part for option in options.items() for part in option]
+
+    assert main(["review", f"{path}", *spelt]) == 2
+    assert reason in capsys.readouterr().err
