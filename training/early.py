@@ -187,8 +187,19 @@ class Judge:
         self.owner_weeks = len(np.unique(pairs, axis=0))
 
     def base(self) -> tuple[float | None, float | None]:
-        """Of all open deals and weeks told of, the shares lost and not won."""
-        came, as_of, deal = self.came, self.walk.as_of, self.walk.deal
+        """Of all deals from the first week that each was seen, the shares lost and not won.
+
+        One moment a deal, as a deal has one first flare: among all its weeks slow deals would
+        count more.
+        """
+        return self._came_of(self.seen, self.first_seen[self.seen])
+
+    def base_of_weeks(self) -> tuple[float | None, float | None]:
+        """The same of all open deals and weeks, with which thresholds were chosen."""
+        return self._came_of(self.walk.deal, self.walk.as_of)
+
+    def _came_of(self, deal: Ints, as_of: Ints) -> tuple[float | None, float | None]:
+        came = self.came
         told = _told(as_of, came)
         lost, won = _within(came.lost[deal], as_of), _within(came.won[deal], as_of)
         return _share(lost[told]), _share(~won[told])

@@ -114,7 +114,7 @@ def _of_company(
     walked: Walk, history: History, combined: Sequence[Thresholds]
 ) -> list[tuple[float, float, float, float]]:
     judge = Judge(walked, outcomes(walked, history))
-    base_lost, base_not_won = judge.base()
+    base_lost, base_not_won = judge.base_of_weeks()
     if not base_lost or base_not_won in (None, 1.0):
         raise TrainingDataError(
             f"a record until {from_microseconds(int(history.known.max())).date()}",

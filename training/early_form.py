@@ -109,7 +109,8 @@ class EarlyReport:
         Of them, open so long before the loss that an early flare was possible at all; None where
         nothing was lost.
     base_lost_share, base_not_won_share
-        Of all open deals and weeks, lost and not won within `OUTCOME_DAYS`; None if not told.
+        Of all deals, from the first week each was seen, lost and not won within `OUTCOME_DAYS`;
+        None if not told.
     thresholds
         Of the red flares.
     rules

@@ -118,8 +118,8 @@ def _told_alarms(report: EarlyReport) -> str:
         return f"Of no flared deal does the record tell yet what came within {days} days."
     return (
         f"A flared deal that is soon won was a false alarm: {_share(together.not_won_share)} of "
-        f"the {together.told:,} flared deals were not won within {days} days, of all open deals "
-        f"{_share(report.base_not_won_share)}."
+        f"the {together.told:,} flared deals were not won within {days} days, of all deals from "
+        f"when they were first looked at {_share(report.base_not_won_share)}."
     )
 
 

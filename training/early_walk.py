@@ -43,7 +43,7 @@ ACTIVITY: Final = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Walk:
-    """One row for each deal and week in which it was open as known then.
+    """One row for each deal and week in which it was open as known then, and could be scored.
 
     Parameters
     ----------
@@ -128,8 +128,8 @@ def walk(history: History, origins: Sequence[Origin]) -> Walk:
     Returns
     -------
     Walk
-        Rows of one deal are a week apart, but where it was closed in between or no origin
-        was in force.
+        Rows of one deal are a week apart, but where it was closed or could not be scored in
+        between, or no origin was in force.
 
     Raises
     ------
@@ -159,8 +159,10 @@ def walk(history: History, origins: Sequence[Origin]) -> Walk:
         mine = np.flatnonzero(in_force == number)
         whole["usual"][mine] = usual_probability(scorer.artifact.facts["judged"], horizon)
         for part in _pieces(mine, SCORED_AT_ONCE):
-            scored = scorer.score_many(history, deal[part], as_of[part], None, feeds)
-            whole["is_open"][part] = scored.is_open
+            scored = scorer.score_many(history, deal[part], as_of[part], None, feeds, checked=True)
+            whole["is_open"][part] = [
+                checks is not None and checks.scorable for checks in scored.checks
+            ]
             whole["probability"][part] = scorer.probabilities(scored, [horizon])[:, 0]
         for part in _pieces(mine, AT_ONCE):
             asof = AsOf(history, plain, codes, deal[part], as_of[part], feeds)

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
 from model.artifact import Artifact
 from model.asof import AsOf
 from model.errors import TrainingDataError
-from model.events import DAY_US, Event, microseconds
+from model.event_table import table_of
+from model.events import DAY_US, Event, from_microseconds, microseconds
 from model.feeds import feeds_of
 from model.gates import find_gates
 from model.history import History
@@ -24,7 +26,7 @@ from model.scorer import Scorer
 from model.vocabulary import Vocabulary
 from tests.factories import day_us, deal_event
 from training.backtest import Origin
-from training.early import ALL_FLARES, early_report, judge_walk, outcomes
+from training.early import ALL_FLARES, Judge, early_report, judge_walk, outcomes
 from training.early_choice import Tried, choose_thresholds, try_thresholds
 from training.early_form import EarlyReport, RuleFigures
 from training.early_rules import as_busy, fallen_rows, flare_rules, flares_counted, low_rows
@@ -75,6 +77,19 @@ def test_every_open_deal_is_looked_at_once_a_week_as_known_then(
         assert walked.deal[walked.as_of == look].tolist() == every[is_open].tolist()
     assert np.unique(walked.as_of).tolist() == looks.tolist()
     assert (walked.first_of_walk == (walked.as_of == BEGINS)).all()
+
+
+def test_weeks_in_which_a_deal_could_not_be_scored_are_left_out(
+    small_company: Simulation, origins: list[Origin], walked: Walk
+) -> None:
+    opened = deal_event(
+        deal_id="Z", source="unheard of", occurred_at=from_microseconds(BEGINS + 9 * DAY_US)
+    )
+    others = small_company.events
+    history = History.from_table(pa.concat_tables([others, table_of([opened])]))
+    with_it = walk(history, origins)
+    assert history.deal_ids[-1] == "Z"
+    assert with_it.deal.tolist() == walked.deal.tolist()
 
 
 def test_each_week_is_scored_by_the_artifact_then_in_force(
@@ -198,6 +213,8 @@ def test_the_figures_of_a_rule_are_those_worked_out_by_hand() -> None:
     assert silent.early_deal_share == pytest.approx(1 / 3)
     assert silent.early_amount_share == pytest.approx(100 / 600)
     assert (silent.lost_share, silent.not_won_share) == (2 / 4, 4 / 4)
+    # Each deal counts once, from its first week on, however long it was open.
+    assert (report.base_lost_share, report.base_not_won_share) == (4 / 6, 6 / 6)
     assert report.owner_weeks == 29
     assert silent.flares_an_owner_week == pytest.approx(4 / 29)
     assert silent.early_amount_interval is not None
@@ -353,10 +370,11 @@ def test_thresholds_are_tried_as_the_report_judges_them(walked: Walk, history: H
         assert one.early_amount_share == pytest.approx(together.early_amount_share)
         assert together.lost_share is not None
         assert together.not_won_share is not None
-        assert report.base_lost_share is not None
-        assert report.base_not_won_share is not None
-        assert one.lost_ratio == pytest.approx(together.lost_share / report.base_lost_share)
-        won, base_won = 1.0 - together.not_won_share, 1.0 - report.base_not_won_share
+        base_lost, base_not_won = Judge(walked, outcomes(walked, history)).base_of_weeks()
+        assert base_lost is not None
+        assert base_not_won is not None
+        assert one.lost_ratio == pytest.approx(together.lost_share / base_lost)
+        won, base_won = 1.0 - together.not_won_share, 1.0 - base_not_won
         assert one.won_ratio == pytest.approx(won / base_won)
 
 
