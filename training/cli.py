@@ -133,12 +133,14 @@ def _chosen(report: dict[str, Any]) -> list[str]:
             "the base rate by stage and age alone, shrunk toward that of all deals",
             f"on deals that it was not counted from ({report['division']}):",
         ]
+    parts = [
+        (f"{part['weight']:.0%} " if len(report["blend"]) > 1 else "")
+        + f"{part['kind'].replace('_', ' ')} of sizes {part['sizes']}"
+        for part in report["blend"]
+    ]
     return [
-        (
-            f"chosen {report['division']}: {report['settings']['interactions']}, "
-            f"trees {report['trees']}"
-        ),
-        "on the judging deals, which also chose the trees and the calibration:",
+        f"chosen {report['division']}: {', '.join(parts)}",
+        "on the judging deals, which also chose the sizes and the calibration:",
     ]
 
 

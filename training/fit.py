@@ -19,16 +19,10 @@ from model.tables import Calibration, Tables
 from model.unusual import ranges_to_json
 from training.actions import action_table, drawn_rows, learn_actions
 from training.base_rate import PRIOR_DEALS, Cells, fit_base_rate, judge_base_rate
-from training.boosting import (
-    Settings,
-    bag_members,
-    fit_booster,
-    in_parallel,
-    problems,
-    thin,
-)
+from training.blending import blend_leaves, blend_weights, deal_losses
+from training.boosting import bag_members, in_parallel, problems, thin
 from training.calibrating import fit_calibrations
-from training.compile import compile_tables
+from training.compile import compile_leaves
 from training.dataset import (
     NEVER,
     closing_lag,
@@ -38,14 +32,13 @@ from training.forecasting import forecast_facts
 from training.grid_fit import bin_weights
 from training.judging import FOLDS, Division, Judgement, divide, judge
 from training.leaks import find_leaks, refuse_leaks
-from training.leaves import Booster
+from training.learners import candidates, fit_leaves, title
+from training.leaves import Leaves
 from training.preparing import Learning, Options, prepare
 from training.quality import quality_by_edge
 from training.twins import division_share
 
 BAGS: Final = 8
-FEW_ROWS: Final = 20_000  # up to so many, stronger shrinkage is tried too
-ROWS_PER_LEAF_SHARE: Final = 150  # a leaf holds at least this fraction of an ensemble's rows
 
 
 Progress = Callable[[str, int], Callable[[], None]]
@@ -124,6 +117,34 @@ def learn(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class _Blend:
+    """Candidates mixed in log-odds.
+
+    Parameters
+    ----------
+    parts
+        What each counts for, the heaviest first, and how it was judged.
+    eta
+        Log-odds of the judged rows; NaN where not judged. Shape (R, B).
+    """
+
+    parts: list[tuple[float, Judgement]]
+    eta: Floats
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """A form that JSON can hold."""
+        return [
+            {
+                "kind": title(judged.learner),
+                "weight": round(weight, 6),
+                "settings": judged.learner.to_json(),
+                "sizes": judged.sizes.tolist(),
+            }
+            for weight, judged in self.parts
+        ]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Learned:
     """What was learned, by whichever way.
 
@@ -167,7 +188,7 @@ def _learn_model(
             bag_members(len(data.deal_ids), BAGS, options.seed + 1),
             options.seed,
         ),
-        choices={"settings": best.settings.to_json(), "trees": best.trees.tolist()},
+        choices={"blend": best.to_json()},
     )
 
 
@@ -191,58 +212,41 @@ def _learn_base_rate(learning: Learning, division: Division, options: Options) -
             feeds_of(learning.history),
             options.seed,
         ),
-        choices={"settings": {"prior_deals": PRIOR_DEALS}, "trees": [0] * (len(edges) - 1)},
+        choices={"prior_deals": PRIOR_DEALS},
     )
 
 
-def candidates(rows: int) -> list[Settings]:
-    """The settings that judging decides among, given how many rows an ensemble sees."""
-    leaf = int(np.clip(rows / ROWS_PER_LEAF_SHARE, 10, 200))
-    tried = [Settings(rows_a_leaf=leaf)]
-    if rows <= FEW_ROWS:
-        tried.append(Settings(interactions="no_interactions", rows_a_leaf=leaf))
-        tried.append(
-            Settings(
-                interactions="no_interactions",
-                leaves=3,
-                rows_a_leaf=2 * leaf,
-                shrinkage=0.03,
-                ridge=50.0,
-            )
-        )
-    return tried
-
-
-def _choose(
-    learning: Learning, division: Division, options: Options, progress: Progress
-) -> Judgement:
-    """The best setting: tried on some rounds, judged on all."""
-    tried = candidates(learning.data.rows // 2)
-    trial = division.trial()
-    edges = len(learning.edges) - 1
-    trials = len(tried) * len(trial.rounds) * trial.bags if len(tried) > 1 else 0
-    step = progress("choosing", (trials + len(division.rounds) * division.bags) * edges)
-
-    def judged(settings: Settings, rounds: Division) -> Judgement:
-        return judge(
-            learning.data,
+def _choose(learning: Learning, division: Division, options: Options, progress: Progress) -> _Blend:
+    """Judge every candidate, and mix them by what the judging deals say."""
+    data, edges = learning.data, learning.edges
+    tried = candidates(data.rows // 2)
+    step = progress(
+        "choosing", len(tried) * len(division.rounds) * division.bags * (len(edges) - 1)
+    )
+    judged = [
+        judge(
+            data,
             learning.grid,
             learning.bins,
-            learning.edges,
-            rounds,
-            settings,
+            edges,
+            division,
+            candidate,
             seed=options.seed,
             jobs=options.jobs,
             step=step,
         )
+        for candidate in tried
+    ]
+    weights = blend_weights(deal_losses(data, edges, [each.eta for each in judged]), options.seed)
+    parts = [
+        (float(weights[place]), judged[place])
+        for place in np.argsort(-weights, kind="stable").tolist()
+        if weights[place] > 0.0
+    ]
+    return _Blend(parts=parts, eta=sum((w * each.eta for w, each in parts), np.zeros(())))
 
-    if len(tried) == 1:
-        return judged(tried[0], division)
-    best = min((judged(settings, trial) for settings in tried), key=lambda j: j.total)
-    return judged(best.settings, division)
 
-
-def _fit_bags(learning: Learning, best: Judgement, options: Options, progress: Progress) -> Tables:
+def _fit_bags(learning: Learning, best: _Blend, options: Options, progress: Progress) -> Tables:
     """The bags on all deals up to K, with the choices made."""
     data, edges = learning.data, learning.edges
     members = bag_members(len(data.deal_ids), BAGS, options.seed + 1)
@@ -255,25 +259,32 @@ def _fit_bags(learning: Learning, best: Judgement, options: Options, progress: P
             drawn = np.flatnonzero(members[bag, data.deal[question.rows]])
             drawn = thin(drawn, np.random.default_rng(seed))
             rows = question.rows[drawn]
-            calls.append(
+            calls += [
                 (
                     learning.grid,
                     learning.bins[rows],
                     question.won[drawn],
                     data.weight[rows],
-                    best.settings,
-                    int(best.trees[b]),
+                    len(np.unique(data.deal[rows])),
+                    judged.learner,
+                    int(judged.sizes[b]),
                     seed,
                 )
-            )
+                for _, judged in best.parts
+            ]
     step = progress("fitting", len(calls))
-    models: list[Booster] = []
-    for model in in_parallel(fit_booster, calls, options.jobs):
+    models: list[Leaves] = []
+    for model in in_parallel(fit_leaves, calls, options.jobs):
         models.append(model)
         step()
+    weights = [weight for weight, _ in best.parts]
+    blended = [
+        blend_leaves(weights, models[first : first + len(weights)])
+        for first in range(0, len(models), len(weights))
+    ]
     width = len(questions)
-    return compile_tables(
-        [models[bag * width : (bag + 1) * width] for bag in range(BAGS)],
+    return compile_leaves(
+        [blended[bag * width : (bag + 1) * width] for bag in range(BAGS)],
         learning.grid,
         bin_weights(learning.grid, learning.bins, data.weight),
     )

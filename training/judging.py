@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -20,18 +20,9 @@ from numpy.typing import NDArray
 from model.events import DAY_US
 from model.grid import BinArray, Grid
 from model.history import Floats, Ints
-from training.boosting import (
-    STAGE,
-    Settings,
-    bag_members,
-    fit_booster,
-    in_parallel,
-    log_odds_of_share,
-    problems,
-    staged_log_odds,
-    thin,
-)
+from training.boosting import bag_members, in_parallel, problems, thin
 from training.dataset import Dataset
+from training.learners import Learner, size, staged, stages
 
 FEWEST_FITTING_DEALS: Final = 300
 JUDGING_SHARE: Final = 0.35  # of the deals
@@ -40,7 +31,6 @@ JUDGED_TIME: Final = 0.3  # of the time that rows at the last edge span
 FOLDS: Final = 4
 JUDGING_BAGS: Final = 4  # of the one round out of time
 CROSS_FITTING_BAGS: Final = 4  # of each of the rounds; with fewer than are shown, too few trees win
-TRIAL_ROUNDS: Final = 2  # of cross-fitting, to decide among settings
 SMALLEST_LOSS_GAIN: Final = 1e-5  # a larger ensemble must win at least this much a row
 
 
@@ -65,19 +55,15 @@ class Division:
     bags: int
     rounds: list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]
 
-    def trial(self) -> Division:
-        """A cheaper division, to decide among settings."""
-        return replace(self, rounds=self.rounds[:TRIAL_ROUNDS], bags=1)
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judgement:
-    """What the judging rows say of one setting.
+    """What the judging rows say of one candidate.
 
     Parameters
     ----------
-    trees
-        The best number of trees of each edge. Shape (B,).
+    sizes
+        The best size of each edge, `training.learners.size`. Shape (B,).
     eta
         Log-odds of the judged rows with them; NaN where not judged. Shape (R, B).
     loss
@@ -86,8 +72,8 @@ class Judgement:
         Loss summed over the edges of a judged row: minus the log-likelihood of a row.
     """
 
-    settings: Settings
-    trees: Ints
+    learner: Learner
+    sizes: Ints
     eta: Floats
     loss: Floats
     total: float
@@ -139,13 +125,13 @@ def judge(
     bins: BinArray,
     edges: Floats,
     division: Division,
-    settings: Settings,
+    learner: Learner,
     *,
     seed: int,
     jobs: int,
     step: Callable[[], None] = lambda: None,
 ) -> Judgement:
-    """Fit a setting on the fitting rows and choose its number of trees on the judging rows.
+    """Fit a candidate on the fitting rows and choose its size on the judging rows.
 
     Parameters
     ----------
@@ -155,8 +141,7 @@ def judge(
         Called after each ensemble, for progress.
     """
     edge_count = len(edges) - 1
-    stages = settings.trees // STAGE + 1
-    eta = np.full((stages, data.rows, edge_count), np.nan, dtype=np.float32)
+    eta = np.full((stages(learner), data.rows, edge_count), np.nan, dtype=np.float32)
     calls = []
     judged_rows = []
     members = bag_members(len(data.deal_ids), division.bags, seed)
@@ -173,17 +158,18 @@ def judge(
                         question.rows[drawn],
                         question.won[drawn],
                         data.weight,
-                        settings,
+                        data.deal,
+                        learner,
                         judged,
                         seed + 1000 * number + 10 * b + bag,
                     )
                 )
                 judged_rows.append((judged, b))
-    for (judged, b), staged in zip(judged_rows, in_parallel(_judge_one, calls, jobs), strict=True):
+    for (judged, b), found in zip(judged_rows, in_parallel(_judge_one, calls, jobs), strict=True):
         known = np.nan_to_num(eta[:, judged, b])
-        eta[:, judged, b] = known + staged / division.bags
+        eta[:, judged, b] = known + found / division.bags
         step()
-    return _best(data, edges, settings, eta)
+    return _best(data, edges, learner, eta)
 
 
 def _judge_one(
@@ -192,15 +178,15 @@ def _judge_one(
     rows: Ints,
     won: NDArray[np.bool_],
     weight: Floats,
-    settings: Settings,
+    deal: Ints,
+    learner: Learner,
     judged: Ints,
     seed: int,
 ) -> Floats:
     kept = thin(np.arange(len(rows)), np.random.default_rng(seed))
     rows, won = rows[kept], won[kept]
-    model = fit_booster(grid, bins[rows], won, weight[rows], settings, settings.trees, seed)
-    start = log_odds_of_share(won, weight[rows])
-    return staged_log_odds(model, grid.codes(bins[judged]), settings.trees, start)
+    deals = len(np.unique(deal[rows]))
+    return staged(grid, bins[rows], won, weight[rows], deals, learner, bins[judged], seed)
 
 
 def log_losses(won: NDArray[np.bool_], eta: Floats) -> Floats:
@@ -208,9 +194,9 @@ def log_losses(won: NDArray[np.bool_], eta: Floats) -> Floats:
     return np.asarray(np.logaddexp(0.0, np.where(won, -eta, eta)))
 
 
-def _best(data: Dataset, edges: Floats, settings: Settings, eta: NDArray[np.float32]) -> Judgement:
+def _best(data: Dataset, edges: Floats, learner: Learner, eta: NDArray[np.float32]) -> Judgement:
     everything = np.ones((data.rows, len(edges) - 1), dtype=bool)
-    trees, losses, chosen = [], [], np.full(eta.shape[1:], np.nan)
+    sizes, losses, chosen = [], [], np.full(eta.shape[1:], np.nan)
     weight_of_rows = 0.0
     total = 0.0
     for b, question in enumerate(problems(data, edges, everything)):
@@ -222,14 +208,14 @@ def _best(data: Dataset, edges: Floats, settings: Settings, eta: NDArray[np.floa
         ) / max(weight.sum(), 1e-9)
         # The smallest ensemble that is as good as the best: ties go to fewer trees.
         stage = int(np.flatnonzero(by_stage <= by_stage.min() + SMALLEST_LOSS_GAIN)[0])
-        trees.append(stage * STAGE)
+        sizes.append(size(learner, stage))
         losses.append(by_stage[stage])
         chosen[:, b] = eta[stage, :, b]
         total += by_stage[stage] * weight.sum()
         weight_of_rows = max(weight_of_rows, weight.sum())
     return Judgement(
-        settings=settings,
-        trees=np.array(trees),
+        learner=learner,
+        sizes=np.array(sizes),
         eta=chosen,
         loss=np.array(losses),
         total=float(total / max(weight_of_rows, 1e-9)),

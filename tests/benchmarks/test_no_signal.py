@@ -36,6 +36,7 @@ MOST_ABOVE_BASE_RATE: Final = 0.002  # nats
 DEALS: Final = 7500
 LEARNED_SHARE: Final = 0.75  # of the deals, by their opening
 DAYS: Final = (30.0, 90.0)
+SPACING_DAYS: Final = 28.0  # weekly learns from four times as much in four times as long
 AGE_BANDS: Final = 20
 CRM_DEALS: Final = 7500
 CRM_SEEDS: Final = range(4)
@@ -63,7 +64,9 @@ def test_permuted_endings_are_not_told_apart() -> None:
     above = []
     for seed in SEEDS:
         events = endings_permuted(company, seed)
-        scorer = Scorer(train(events, cutoff, Options(edges_days=DAYS, jobs=1)))
+        scorer = Scorer(
+            train(events, cutoff, Options(edges_days=DAYS, spacing_days=SPACING_DAYS, jobs=1))
+        )
         history, feeds = History.from_table(events), feeds_of(History.from_table(events))
         opened, _ = open_span(history, int(history.known.max()) + 1)
         past, every = (

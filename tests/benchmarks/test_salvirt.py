@@ -55,18 +55,15 @@ def as_deals(rows: pd.DataFrame, opened: pd.Timestamp, *, told: bool) -> pd.Data
 
 def forecast(learned: pd.DataFrame, asked: pd.DataFrame, folder: Path) -> Floats:
     """The probability of a win within one day of each deal asked about, by the commands alone."""
-    for name, deals in (
-        ("past", as_deals(learned, LEARNED, told=True)),
-        ("now", as_deals(asked, ASKED, told=False)),
-    ):
-        deals.to_csv(folder / f"{name}.csv", sep=";", index=False)
-        out = folder / f"{name}.parquet"
-        out.unlink(missing_ok=True)
-        assert main(["import", str(MAPPING), str(folder / f"{name}.csv"), "--out", str(out)]) == 0
+    deals, events = folder / "deals.csv", folder / "events.parquet"
+    parts = [as_deals(learned, LEARNED, told=True), as_deals(asked, ASKED, told=False)]
+    pd.concat(parts).to_csv(deals, sep=";", index=False)
+    events.unlink(missing_ok=True)
+    assert main(["import", str(MAPPING), str(deals), "--out", str(events)]) == 0
     artifact, scores = folder / "artifact", folder / "scores.parquet"
-    train = ["train", str(folder / "past.parquet"), "--known-before", ASKED.date().isoformat()]
+    train = ["train", str(events), "--known-before", ASKED.date().isoformat()]
     assert main([*train, "--within", "1", "--jobs", "1", "--out", str(artifact)]) == 0
-    score = ["score", str(folder / "now.parquet"), "--artifact", str(artifact), "--within", "1"]
+    score = ["score", str(events), "--artifact", str(artifact), "--within", "1"]
     noon = (ASKED + pd.Timedelta(hours=12)).isoformat()
     assert main([*score, "--as-of", noon, "--out", str(scores)]) == 0
     answers = pd.read_parquet(scores).set_index("deal_id")["probability"]

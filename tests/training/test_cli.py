@@ -112,7 +112,7 @@ def test_train_writes_an_artifact_and_reports_it(run: Run, events: Path, tmp_pat
     assert first == f"{artifact.model_version} in {out}"
     assert second.startswith("150 deals (")
     assert second.endswith("edges [14.0, 45.0] days")
-    assert third.startswith("chosen cross-fitting by deal: pairwise, trees [")
+    assert third.startswith("chosen cross-fitting by deal: pairwise of sizes [")
     assert header.split() == ["days", "rows", "won", "log-loss", "AUC", "Brier", "ECE"]
     assert [row.split()[0] for row in rows] == ["14", "45"]
 

@@ -20,8 +20,10 @@ from tests.factories import day, day_us, deal_event
 from tests.training.companies import DEALS, KNOWN_BEFORE, deals_events, deals_table
 from training import fit
 from training.boosting import Settings
-from training.fit import BAGS, candidates, train
+from training.fit import BAGS, train
+from training.learners import candidates, title
 from training.preparing import Options, prepare
+from training.smooth import SmoothSettings
 
 OPTIONS = Options(edges_days=(30.0,), spacing_days=10.0, jobs=1)
 
@@ -104,8 +106,10 @@ def test_the_facts_tell_how_it_was_trained(learned: Artifact) -> None:
     assert 40 <= facts["won"] <= DEALS - 40
     assert facts["snapshots"] >= 2 * DEALS
     assert facts["closing_lag_days"] == 0.0
-    assert facts["settings"] == Settings(rows_a_leaf=10, trees=20).to_json()
-    assert facts["trees"] in ([10], [20])
+    [part] = facts["blend"]
+    assert (part["kind"], part["weight"]) == ("pairwise", 1.0)
+    assert part["settings"] == Settings(rows_a_leaf=10, trees=20).to_json()
+    assert part["sizes"] in ([10], [20])
     [judged] = learned.facts["judged"]
     assert judged["days"] == 30.0
     assert judged["auc"] > 0.65
@@ -146,13 +150,28 @@ def test_pure_noise_beats_the_base_rate_by_nothing_much() -> None:
     assert judged["log_loss"] < base + 0.01
 
 
-def test_few_rows_try_stronger_shrinkage_and_many_do_not() -> None:
+def test_few_rows_try_stiffer_candidates_and_many_do_not() -> None:
     few, many = candidates(1000), candidates(1_000_000)
 
-    assert len(few) == 3
-    assert {s.interactions for s in few} == {"pairwise", "no_interactions"}
-    assert [s.interactions for s in many] == ["pairwise"]
-    assert [candidates(rows)[0].rows_a_leaf for rows in (10, 3000, 10**7)] == [10, 20, 200]
+    assert [title(each) for each in few] == ["pairwise", "pairwise", "smooth"]
+    assert [title(each) for each in many] == ["pairwise"]
+    leaves = [candidates(rows)[0] for rows in (10, 3000, 10**7)]
+    assert [each.rows_a_leaf for each in leaves if isinstance(each, Settings)] == [10, 20, 200]
+
+
+def test_a_blend_of_trees_and_smooth_effects_is_tables_whose_parts_are_told(
+    table: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = [Settings(rows_a_leaf=10, trees=20), SmoothSettings(penalties=(10.0, 3.0))]
+    monkeypatch.setattr(fit, "candidates", lambda _rows: tried)
+
+    artifact = train(table, KNOWN_BEFORE, OPTIONS)
+
+    parts = artifact.facts["training"]["blend"]
+    assert {part["kind"] for part in parts} == {"pairwise", "smooth"}
+    assert sum(part["weight"] for part in parts) == pytest.approx(1.0, abs=1e-5)
+    assert artifact.tables.bags == BAGS
+    assert artifact.facts["judged"][0]["auc"] > 0.65
 
 
 def test_an_empty_table_is_refused() -> None:
