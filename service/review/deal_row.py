@@ -16,12 +16,18 @@ from model.events import DAY_US, from_microseconds
 from model.feature import days_in_words
 from model.feeds import Feeds
 from model.gates import Gate, find_gates
-from model.hazard import edge_weights, log_odds
 from model.history import Floats, History
 from model.interval import interval
 from model.outlook import Chances
 from model.pipeline import Deal
-from model.red_flare import RedFlare, flare_horizon_days, red_flares, usual_probability
+from model.red_flare import (
+    WEEK_US,
+    RedFlare,
+    flare_horizon_days,
+    newly_raised,
+    red_flares,
+    usual_probability,
+)
 from model.scorer import Scorer
 from service.review.week import Week
 
@@ -122,9 +128,8 @@ def deal_rows(
         return sorted(bare, key=lambda row: (-(row.deal.amount or 0.0), row.deal.deal_id))
     snapshots = _snapshots(scorer, history, now.opened, now.as_of, feeds)
     low, high = _intervals(now.of_open)
-    near, near_before = _near(scorer, history, now, feeds)
-    horizon = flare_horizon_days(scorer.edges)
-    usual = usual_probability(scorer.artifact.facts["judged"], horizon)
+    near = _near(scorer, history, now, feeds)
+    usual = usual_probability(scorer.artifact.facts["judged"], flare_horizon_days(scorer.edges))
     rows = []
     for place, deal in enumerate(now.opened):
         checks = now.of_open.checks[place]
@@ -132,21 +137,7 @@ def deal_rows(
         shown = now.shown.get(deal.deal_id)
         then = None if before is None else before.shown.get(deal.deal_id)
         own = float(now.of_open.probability[place, -1]) if has else None
-        flares = red_flares(
-            snapshots[place],
-            checks.gates,
-            now=near[place] if has else None,
-            week_before=near_before[place],
-            usual=None if np.isnan(usual) else usual,
-        )
-        last = Snapshot(snapshots[place].deal, now.as_of - 7 * DAY_US, snapshots[place].coverage)
-        stood = red_flares(
-            last,
-            find_gates(last),
-            now=near_before[place],
-            week_before=None,
-            usual=None if np.isnan(usual) else usual,
-        )
+        flares, new = _flares(snapshots[place], near[place], usual)
         amount = deal.amount or 0.0
         rows.append(
             DealRow(
@@ -160,7 +151,7 @@ def deal_rows(
                 expected=amount * (shown or 0.0),
                 at_stake=amount * max(own or 0.0, then or 0.0),
                 flares=flares,
-                new_flares=_raised(flares) - _raised(stood),
+                new_flares=new,
                 gates=checks.gates,
                 update_days=_update_days(snapshots[place]),
                 quality=checks.data_quality.verdict,
@@ -176,8 +167,22 @@ def flared(rows: Sequence[DealRow]) -> list[DealRow]:
     return sorted(found, key=lambda row: (-row.at_stake, row.deal.deal_id))
 
 
-def _raised(flares: Sequence[RedFlare]) -> frozenset[tuple[str, str]]:
-    return frozenset((flare.rule, flare.subject) for flare in flares)
+def _flares(
+    snapshot: Snapshot, near: Sequence[float | None], usual: float
+) -> tuple[tuple[RedFlare, ...], frozenset[tuple[str, str]]]:
+    """The flares that stand, and the rules and subjects of those that did not a week before."""
+    last = Snapshot(snapshot.deal, snapshot.as_of - WEEK_US, snapshot.coverage)
+    known = None if np.isnan(usual) else usual
+    stood = red_flares(last, find_gates(last), now=near[1], week_before=near[2], usual=known)
+    flares = red_flares(
+        snapshot,
+        find_gates(snapshot),
+        now=near[0],
+        week_before=near[1],
+        usual=known,
+        standing=stood,
+    )
+    return flares, frozenset((flare.rule, flare.subject) for flare in newly_raised(stood, flares))
 
 
 def _bare(deal: Deal) -> DealRow:
@@ -217,21 +222,25 @@ def _intervals(of_open: Chances) -> tuple[Floats, Floats]:
 
 def _near(
     scorer: Scorer, history: History, now: Week, feeds: Feeds | None
-) -> tuple[list[float | None], list[float | None]]:
-    """Probability within the flares' horizon, now and a week before; None where not open then."""
+) -> list[tuple[float | None, ...]]:
+    """For each open deal the probability that its flares look at: now, one and two weeks before.
+
+    None where it was not open, had no number, or the model knows what came.
+    """
     deal = np.array([each.index for each in now.opened], dtype=np.int64)
-    weights = edge_weights(scorer.edges, np.array(flare_horizon_days(scorer.edges)))
+    days = [flare_horizon_days(scorer.edges)]
     found: list[list[float | None]] = []
-    for as_of in (now.as_of, now.as_of - 7 * DAY_US):
+    for weeks in range(3):
+        as_of = now.as_of - weeks * WEEK_US
         moments = np.full(len(deal), as_of, dtype=np.int64)
         if not len(deal) or as_of < scorer.known_before:
             found.append([None] * len(deal))
             continue
-        scored = scorer.score_many(history, deal, moments, None, feeds)
-        odds = log_odds(scored.eta, weights)
-        p = 1.0 / (1.0 + np.exp(-odds))
-        found.append([float(x) if ok else None for x, ok in zip(p, scored.is_open, strict=True)])
-    return found[0], found[1]
+        scored = scorer.score_many(history, deal, moments, None, feeds, checked=True)
+        shown = scorer.probabilities(scored, days)[:, 0].tolist()
+        told = [check is not None and check.scorable for check in scored.checks]
+        found.append([p if is_told else None for p, is_told in zip(shown, told, strict=True)])
+    return list(zip(*found, strict=True))
 
 
 def _update_days(snapshot: Snapshot) -> float | None:

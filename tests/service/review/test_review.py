@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from model.errors import ScoreError
-from model.event_table import table_of, write_events
+from model.event_table import read_events, table_of, write_events
 from model.events import Event, microseconds
 from model.history import History
 from model.period import quarter_until, week_begin
-from service.batch import load_scorer
+from service.batch import known_feeds, load_scorer
 from service.cli import main
+from service.flares import Look, flared_shard
 from service.record import read_record
 from service.review.mail import mail, summary
 from service.review.numbers import numbers
@@ -50,8 +51,6 @@ def asked(week: str = "2026-W03", close_by: date = date(2026, 3, 31), **changed:
 
 
 def reviewed(path: Path, artifact: Path | None, question: Question) -> Review:
-    from model.event_table import read_events
-
     return make_review(
         History.from_table(read_events(path)),
         read_record(path, microseconds(question.as_of)),
@@ -121,6 +120,23 @@ def test_expected_amounts_of_owners_and_deals_are_those_of_the_forecast(review: 
     assert len(money.outlook.groups["segment"]) > 1
 
 
+def test_red_flares_are_those_that_the_command_lists(
+    review: Review, events: Path, small_artifact: Path
+) -> None:
+    at = microseconds(review.question.as_of)
+    look = Look(as_of=at, since=microseconds(review.question.since))
+    feeds = known_feeds(load_scorer(small_artifact), read_record(events, at))
+
+    listed, _ = flared_shard(small_artifact, read_events(events), look, feeds)
+
+    assert {row.deal.deal_id: {f.phrase for f in row.flares} for row in review.flared} == {
+        deal.deal_id: {flare.phrase for flare in deal.flares} for deal in listed
+    }
+    assert {row.deal.deal_id for row in review.flared if row.new_flares} == {
+        deal.deal_id for deal in listed if deal.is_new
+    }
+
+
 def test_the_page_needs_nothing_beside_itself(html: str) -> None:
     assert "<script" not in html
     assert not re.search(r"(src|href)=\"(?!#)", html)
@@ -136,7 +152,7 @@ def test_every_link_of_the_page_leads_to_a_place_in_it(html: str) -> None:
 
 def test_every_open_deal_stands_in_one_row_with_a_heading(review: Review, html: str) -> None:
     for row in review.rows:
-        assert f">{row.deal.deal_id}<" in html
+        assert re.search(rf">{row.deal.deal_id}[ <]", html), row.deal.deal_id
     assert html.count('<tr id="deal-') == len(review.rows)
 
 
