@@ -5,6 +5,7 @@ Each test that asks for `database` or `url` runs on SQLite and on PostgreSQL.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -25,8 +26,10 @@ from model.event_table import event_from_row
 from model.events import Event, microseconds
 from model.history import History
 from model.scorer import Scorer
+from service import cli
 from service.storage.database import Database, open_database
 from service.storage.upgrade import upgrade
+from tests.service import commands
 from tests.service.requests import AS_OF, serving
 from training.simulate import Simulation
 
@@ -180,3 +183,31 @@ def another(url: str) -> Iterator[Callable[[], Database]]:
     yield open_again
     for each in opened:
         each.close()
+
+
+@pytest.fixture(scope="module")
+def events(small_company: Simulation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small company's event log."""
+    return small_company.write(tmp_path_factory.mktemp("company"))[0]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], small_artifact: Path) -> commands.Run:
+    """Run a command in this process; its status, standard output and standard error."""
+
+    def command(name: str, *arguments: object, artifact: Path = small_artifact) -> commands.Ran:
+        capfd.readouterr()
+        given = [name, *map(str, arguments), "--artifact", str(artifact)]
+        status = cli.main([*given, "--jobs", "1"] if name == "score" else given)
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    return command
+
+
+@pytest.fixture
+def scores(run: commands.Run, events: Path) -> list[dict[str, Any]]:
+    """Every open deal's score, least probable first."""
+    asked = ("--as-of", commands.AS_OF, "--close-by", commands.CLOSE_BY, "--json")
+    loaded: list[dict[str, Any]] = json.loads(commands.done(run("score", events, *asked)))
+    return loaded

@@ -33,11 +33,6 @@ Ran = tuple[int, str, str]
 Run = Callable[..., Ran]
 
 
-@pytest.fixture(scope="module")
-def events(small_company: Simulation, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_company.write(tmp_path_factory.mktemp("company"))[0]
-
-
 @pytest.fixture
 def run(
     capfd: pytest.CaptureFixture[str],

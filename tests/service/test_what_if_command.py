@@ -33,11 +33,6 @@ Run = Callable[..., Ran]
 
 
 @pytest.fixture(scope="module")
-def events(small_company: Simulation, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_company.write(tmp_path_factory.mktemp("company"))[0]
-
-
-@pytest.fixture(scope="module")
 def deals(small_company: Simulation, small_artifact: Path) -> dict[str, list[str]]:
     """Ids of the deals that are open at the moment, and of those that are not."""
     history = History.from_table(small_company.events)

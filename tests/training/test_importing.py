@@ -1,11 +1,10 @@
+"""What rows become: events, those told already, and rejects."""
+
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -162,40 +161,6 @@ def test_one_id_with_other_content_is_rejected_wherever_it_comes_again(tmp_path:
     assert folder.events("occurred_at") == [at(5), at(6)]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-@pytest.mark.parametrize(
-    ("end", "taken"),
-    [
-        ("", ""),
-        ("\n", ""),
-        (
-            "\nD-1,2026-01-09T09:00:00Z,call\n",
-            ": 1 line after it, up to the end of the file, was taken into it",
-        ),
-        ("\na\nb\n", ": 2 lines after it, up to the end of the file, were taken into it"),
-    ],
-)
-def test_a_quote_that_is_never_closed_rejects_the_last_row_and_says_what_it_took(
-    tmp_path: Path, end: str, taken: str, encoding: str
-) -> None:
-    folder = Folder(tmp_path, f'encoding = "{encoding}"\n' + LOG)
-    rows = OPENED + 'D-1,2026-01-07T09:00:00Z,"call' + end
-    summary, rejects = folder.run(log__csv=rows.encode(encoding))
-    reason = "a quote that is opened in this row and never closed"
-    assert [(r.line, r.reason) for r in rejects] == [(3, reason + taken)]
-    assert (rejects[0].value or "").startswith("D-1,2026-01-07T09:00:00Z,call")
-    assert (summary.rows_read, summary.rows_rejected) == (2, 1)
-    assert folder.events("kind") == ["deal_opened"]
-
-
-@pytest.mark.parametrize("what", ['5" pipe', '"a ""quoted"" call"', '"a\nlong call"', '"call"'])
-def test_quotes_that_are_closed_or_are_none_reject_nothing(tmp_path: Path, what: str) -> None:
-    mapping = LOG.replace('activity = "what"', 'activity = "what"\nother = "activity_logged"')
-    folder = Folder(tmp_path, mapping)
-    summary, _ = folder.run(log__csv=OPENED + f"D-1,2026-01-07T09:00:00Z,{what}\n")
-    assert (summary.rows_read, summary.rows_rejected) == (2, 0)
-
-
 def test_a_second_opening_at_another_time_is_counted(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     opened = [f"D-1,2026-01-0{day}T09:00:00Z,opened\n" for day in (5, 5, 7, 9)]
@@ -205,16 +170,6 @@ def test_a_second_opening_at_another_time_is_counted(tmp_path: Path) -> None:
     assert "2 openings later than the deal's first left out" in summary_lines(summary, Path("r"))
     again, _ = folder.run(log__csv="deal,at,what\n" + "".join(opened))
     assert (again.openings_repeated, again.events_written, again.events_there) == (2, 0, 1)
-
-
-def test_lines_are_counted_through_quoted_line_breaks_and_blank_lines(tmp_path: Path) -> None:
-    folder = Folder(tmp_path, LOG + 'unmapped = "activity_logged"\n')
-    text = (
-        'deal,at,what,note\nD-1,2026-01-05T09:00:00Z,opened,"two\nlines"\n\n'
-        'D-1,soon,call,"three\n\nlines"\nD-1,later,call,\n'
-    )
-    _, rejects = folder.run(log__csv=text)
-    assert [(r.line, r.value) for r in rejects] == [(5, "soon"), (8, "later")]
 
 
 def test_events_before_the_opening_are_kept_and_deals_never_opened_are_skipped(
@@ -324,209 +279,6 @@ def test_people_are_told_apart_without_their_names(tmp_path: Path) -> None:
     assert b"example.com" not in folder.out.read_bytes()
 
 
-FIELDS = """
-source = "crm"
-time_zone = "UTC"
-[[record]]
-title = "deals"
-rows = "deal"
-files = "deals*"
-deal_id = "id"
-opened_at = "created"
-[record.current]
-amount_changed = "amount"
-owner_changed = "owner"
-field_changed = ["region"]
-[record.fixed]
-account_changed = "account"
-[[record]]
-title = "changes"
-rows = "field"
-files = "changes*"
-deal_id = "id"
-occurred_at = "at"
-field = "field"
-old = "old"
-new = "new"
-[record.fields]
-Stage = "stage_changed"
-Amount = "amount_changed"
-"Close*" = "close_date_changed"
-Note = "next_step_changed"
-"Internal*" = "drop"
-[stages]
-won = ["Won*"]
-lost = ["Lost"]
-"""
-DEALS = (
-    "id,created,amount,owner,account,region\n"
-    "D-1,2026-01-05,300,bo,A-1,north\nD-2,2026-01-05,50,cy,A-2,south\n"
-)
-
-
-def test_a_field_history_becomes_changes_of_its_kinds(tmp_path: Path) -> None:
-    folder = Folder(tmp_path, FIELDS)
-    summary, rejects = folder.run(
-        deals__csv=DEALS,
-        changes__csv="id,at,field,old,new\n"
-        "D-1,2026-01-06T09:00:00Z,Stage,,Demo\nD-1,2026-01-07T09:00:00Z,Amount,100,300\n"
-        "D-1,2026-01-08T09:00:00Z,CloseDate,,2026-03-31\n"
-        "D-1,2026-01-08T10:00:00Z,Seats,,12\nD-1,2026-01-08T11:00:00Z,Region,,007\n"
-        "D-1,2026-01-09T09:00:00Z,Note,,Call Ada\nD-1,2026-01-09T10:00:00Z,InternalScore,,1\n"
-        "D-1,2026-01-09T11:00:00Z,Amount,300,\n"
-        "D-1,2026-01-10T09:00:00Z,CloseDate,,tomorrow\n",
-    )
-    assert [(r.line, r.column, r.value) for r in rejects] == [(10, "new", "tomorrow")]
-    assert summary.values_emptied == 1
-    assert summary.rows_left_out == 1
-    changes = folder.events("deal_id", "kind", "name", "text", "number", "date")
-    assert [row for row in changes if row[0] == "D-1" and row[1] != "deal_opened"] == [
-        ("D-1", "account_changed", "A-1", None, None, None),
-        ("D-1", "amount_changed", None, None, 100.0, None),  # what it was before its first change
-        ("D-1", "stage_changed", "Demo", None, None, None),
-        ("D-1", "amount_changed", None, None, 300.0, None),
-        ("D-1", "close_date_changed", None, None, None, date(2026, 3, 31)),
-        ("D-1", "field_changed", "Seats", None, 12.0, None),
-        ("D-1", "field_changed", "Region", "007", None, None),
-        ("D-1", "next_step_changed", None, "Call Ada", None, None),
-    ]
-
-
-def test_a_value_that_a_history_follows_and_never_saw_change_held_at_the_opening(
-    tmp_path: Path,
-) -> None:
-    folder = Folder(tmp_path, FIELDS)
-    summary, _ = folder.run(
-        deals__csv=DEALS,
-        changes__csv="id,at,field,old,new\nD-1,2026-01-07T09:00:00Z,Amount,100,300\n",
-    )
-    amounts = [row[1:] for row in folder.events("kind", "deal_id", "number", "occurred_at")
-               if row[0] == "amount_changed"]  # fmt: skip
-    assert amounts == [("D-1", 100.0, at(5, 0)), ("D-1", 300.0, at(7)), ("D-2", 50.0, at(5, 0))]
-    assert summary.export_only == ["owner", "region"]
-
-
-def test_without_a_history_todays_values_are_left_out_and_named(tmp_path: Path) -> None:
-    folder = Folder(tmp_path, FIELDS)
-    summary, _ = folder.run(deals__csv=DEALS)
-    assert sorted(folder.events("kind")) == ["account_changed"] * 2 + ["deal_opened"] * 2
-    assert summary.export_only == ["amount", "owner", "region"]
-
-
-def test_stages_close_and_reopen_a_deal(tmp_path: Path) -> None:
-    folder = Folder(tmp_path, FIELDS)
-    folder.run(
-        deals__csv=DEALS,
-        changes__csv="id,at,field,old,new\n"
-        "D-1,2026-01-06T09:00:00Z,Stage,,Demo\nD-1,2026-01-07T09:00:00Z,Stage,Demo,Lost\n"
-        "D-1,2026-01-08T09:00:00Z,Stage,Lost,Won (paper)\n",
-    )
-    closings = ("deal_lost", "deal_reopened", "deal_won")
-    assert [row for row in folder.events("kind", "occurred_at") if row[0] in closings] == [
-        ("deal_lost", at(7)),
-        ("deal_reopened", at(8)),
-        ("deal_won", at(8)),
-    ]
-    again, rejects = folder.add(folder.path / "deals.csv", folder.path / "changes.csv")
-    assert not rejects
-    assert (again.events_written, again.events_superseded) == (0, 0)
-
-
-def test_one_fact_told_by_two_records_of_one_moment_may_differ_and_both_are_kept(
-    tmp_path: Path,
-) -> None:
-    folder = Folder(tmp_path, FIELDS.replace('new = "new"', 'new = "new"\nsource_id = "fact"'))
-    rows = (
-        "id,at,field,old,new\nD-1,2026-01-06T09:00:00Z,Stage,,Demo\n"
-        "D-1,2026-01-06T09:00:00Z,Stage,Demo,Offer\n"
-    )
-    _, rejects = folder.run(deals__csv=DEALS, changes__csv=rows, changes_again__csv=rows)
-    assert not rejects
-    stages = [row[1:] for row in folder.events("kind", "name", "source_id")
-              if row[0] == "stage_changed"]  # fmt: skip
-    moment = "D-1/stage_changed/2026-01-06 09:00:00.000000"
-    assert stages == [("Demo", moment), ("Offer", f"{moment}~2")]
-
-
-def test_parquet_is_read_with_its_own_types(tmp_path: Path) -> None:
-    mapping = LOG.replace('activity = "what"', 'activity = "what"\nnumber = "n"')
-    folder = Folder(tmp_path, mapping)
-    table = pa.table(
-        {
-            "deal": pa.array(["D-1", "D-1", "D-1"]),
-            "at": pa.array([at(5), at(6), None], pa.timestamp("ns", "Europe/Berlin")),
-            "what": pa.array(["opened", "call", "call"]).dictionary_encode(),
-            "n": pa.array([1, None, 3], pa.int32()),
-        }
-    )
-    pq.write_table(table, tmp_path / "log.parquet")
-    _, rejects = folder.add(tmp_path / "log.parquet")
-    assert [(r.line, r.reason) for r in rejects] == [(3, "missing time")]
-    assert folder.events("occurred_at", "number") == [(at(5), 1.0), (at(6), None)]
-
-
-def test_json_lines_are_read_and_what_is_no_json_is_told(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
-    summary, rejects = folder.run(
-        log__jsonl='{"deal": "D-1", "at": "2026-01-05T09:00:00Z", "what": "opened"}\n'
-        '\n{"deal": "D-1", "at": \n["D-1"]\n'
-        '{"deal": "D-1", "what": "call", "at": "2026-01-06T09:00:00Z", "more": {"a": [1]}}\n'
-    )
-    assert [(r.line, r.reason) for r in rejects] == [
-        (3, "no JSON: Expecting value"),
-        (4, "no JSON object"),
-    ]
-    assert summary.rows_read == 4
-    assert folder.events("kind") == ["deal_opened", "call_made"]
-
-
-@pytest.mark.parametrize(
-    ("what", "reason"),
-    [
-        pytest.param("[" * 100_000 + "]" * 100_000, "nested too deeply", id="deep"),
-        pytest.param('"\\ud800"', "half a surrogate pair, which is no character", id="surrogate"),
-        pytest.param(
-            '"call", "\\ud800": 1', "half a surrogate pair, which is no character", id="key"
-        ),
-    ],
-)
-def test_a_json_line_that_no_text_can_hold_is_rejected_and_the_rest_imported(
-    tmp_path: Path, what: str, reason: str
-) -> None:
-    folder = Folder(tmp_path)
-    _, rejects = folder.run(
-        log__jsonl='{"deal": "D-1", "at": "2026-01-05T09:00:00Z", "what": "opened"}\n'
-        f'{{"deal": "D-1", "at": "2026-01-06T09:00:00Z", "what": {what}}}\n'
-        '{"deal": "D-1", "at": "2026-01-06T09:00:00Z", "what": "call"}\n'
-    )
-    assert [(r.line, r.reason) for r in rejects] == [(2, reason)]
-    assert folder.events("kind") == ["deal_opened", "call_made"]
-
-
-def test_a_reject_after_a_very_long_field_is_still_given_its_line(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
-    _, rejects = folder.run(
-        log__csv="deal,at,what,note\nD-1,2026-01-05T09:00:00Z,opened,"
-        + "x" * 200_000
-        + "\nD-1,soon,call,\n"
-    )
-    assert [(r.line, r.column) for r in rejects] == [(3, "at")]
-
-
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_the_delimiter_is_found_out(tmp_path: Path, delimiter: str) -> None:
-    folder = Folder(tmp_path)
-    folder.run(log__csv=OPENED.replace(",", delimiter))
-    assert folder.events("kind") == ["deal_opened"]
-
-
-def test_columns_are_found_whatever_their_capitals_and_underscores(tmp_path: Path) -> None:
-    mapping = LOG.replace('"deal"', '"DealId"').replace('"at"', '"happened_at"')
-    folder = Folder(tmp_path, mapping)
-    folder.run(log__csv=OPENED.replace("deal,at,what", "deal_id,HappenedAt,WHAT"))
-    assert folder.events("kind") == ["deal_opened"]
-
-
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(range(8)), cut=st.integers(1, 7))
 def test_neither_the_order_of_rows_nor_how_they_are_split_into_files_matters(
@@ -545,22 +297,3 @@ def test_neither_the_order_of_rows_nor_how_they_are_split_into_files_matters(
     mixed = [rows[i] for i in order]
     split.run(one__csv=head + "".join(mixed[:cut]), two__csv=head + "".join(mixed[cut:]))
     assert split.table().equals(whole.table())
-
-
-def test_parquet_columns_of_any_type_make_an_id(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
-    columns = {
-        "deal": pa.array([7, 8]),
-        "at": pa.array([at(5), at(6)], pa.timestamp("us", "UTC")),
-        "what": pa.array(["opened", "opened"], pa.large_string()),
-        "tags": pa.array([["a", "b"], None]),
-        "raw": pa.array([b"\xff", b"x"]),
-        "price": pa.array([Decimal("1.50"), None]),
-        "hour": pa.array([None, 3_600], pa.time32("s")),
-        "sure": pa.array([True, None]),
-    }
-    pq.write_table(pa.table(columns), tmp_path / "log.parquet")
-    summary, rejects = folder.add(tmp_path / "log.parquet")
-    assert not rejects
-    assert summary.events_written == 2
-    assert folder.events("deal_id") == ["7", "8"]
