@@ -42,15 +42,15 @@ class ScoreEndpoint:
 
     Parameters
     ----------
-    scorer
-        Of the model in force.
+    in_force
+        Answers the scorer of the model in force.
     settings
         Of the service.
     clock
         Tells the present, UTC.
     """
 
-    scorer: Scorer
+    in_force: Callable[[], Scorer]
     settings: Settings
     clock: Callable[[], datetime]
     long_ones: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
@@ -87,7 +87,7 @@ class ScoreEndpoint:
         """
         try:
             question = read_question(body)
-            return orjson.dumps(score_question(self.scorer, question, self.clock()))
+            return orjson.dumps(score_question(self.in_force(), question, self.clock()))
         except RedflareError as error:
             raise refused_by(error) from error
 
@@ -105,7 +105,7 @@ class WhatIfEndpoint(ScoreEndpoint):
         """
         try:
             question = read_what_if(body)
-            return orjson.dumps(what_if_question(self.scorer, question, self.clock()))
+            return orjson.dumps(what_if_question(self.in_force(), question, self.clock()))
         except RedflareError as error:
             raise refused_by(error) from error
 
@@ -125,19 +125,19 @@ def model_answer(scorer: Scorer) -> ModelAnswer:
     )
 
 
-def status_routes(scorer: Scorer) -> APIRouter:
+def status_routes(in_force: Callable[[], Scorer]) -> APIRouter:
     """The routes that take no body.
 
     Parameters
     ----------
-    scorer
-        Of the model in force.
+    in_force
+        Answers the scorer of the model in force.
     """
     router = APIRouter()
 
     @router.get("/v1/model", summary="The model in force", operation_id="model")
     async def model() -> ModelAnswer:
-        return model_answer(scorer)
+        return model_answer(in_force())
 
     @router.get("/healthz", summary="Whether the process answers", operation_id="healthz")
     async def healthz() -> HealthAnswer:

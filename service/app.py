@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from model.scorer import Scorer
 from service.api import ScoreEndpoint, WhatIfEndpoint, status_routes
 from service.openapi import describe
-from service.problems import FAULT, MEDIA_TYPE, Problem, of_status
+from service.problems import FAULT, MEDIA_TYPE, Problem, Refused, of_status
 from service.request_log import RequestLog, path_of
 from service.settings import Settings
 from service.webhooks.routes import WebhookEndpoint, webhook_route
@@ -26,7 +26,7 @@ def utc_now() -> datetime:
 
 
 def create_app(
-    scorer: Scorer,
+    model: Scorer | Callable[[], Scorer],
     settings: Settings | None = None,
     clock: Callable[[], datetime] = utc_now,
     webhooks: WebhookEndpoint | None = None,
@@ -35,14 +35,17 @@ def create_app(
 
     Parameters
     ----------
-    scorer
-        Of the model in force.
+    model
+        The scorer of one model, or what answers that of the model in force.
     settings
         Defaults unless given.
     clock
         Tells the present, UTC.
     webhooks
+<<<<<<< HEAD
         Takes deliveries; None where nothing keeps them.
+=======
+        Takes deliveries, where there is a database to keep them.
 
     Returns
     -------
@@ -50,16 +53,18 @@ def create_app(
         To be served.
     """
     # The framework's pages of interactive documentation load scripts from other hosts.
+    in_force = model if callable(model) else lambda: model
     app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
     for path, endpoint in (("/v1/score", ScoreEndpoint), ("/v1/what-if", WhatIfEndpoint)):
-        answering = endpoint(scorer=scorer, settings=settings or Settings(), clock=clock)
+        answering = endpoint(in_force=in_force, settings=settings or Settings(), clock=clock)
         app.router.routes.append(Route(path, answering, methods=["POST"]))
     if webhooks is not None:
         app.router.routes.append(webhook_route(webhooks))
-    app.include_router(status_routes(scorer))
+    app.include_router(status_routes(in_force))
     document = describe(app)
     app.openapi = lambda: document  # type: ignore[method-assign] # how FastAPI has it replaced
     app.add_exception_handler(HTTPException, _answer_status)
+    app.add_exception_handler(Refused, _answer_refusal)
     app.add_exception_handler(Exception, _answer_fault)
     return RequestLog(app)
 
@@ -75,6 +80,13 @@ async def _answer_status(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {})
     given = f"{request.method} {path_of(request.scope)}"
     return _response(of_status(error.status_code, given, headers.get("Allow")), headers)
+
+
+async def _answer_refusal(_request: Request, error: Exception) -> Response:
+    """What cannot be answered now, where the framework calls what answers."""
+    if not isinstance(error, Refused):
+        raise error
+    return _response(error.problem)
 
 
 async def _answer_fault(_request: Request, _error: Exception) -> Response:

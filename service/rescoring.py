@@ -8,10 +8,10 @@ order ends with, and nothing that comes late takes a deal back.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import isnan
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from sqlalchemy import Connection, select
@@ -24,7 +24,6 @@ from model.gates import find_gates
 from model.history import History
 from model.red_flare import (
     WEEK_US,
-    RedFlare,
     flare_horizon_days,
     newly_raised,
     red_flares,
@@ -49,7 +48,7 @@ class Policy:
     Parameters
     ----------
     destinations
-        The names of those that are told.
+        Those that are told, by name: the sources whose deals they are told of, all if none.
     moved_points
         A score is told when its probability moved by as much (0.05 is 5 points) since it was told.
     top
@@ -58,7 +57,7 @@ class Policy:
         An open deal of which nothing came for so long is scored anew.
     """
 
-    destinations: tuple[str, ...] = ()
+    destinations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     moved_points: float = 0.05
     top: int = 3
     stale_days: float = 1.0
@@ -131,7 +130,7 @@ def rescore(
         score = scorer.score(
             history, from_microseconds(as_of), days=flare_horizon_days(scorer.edges), feeds=feeds
         )
-        _keep(connection, score, as_of, row, policy, occasion)
+        _keep(connection, score, as_of, row, history.sources, policy, occasion)
     _flare(connection, snapshot, deal_id, score, scorer, policy, occasion)
     return score
 
@@ -180,6 +179,7 @@ def _keep(
     score: Score,
     as_of: int,
     row: AnyRow,
+    sources: Sequence[str],
     policy: Policy,
     occasion: Occasion,
 ) -> None:
@@ -201,8 +201,7 @@ def _keep(
     if not is_news(deals.told_of(row), now, policy):
         return
     deals.tell(connection, score.deal_id, now)
-    payload = {"deal_id": score.deal_id, "score": score.to_json()}
-    _queue(connection, outbox.SCORE_CHANGED, score.deal_id, "", as_of, payload, policy, occasion)
+    _queue(connection, outbox.SCORE_CHANGED, score, "", sources, policy, occasion)
 
 
 def is_news(before: Told | None, now: Told, policy: Policy) -> bool:
@@ -251,50 +250,42 @@ def _flare(
         standing=stood,
     )
     flares.replace(connection, deal_id, stood, found, as_of=snapshot.as_of)
+    if score is None:
+        return
     for flare in newly_raised(stood, found):
+        told = {
+            "rule": flare.rule,
+            "subject": flare.subject,
+            "since": from_microseconds(flare.since).isoformat(),
+            "phrase": flare.phrase,
+        }
         subject = f"{flare.rule}\0{flare.subject}"
-        payload = _alert(deal_id, flare, score)
-        _queue(
-            connection,
-            outbox.RED_FLARE_RAISED,
-            deal_id,
-            subject,
-            snapshot.as_of,
-            payload,
-            policy,
-            occasion,
-        )
-
-
-def _alert(deal_id: str, flare: RedFlare, score: Score | None) -> dict[str, Any]:
-    return {
-        "deal_id": deal_id,
-        "rule": flare.rule,
-        "subject": flare.subject,
-        "since": from_microseconds(flare.since).isoformat(),
-        "phrase": flare.phrase,
-        "score": None if score is None else score.to_json(),
-    }
+        sources = snapshot.deal.sources
+        _queue(connection, outbox.RED_FLARE_RAISED, score, subject, sources, policy, occasion, told)
 
 
 def _queue(
     connection: Connection,
     kind: str,
-    deal_id: str,
+    score: Score,
     subject: str,
-    as_of: int,
-    payload: dict[str, Any],
+    sources: Sequence[str],
     policy: Policy,
     occasion: Occasion,
+    flare: dict[str, str] | None = None,
 ) -> None:
-    for destination in policy.destinations:
-        told = "\0".join((kind, destination, deal_id, subject, str(as_of), str(occasion.at)))
+    """Queue a score, with a flare that was raised, for each destination of such deals."""
+    payload = score.to_json() | ({} if flare is None else {"red_flare": flare})
+    for destination, own in policy.destinations.items():
+        if own and not set(own) & set(sources):
+            continue
+        told = "\0".join((kind, destination, score.deal_id, subject, score.as_of, str(occasion.at)))
         outbox.queue(
             connection,
             message_id=f"msg_{hashlib.sha256(told.encode()).hexdigest()[:32]}",
             kind=kind,
             destination=destination,
-            deal_id=deal_id,
+            deal_id=score.deal_id,
             payload=payload,
             at=occasion.at,
         )

@@ -8,24 +8,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Select, func, select, update
 
-from model.events import from_microseconds
+from model.events import from_microseconds, microseconds
 from service.storage.errors import StorageError
 from service.storage.rows import AnyRow, insert_into, json_of
 from service.storage.schema import OUTBOX
 from service.writeback.entry import Entry
+from service.writeback.schedule import next_attempt
 
 SCORE_CHANGED: Final = "score.changed"
 RED_FLARE_RAISED: Final = "red_flare.raised"
 
 State = Literal["pending", "sent", "parked", "superseded"]
 STATES: Final[tuple[State, ...]] = ("pending", "sent", "parked", "superseded")
-# Three days and a little, at every failure to the next; then an entry is parked.
-BACKOFF: Final = tuple(
-    timedelta(seconds=seconds)
-    for seconds in (5, 30, 120, 600, 1800, 3600, *[7200] * 3, *[14400] * 4, *[21600] * 9)
-)
 LEASE: Final = timedelta(minutes=2)  # for one attempt; whoever is killed in it is followed then
 
 
@@ -130,17 +126,7 @@ def take(connection: Connection, destinations: Sequence[str], *, at: int) -> Ent
     at
         The present, microseconds since 1970 UTC.
     """
-    query = (
-        select(OUTBOX)
-        .where(
-            OUTBOX.c.state == "pending",
-            OUTBOX.c.due_at <= at,
-            OUTBOX.c.destination.in_(destinations),
-        )
-        .order_by(OUTBOX.c.due_at, OUTBOX.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+    query = _due(destinations, at).with_for_update(skip_locked=True)
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
@@ -151,6 +137,24 @@ def take(connection: Connection, destinations: Sequence[str], *, at: int) -> Ent
         due_at=at + LEASE // timedelta(microseconds=1),
     )
     return _entry(row)
+
+
+def is_due(connection: Connection, destinations: Sequence[str], *, at: int) -> bool:
+    """Whether an entry is due; see `take`."""
+    return connection.execute(_due(destinations, at)).first() is not None
+
+
+def _due(destinations: Sequence[str], at: int) -> Select[*tuple[Any, ...]]:
+    return (
+        select(OUTBOX)
+        .where(
+            OUTBOX.c.state == "pending",
+            OUTBOX.c.due_at <= at,
+            OUTBOX.c.destination.in_(destinations),
+        )
+        .order_by(OUTBOX.c.due_at, OUTBOX.c.id)
+        .limit(1)
+    )
 
 
 def sent(connection: Connection, message_id: str, *, at: int) -> None:
@@ -177,22 +181,22 @@ def put_off(
     reason
         Why the attempt failed.
     after
-        How long the destination asks to wait; at least the schedule's.
+        How long the destination asks to wait.
     at
         The present, microseconds since 1970 UTC.
     """
-    if entry.attempt >= len(BACKOFF):
+    due = next_attempt(entry.id, entry.attempt + 1, entry.queued_at, from_microseconds(at), after)
+    if due is None:
         park(connection, entry.id, reason, at=at)
-        return
-    wait = max(BACKOFF[entry.attempt], after or timedelta())
-    _set(connection, entry.id, due_at=at + wait // timedelta(microseconds=1), reason=reason)
+    else:
+        _set(connection, entry.id, due_at=microseconds(due), reason=reason)
 
 
 def retry(connection: Connection, *, at: int) -> int:
     """Make all parked entries due again; how many there were."""
     query = update(OUTBOX).where(OUTBOX.c.state == "parked")
     return connection.execute(
-        query.values(state="pending", due_at=at, attempts=0, finished_at=None)
+        query.values(state="pending", due_at=at, queued_at=at, attempts=0, finished_at=None)
     ).rowcount
 
 

@@ -59,7 +59,7 @@ def processor(
         database,
         {SOURCE: RECEIVER},
         ModelInForce(scorer=scorer),
-        Policy(destinations=tuple(destinations)),
+        Policy(destinations=dict.fromkeys(destinations, ())),
         now,
         **options,
     )

@@ -1,0 +1,91 @@
+"""What waits in the outbox sent, one attempt at a time.
+
+An attempt is made between two transactions: the first leases the entry, the second says what came
+of it. Whoever is killed between them is followed when the lease ends, with the same id, by which
+the destination can tell the repetition.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from model.events import microseconds
+from service.storage import outbox
+from service.storage.database import Database
+from service.writeback.entry import Entry, Refused, Retry, Sender, Sent
+
+LOG: Final = logging.getLogger("redflare.writeback")
+
+
+class Sending:
+    """Sends the entries of an outbox.
+
+    Parameters
+    ----------
+    database
+        Open, and up to date.
+    senders
+        By the destination's name; entries for others wait until they are configured again.
+    clock
+        Tells the present, UTC.
+    step
+        Told the name of each step before its end, for tests that end the process there.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        senders: Mapping[str, Sender],
+        clock: Callable[[], datetime],
+        step: Callable[[str], None] = lambda _step: None,
+    ) -> None:
+        self._database = database
+        self._senders = senders
+        self._clock = clock
+        self._step = step
+
+    def send(self) -> bool:
+        """Try the entry that is due first; whether there was one.
+
+        Raises
+        ------
+        StoreUnavailable
+            If the database does not answer.
+        """
+        if not self._senders:
+            return False
+        names = sorted(self._senders)
+        now = self._clock()
+        with self._database.reading() as connection:
+            if not outbox.is_due(connection, names, at=microseconds(now)):
+                return False
+        with self._database.writing() as connection:
+            entry = outbox.take(connection, names, at=microseconds(now))
+        if entry is None:
+            return False
+        self._step("leased")
+        outcome = self._try(entry, now)
+        self._step("sent")
+        at = microseconds(self._clock())
+        with self._database.writing() as connection:
+            match outcome:
+                case Sent():
+                    outbox.sent(connection, entry.id, at=at)
+                case Retry(reason=reason, after=after):
+                    outbox.put_off(connection, entry, reason, after, at=at)
+                case Refused(reason=reason):
+                    outbox.park(connection, entry.id, reason, at=at)
+        return True
+
+    def _try(self, entry: Entry, now: datetime) -> Sent | Retry | Refused:
+        try:
+            outcome = self._senders[entry.destination].send(entry, now)
+        except Exception as error:  # a fault of ours: the next entry is not to wait for it
+            LOG.exception("%s cannot be sent to %r", entry.id, entry.destination)
+            return Retry(reason=f"a fault of Redflare: {type(error).__name__}")
+        if not isinstance(outcome, Sent):
+            LOG.warning("%s is not sent to %r: %s", entry.id, entry.destination, outcome.reason)
+        return outcome

@@ -1,0 +1,103 @@
+"""The work behind the service: deliveries scored, deals ticked, write-backs sent, in threads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from service.model_in_force import ModelInForce
+from service.processing import Processor
+from service.sending import Sending
+from service.storage.errors import StoreUnavailable
+
+LOG: Final = logging.getLogger("redflare.worker")
+LOOK_SECONDS: Final = 0.5  # between looks at an empty inbox, which another process may have filled
+MODEL_SECONDS: Final = 2.0  # between looks for another model
+TICK_SECONDS: Final = 300.0  # between looks for deals that only time has changed
+UNAVAILABLE_SECONDS: Final = 2.0  # before a database that did not answer is asked again
+
+
+class Worker:
+    """Works until it is stopped.
+
+    Parameters
+    ----------
+    processor
+        Works on deliveries and ticks.
+    sending
+        Sends what is told.
+    models
+        Looked after here.
+    """
+
+    def __init__(self, processor: Processor, sending: Sending, models: ModelInForce) -> None:
+        self._processor = processor
+        self._sending = sending
+        self._models = models
+        self._stop = threading.Event()
+        self._inbox = threading.Event()
+        self._outbox = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=job, name=name, daemon=True)
+            for name, job in {
+                "deliveries": (self._work, LOOK_SECONDS, self._inbox),
+                "write-backs": (self._send, LOOK_SECONDS, self._outbox),
+                "model": (self._refresh, MODEL_SECONDS, threading.Event()),
+                "ticks": (self._tick, TICK_SECONDS, threading.Event()),
+            }.items()
+        ]
+
+    def start(self) -> None:
+        """Begin to work, in threads of its own."""
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Look at the inbox at once: something came."""
+        self._inbox.set()
+
+    def stop(self) -> None:
+        """End when what is worked on is done."""
+        self._stop.set()
+        self._inbox.set()
+        self._outbox.set()
+        for thread in self._threads:
+            if thread.is_alive() and thread.name in ("deliveries", "write-backs"):
+                thread.join()
+
+    def _run(
+        self, work: Callable[[], bool], pause_seconds: float, awaited: threading.Event
+    ) -> None:
+        while not self._stop.is_set():
+            pause = pause_seconds
+            awaited.clear()
+            try:
+                while work() and not self._stop.is_set():
+                    pass
+            except StoreUnavailable as error:
+                LOG.error("work waits for the database: %s", error.reason)  # its words suffice
+                pause = UNAVAILABLE_SECONDS
+            except Exception:
+                LOG.exception("a fault of Redflare; the work goes on")
+                pause = UNAVAILABLE_SECONDS
+            awaited.wait(pause)
+
+    def _work(self) -> bool:
+        worked = self._processor.work()
+        if worked:
+            self._outbox.set()
+        return worked
+
+    def _send(self) -> bool:
+        return self._sending.send()
+
+    def _refresh(self) -> bool:
+        self._models.refresh()
+        return False
+
+    def _tick(self) -> bool:
+        if self._processor.tick():
+            self._outbox.set()
+        return False
