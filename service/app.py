@@ -42,10 +42,7 @@ def create_app(
     clock
         Tells the present, UTC.
     webhooks
-<<<<<<< HEAD
         Takes deliveries; None where nothing keeps them.
-=======
-        Takes deliveries, where there is a database to keep them.
 
     Returns
     -------

@@ -74,7 +74,20 @@ COMMANDS: Final[dict[str, Target]] = {
         "service.review_command:review", "Write the weekly forecast review: page, CSV or mail."
     ),
     "serve": Target("service.serve_command:serve", "Answer score requests over HTTP."),
-    "db": Target("service.database_commands:db", "Make or upgrade the service's database."),
+    "worker": Target(
+        "service.worker_command:worker", "Work on deliveries in a process of its own."
+    ),
+    "model": Target("service.keeping_commands:model_group", "Put a model in force; list them."),
+    "inbox": Target("service.keeping_commands:inbox", "See deliveries; retry those that failed."),
+    "keys": Target("service.keeping_commands:keys", "Make, list and revoke keys of the API."),
+    "forget": Target("service.keeping_commands:forget", "Erase a deal or a person, with a trace."),
+    "db": Target("service.database_commands:db", "Make, upgrade and fill the service's database."),
+    "export-events": Target(
+        "service.database_commands:export_events", "Write the database's events for training."
+    ),
+    "backup": Target("service.database_commands:backup", "Copy a SQLite database while in use."),
+    "restore": Target("service.database_commands:restore", "Bring a copy of a database back."),
+    "doctor": Target("service.doctor_command:doctor", "Check the service's parts, with remedies."),
 }
 
 

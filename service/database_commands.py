@@ -1,6 +1,8 @@
-"""The commands that look after a database: `db upgrade`."""
+"""The commands that look after a database: `db`, `backup`, `restore`, `export-events`."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
@@ -39,3 +41,78 @@ def upgrade_command(url: str) -> None:
         click.echo(f"{database.name} is up to date: revision {after}")
     else:
         click.echo(f"{database.name}: revision {before or 'none'} to {after}")
+
+
+@db.command("load-events")
+@click.argument("file", type=click.Path(path_type=Path))
+@DATABASE
+def load_events(file: Path, url: str) -> None:
+    """Keep the events of an event log that import wrote, for webhooks to go on from.
+
+    Those that are there already stay as they are. The worker scores the open deals at its next
+    tick.
+    """
+    from service.storage.database import open_database
+    from service.storage.transfer import load
+    from service.storage.upgrade import check
+
+    database = open_database(url)
+    check(database)
+    loaded = load(database, file)
+    database.close()
+    click.echo(f"{loaded.new} new events of {loaded.told} of {file}")
+    for line in loaded.conflicts:
+        click.echo(f"warning: {line}", err=True)
+
+
+@click.command("export-events")
+@DATABASE
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Write this .parquet file."
+)
+def export_events(url: str, out: Path) -> None:
+    """Write all events for training, some thousands at a time, in the order of an event log."""
+    from service.storage.database import open_database
+    from service.storage.transfer import export
+    from service.storage.upgrade import check
+
+    database = open_database(url)
+    check(database)
+    written = export(database, out)
+    database.close()
+    click.echo(f"{written} events in {out}")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@DATABASE
+def backup(file: Path, url: str) -> None:
+    """Copy a SQLite database into FILE while it is in use; FILE is whole or not there.
+
+    PostgreSQL has pg_dump for it.
+    """
+    from service.storage.backup import copy_out
+    from service.storage.database import open_database
+
+    database = open_database(url)
+    size = copy_out(database, file)
+    database.close()
+    click.echo(f"{database.name} in {file}: {size} bytes")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@DATABASE
+@click.option("--replace", is_flag=True, help="What is in the database now is lost.")
+def restore(file: Path, url: str, replace: bool) -> None:
+    """Bring a SQLite database back to what is in FILE, which backup wrote. Stop the service before.
+
+    PostgreSQL has pg_restore for it.
+    """
+    from service.storage.backup import copy_in
+    from service.storage.database import open_database
+
+    database = open_database(url, create=True)
+    copy_in(database, file, replace=replace)
+    database.close()
+    click.echo(f"{file} in {database.name}")

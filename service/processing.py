@@ -24,7 +24,7 @@ from service.rescoring import AHEAD_US, Occasion, Policy, rescore
 from service.storage import deals, events, feeds, inbox, outbox, tombstones
 from service.storage.database import Database
 from service.storage.errors import StoreUnavailable
-from service.webhooks.delivery import Receiver, Refetch, Untranslatable
+from service.webhooks.delivery import Receiver, Refetch, Translation, Untranslatable
 
 LOG: Final = logging.getLogger("redflare.worker")
 FEEDS_KNOWN: Final = timedelta(minutes=1)  # for which what the feeds show is not read again
@@ -86,52 +86,72 @@ class Processor:
             If the database does not answer: the delivery stays as it was.
         """
         with self._database.reading() as connection:
-            if inbox.oldest_waiting(connection) is None:
-                return False
+            waiting = inbox.peek(connection)
+        if waiting is None:
+            return False
+        # Before the transaction, which on SQLite keeps all other writers waiting.
+        translated = self._translated(waiting)
         with self._database.writing() as connection:
             kept = inbox.take(connection)
             if kept is None:
                 return False
+            if kept.id != waiting.id:  # another worker has that one
+                translated = self._translated(kept)
             self._step("taken")
             now = microseconds(self._clock())
-            reason = self._reason_against(connection, kept, now)
+            if isinstance(translated, str):
+                reason: str | None = translated
+            else:
+                reason = self._reason_against(connection, kept, translated, now)
             if reason is not None:
                 inbox.fail(connection, kept.id, reason, at=now)
             self._step("finished")
         self._step("committed")
         return True
 
-    def _reason_against(self, connection: Connection, kept: inbox.Kept, now: int) -> str | None:
-        """Work on a delivery; why it cannot be used, where nothing of it is kept."""
-        try:
-            with connection.begin_nested():
-                self._work_on(connection, kept, now)
-        except (InterfaceError, OperationalError, StoreUnavailable):
-            raise  # the delivery can do nothing about it
-        except Untranslatable as error:
-            return error.reason
-        except RedflareError as error:
-            return str(error)
-        except Exception as error:  # a fault of ours: the next delivery is not to wait for it
-            LOG.exception("delivery %d cannot be worked on", kept.id)
-            return f"a fault of Redflare: {type(error).__name__}: {error}"
-        return None
-
-    def _work_on(self, connection: Connection, kept: inbox.Kept, now: int) -> None:
+    def _translated(self, kept: inbox.Kept) -> Translation | str:
+        """What a delivery tells, or why it tells nothing."""
         delivery = kept.delivery
         receiver = self._receivers.get(delivery.source)
         if receiver is None:
-            raise Untranslatable(
+            return (
                 f"a delivery of {delivery.source!r}: expected a source that is configured. "
                 "Remedy: configure it again, then redflare inbox retry."
             )
-        translation = receiver.translate(delivery)
+        try:
+            translation = receiver.translate(delivery)
+        except Untranslatable as error:
+            return error.reason
+        except StoreUnavailable:
+            raise  # the delivery can do nothing about it
+        except Exception as error:  # noqa: BLE001 - a fault of ours; the next delivery does not wait
+            return _fault(kept, error)
         self._step("translated")
+        return translation
+
+    def _reason_against(
+        self, connection: Connection, kept: inbox.Kept, translation: Translation, now: int
+    ) -> str | None:
+        """Keep what a delivery tells; why it cannot be used, where nothing of it is kept."""
+        try:
+            with connection.begin_nested():
+                self._keep(connection, kept, translation, now)
+        except (InterfaceError, OperationalError, StoreUnavailable):
+            raise  # the delivery can do nothing about it
+        except RedflareError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours; the next delivery does not wait
+            return _fault(kept, error)
+        return None
+
+    def _keep(
+        self, connection: Connection, kept: inbox.Kept, translation: Translation, now: int
+    ) -> None:
         told = tombstones.without_forgotten(connection, translation.events)
         appended = events.append(connection, told, at=now, inbox_id=kept.id)
         carries_more = feeds.add(connection, appended.new)
         self._step("appended")
-        until = microseconds(delivery.received_at) + AHEAD_US
+        until = microseconds(kept.delivery.received_at) + AHEAD_US
         occasion = Occasion(cause="delivery", inbox_id=kept.id, until=until, at=now)
         affected = {event.deal_id for event in appended.new}
         scorer = self._models.scorer
@@ -209,6 +229,11 @@ class Processor:
         if self._merged is None or self._merged[0] is not scorer:
             self._merged = scorer, scorer.feeds(self._heard)
         return self._merged[1]
+
+
+def _fault(kept: inbox.Kept, error: Exception) -> str:
+    LOG.error("delivery %d cannot be worked on", kept.id, exc_info=error)
+    return f"a fault of Redflare: {type(error).__name__}: {error}"
 
 
 def _of_conflict(event: Event) -> str:

@@ -1,4 +1,4 @@
-"""The command `serve`: one process that answers score requests over HTTP."""
+"""The command `serve`: one process that answers over HTTP, with or without a database."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -24,7 +25,25 @@ class ServeError(RedflareError):
 
 @click.command()
 @click.option(
-    "--artifact", required=True, type=click.Path(path_type=Path), help="What train wrote."
+    "--artifact",
+    type=click.Path(path_type=Path),
+    help="What train wrote. Without --database nothing is kept; with one it is installed, "
+    "if no model is yet.",
+)
+@click.option(
+    "--database",
+    "url",
+    envvar="REDFLARE_DATABASE",
+    show_envvar=True,
+    help="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME; sqlite:///redflare.db where "
+    "neither it nor --artifact is given. Without tables, it is given them.",
+)
+@click.option(
+    "--worker/--no-worker",
+    "works",
+    default=True,
+    show_default=True,
+    help="Work on deliveries in this process too.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -34,8 +53,12 @@ class ServeError(RedflareError):
     show_default=True,
     help="Port to listen on; 0 takes a free one.",
 )
-def serve(artifact: Path, host: str, port: int) -> None:
+def serve(artifact: Path | None, url: str | None, works: bool, host: str, port: int) -> None:
     """Answer score requests over HTTP: POST /v1/score, documented at /openapi.json.
+
+    With a database it takes webhooks at /webhooks/{source} too, from the sources of
+    REDFLARE_WEBHOOKS or REDFLARE_WEBHOOK_SECRETS; each is kept before it is acknowledged, scored by
+    the worker and written back to the destinations of REDFLARE_DESTINATIONS.
 
     The artifact is verified first. Stops on SIGTERM or Ctrl-C when the requests under way are
     answered. REDFLARE_MAX_BODY_BYTES sets the largest request (10 MiB),
@@ -49,17 +72,24 @@ def serve(artifact: Path, host: str, port: int) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import uvicorn
 
-    from model.artifact import Artifact
-    from model.scorer import Scorer
     from service.app import create_app
     from service.deadline import deadline_protocol
     from service.settings import Settings
 
     settings = Settings.from_environment(os.environ)
-    scorer = Scorer(Artifact.load(artifact))
-    app = create_app(scorer, settings)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    with listen(host, port) as listener:
+    with listen(host, port) as listener, ExitStack() as ending:
+        if artifact is not None and url is None:
+            from model.artifact import Artifact
+            from model.scorer import Scorer
+
+            scorer = Scorer(Artifact.load(artifact))
+            app = create_app(scorer, settings)
+            version: str | None = scorer.artifact.model_version
+        else:
+            from service.serving import serve_database
+
+            app, version = serve_database(url, artifact, works, settings, ending)
         config = uvicorn.Config(
             app,
             access_log=False,  # `service.request_log` does
@@ -73,7 +103,7 @@ def serve(artifact: Path, host: str, port: int) -> None:
         )
         where = f"[{host}]" if ":" in host else host
         click.echo(
-            f"Serving model {scorer.artifact.model_version} "
+            f"Serving {f'model {version}' if version else 'without a model'} "
             f"on http://{where}:{listener.getsockname()[1]}"
         )
         # The model stays for good: the collector need not look at it again and again.

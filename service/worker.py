@@ -16,6 +16,7 @@ LOG: Final = logging.getLogger("redflare.worker")
 LOOK_SECONDS: Final = 0.5  # between looks at an empty inbox, which another process may have filled
 MODEL_SECONDS: Final = 2.0  # between looks for another model
 TICK_SECONDS: Final = 300.0  # between looks for deals that only time has changed
+STOP_SECONDS: Final = 10.0  # for what is worked on when asked to stop
 UNAVAILABLE_SECONDS: Final = 2.0  # before a database that did not answer is asked again
 
 
@@ -37,15 +38,15 @@ class Worker:
         self._sending = sending
         self._models = models
         self._stop = threading.Event()
-        self._inbox = threading.Event()
-        self._outbox = threading.Event()
+        self._pauses = [threading.Event() for _ in range(4)]
+        self._inbox, self._outbox, model, ticks = self._pauses
         self._threads = [
             threading.Thread(target=self._run, args=job, name=name, daemon=True)
             for name, job in {
                 "deliveries": (self._work, LOOK_SECONDS, self._inbox),
                 "write-backs": (self._send, LOOK_SECONDS, self._outbox),
-                "model": (self._refresh, MODEL_SECONDS, threading.Event()),
-                "ticks": (self._tick, TICK_SECONDS, threading.Event()),
+                "model": (self._refresh, MODEL_SECONDS, model),
+                "ticks": (self._tick, TICK_SECONDS, ticks),
             }.items()
         ]
 
@@ -54,6 +55,12 @@ class Worker:
         for thread in self._threads:
             thread.start()
 
+    def start_watching(self) -> None:
+        """Look for another model alone: the work is another process's."""
+        for thread in self._threads:
+            if thread.name == "model":
+                thread.start()
+
     def wake(self) -> None:
         """Look at the inbox at once: something came."""
         self._inbox.set()
@@ -61,11 +68,11 @@ class Worker:
     def stop(self) -> None:
         """End when what is worked on is done."""
         self._stop.set()
-        self._inbox.set()
-        self._outbox.set()
+        for pause in self._pauses:
+            pause.set()
         for thread in self._threads:
-            if thread.is_alive() and thread.name in ("deliveries", "write-backs"):
-                thread.join()
+            if thread.is_alive():
+                thread.join(STOP_SECONDS)
 
     def _run(
         self, work: Callable[[], bool], pause_seconds: float, awaited: threading.Event

@@ -120,17 +120,22 @@ class _Turn:
         self._path = path.with_name(path.name + LOCK_SUFFIX)
         self._thread = threading.Lock()
         self._file: TextIO | None = None
+        self._owner: int | None = None
 
     @contextmanager
     def taken(self) -> Iterator[None]:
+        if self._owner == threading.get_ident():
+            raise RuntimeError("a transaction that writes was begun within another")
         until = time.monotonic() + BUSY_SECONDS
         if not self._thread.acquire(timeout=BUSY_SECONDS):
             raise StoreUnavailable("another thread writes for too long")
         try:
             file = self._lock(until)
+            self._owner = threading.get_ident()
             try:
                 yield
             finally:
+                self._owner = None
                 fcntl.flock(file, fcntl.LOCK_UN)
         finally:
             self._thread.release()

@@ -22,6 +22,7 @@ State = Literal["received", "done", "failed"]
 STATES: Final[tuple[State, ...]] = ("received", "done", "failed")
 LONGEST_KEY: Final = 256  # characters; a longer key is kept by its hash
 LISTED: Final = 100
+_WAITING: Final = select(INBOX).where(INBOX.c.state == "received").order_by(INBOX.c.id).limit(1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,14 +147,13 @@ def take(connection: Connection) -> Kept | None:
     connection
         Writing: on SQLite it has the lock already, on PostgreSQL rows that others hold are skipped.
     """
-    query = (
-        select(INBOX)
-        .where(INBOX.c.state == "received")
-        .order_by(INBOX.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_WAITING.with_for_update(skip_locked=True)).one_or_none()
+    return None if row is None else _kept(row)
+
+
+def peek(connection: Connection) -> Kept | None:
+    """The delivery that waits longest, perhaps for somebody who works on it already."""
+    row = connection.execute(_WAITING).one_or_none()
     return None if row is None else _kept(row)
 
 

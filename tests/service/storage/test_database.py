@@ -148,3 +148,10 @@ def test_a_turn_that_another_process_holds_is_waited_for_in_vain(
         another().writing(),
     ):
         pass
+
+
+def test_a_transaction_within_another_is_a_fault_and_no_wait(database: Database) -> None:
+    if not database.is_sqlite:
+        pytest.skip("PostgreSQL's writers need no turn")
+    with database.writing(), pytest.raises(RuntimeError, match="within another"):
+        database.writing().__enter__()

@@ -1,0 +1,252 @@
+"""The service put together around its database: receivers, worker, senders, the model in force."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache, partial
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import select
+
+from model.events import microseconds
+from model.scorer import Scorer
+from service.model_in_force import ModelInForce
+from service.problems import NO_MODEL, refused
+from service.processing import Processor
+from service.refetching import fetchers
+from service.rescoring import Policy
+from service.sending import Sending
+from service.storage import models
+from service.storage.database import Database, open_database
+from service.storage.errors import StorageError
+from service.storage.group_commit import InboxWriter
+from service.storage.rows import insert_into
+from service.storage.schema import INSTALLATION
+from service.storage.upgrade import check, revision, upgrade
+from service.webhooks.sources import Sources, read_sources
+from service.worker import Worker
+from service.writeback.destinations import read_destinations
+
+PERSON_KEY_VARIABLE: Final = "REDFLARE_PERSON_KEY"
+PERSON_KEY_SUFFIX: Final = ".person-key"  # of the file beside a SQLite database
+PERSON_KEY_BYTES: Final = 32
+KEY_CHECK: Final = "person_key_check"
+MOVED_VARIABLE: Final = "REDFLARE_MOVED_POINTS"
+
+
+def utc_now() -> datetime:
+    """The present."""
+    return datetime.now(UTC)
+
+
+def now_us() -> int:
+    """The present, microseconds since 1970 UTC."""
+    return microseconds(utc_now())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A database and what works on it.
+
+    Parameters
+    ----------
+    database
+        Open, and up to date.
+    sources
+        Who may post.
+    writer
+        Keeps deliveries.
+    models
+        The model in force.
+    worker
+        Not started yet.
+    """
+
+    database: Database
+    sources: Sources
+    writer: InboxWriter
+    models: ModelInForce
+    worker: Worker
+
+    def in_force(self) -> Scorer:
+        """The scorer of the model in force.
+
+        Raises
+        ------
+        Refused
+            If no model is installed.
+        """
+        if self.models.scorer is None:
+            raise refused(
+                NO_MODEL, "no model in force", "one", "run redflare model install DIRECTORY"
+            )
+        return self.models.scorer
+
+    def close(self) -> None:
+        """Keep what waits to be kept, end what is worked on, and let the database go."""
+        self.worker.stop()
+        self.writer.close()
+        self.database.close()
+
+
+def ready_database(url: str) -> Database:
+    """A database at this release's schema; one without any tables is given them.
+
+    Raises
+    ------
+    StorageError
+        If it is of another release, or cannot be made.
+    StoreUnavailable
+        If it does not answer.
+    """
+    database = open_database(url, create=True)
+    with database.reading() as connection:
+        is_new = revision(connection) is None
+    if is_new:
+        upgrade(database)
+    check(database)
+    return database
+
+
+def compose(url: str, environment: Mapping[str, str], artifact: Path | None = None) -> Service:
+    """The service around a database.
+
+    Parameters
+    ----------
+    url
+        Of the database.
+    environment
+        Names the sources and destinations.
+    artifact
+        Installed where no model is in force yet.
+
+    Raises
+    ------
+    RedflareError
+        If the database, a source, a destination or the artifact cannot be used.
+    """
+    database = ready_database(url)
+    key = cache(partial(person_key, database, environment))
+    sources = read_sources(environment, key)
+    if sources and database.is_sqlite:
+        key()  # made now, for no writer makes it while another transaction is under way
+    destinations = read_destinations(environment)
+    if artifact is not None:
+        install_first(database, artifact)
+    in_force = ModelInForce(database)
+    in_force.refresh()
+    policy = Policy(
+        destinations={name: each.sources for name, each in destinations.items()},
+        moved_points=_moved_points(environment),
+    )
+    # The writer wakes the worker, which fetches records that the writer keeps.
+    writer = InboxWriter(database, lambda: worker.wake())
+    fetching = fetchers(sources, destinations, lambda delivery: writer.submit(delivery).result())
+    receivers = {name: receiver for name, (_, receiver) in sources.items()}
+    processor = Processor(database, receivers, in_force, policy, utc_now, fetched=fetching.keys())
+    senders = {name: each.sender for name, each in destinations.items()} | fetching
+    worker = Worker(processor, Sending(database, senders, utc_now), in_force)
+    return Service(
+        database=database, sources=sources, writer=writer, models=in_force, worker=worker
+    )
+
+
+def install_first(database: Database, artifact: Path) -> None:
+    """Install an artifact where no model is in force.
+
+    Raises
+    ------
+    ArtifactError
+        If it does not verify.
+    """
+    with database.reading() as connection:
+        if models.in_force(connection) is not None:
+            return
+    version, files = models.read_artifact(artifact)
+    with database.writing() as connection:
+        models.install(connection, version, files, at=now_us())
+
+
+def person_key(database: Database, environment: Mapping[str, str]) -> bytes:
+    """The key under which people are hashed, one for an installation and for its imports.
+
+    It is ``REDFLARE_PERSON_KEY``, or in the file beside a SQLite database, made once. The database
+    keeps a check of it, so that no other is taken by mistake.
+
+    Raises
+    ------
+    StorageError
+        If there is none, or another than before.
+    """
+    given = environment.get(PERSON_KEY_VARIABLE)
+    if given:
+        key = given.encode()
+    elif database.path is None:
+        raise StorageError(
+            f"no {PERSON_KEY_VARIABLE}",
+            "the key that hashes people, with a database on a server",
+            "set it to a long random text, the same for every process and import",
+        )
+    else:
+        key = _kept_key(database.path.with_suffix(PERSON_KEY_SUFFIX))
+    check_key(database, key)
+    return key
+
+
+def check_key(database: Database, key: bytes) -> None:
+    """Refuse a key that is another than the one people of a database are hashed with.
+
+    Raises
+    ------
+    StorageError
+        If it is.
+    """
+    own = hmac.new(key, b"redflare person key", hashlib.sha256).hexdigest()[:16]
+    query = select(INSTALLATION.c.value).where(INSTALLATION.c.name == KEY_CHECK)
+    with database.reading() as connection:
+        kept = connection.execute(query).scalar()
+    if kept is None:
+        with database.writing() as connection:
+            statement = insert_into(connection, INSTALLATION).values(name=KEY_CHECK, value=own)
+            connection.execute(statement.on_conflict_do_nothing(index_elements=["name"]))
+            kept = connection.execute(query).scalar_one()
+    if not hmac.compare_digest(kept, own):
+        raise StorageError(
+            f"the key that hashes people, of check {own}",
+            f"the one of check {kept}, which this database was filled with",
+            f"set {PERSON_KEY_VARIABLE} to that one, or people would be told apart wrongly",
+        )
+
+
+def _kept_key(path: Path) -> bytes:
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        pass
+    else:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(os.urandom(PERSON_KEY_BYTES).hex() + "\n")
+    return path.read_bytes().strip()
+
+
+def _moved_points(environment: Mapping[str, str]) -> float:
+    text = environment.get(MOVED_VARIABLE)
+    if text is None:
+        return Policy().moved_points
+    try:
+        points = float(text)
+    except ValueError:
+        points = -1.0
+    if not 0 < points <= 100:
+        raise StorageError(
+            f"{MOVED_VARIABLE} {text!r}",
+            "percentage points above 0, at most 100",
+            "set it so, or unset it for 5",
+        )
+    return points / 100

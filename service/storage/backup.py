@@ -1,0 +1,103 @@
+"""A SQLite database copied while it is in use, by SQLite's own means, and brought back."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from model.places import check_writable, part_of
+from service.storage.database import Database
+from service.storage.errors import StorageError
+from service.storage.upgrade import HEAD
+
+PAGES_AT_ONCE: Final = 1_000  # between which writers take their turns
+
+
+def copy_out(database: Database, out: Path) -> int:
+    """Copy a database into a file, whole or not at all; its size in bytes.
+
+    Raises
+    ------
+    StorageError
+        If the database is no SQLite, or the copy is not whole.
+    RedflareError
+        If the file cannot be written.
+    """
+    path = _path(database, "pg_dump --format=custom")
+    check_writable("FILE", out)
+    part = part_of(out)
+    part.unlink(missing_ok=True)
+    try:
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as copy:
+            source.backup(copy, pages=PAGES_AT_ONCE)
+            copy.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
+        check_whole(part)
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+    return out.stat().st_size
+
+
+def copy_in(database: Database, file: Path, *, replace: bool) -> None:
+    """Bring a database back to what a copy holds, all of it or nothing.
+
+    Parameters
+    ----------
+    replace
+        Whether what is there may be lost.
+
+    Raises
+    ------
+    StorageError
+        If the copy is not whole or of a later release, or something is there.
+    """
+    path = _path(database, "pg_restore")
+    found = check_whole(file)
+    if found > HEAD:
+        raise StorageError(
+            f"{file} of revision {found}", f"at most {HEAD}", "restore it with that release"
+        )
+    if path.exists() and path.stat().st_size and not replace:
+        raise StorageError(
+            f"database {database.name}, which is there",
+            "a place for the copy",
+            "add --replace to lose what is in it, or name another database",
+        )
+    with closing(sqlite3.connect(file)) as copy, closing(sqlite3.connect(path)) as target:
+        copy.backup(target)
+        target.execute("PRAGMA journal_mode=WAL")
+
+
+def check_whole(file: Path) -> str:
+    """The revision of a file of SQLite that is whole and ours.
+
+    Raises
+    ------
+    StorageError
+        If it is not.
+    """
+    if not file.is_file():
+        raise StorageError(f"{file}", "a file that backup wrote", "check the name")
+    try:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as copy:
+            (answer,) = copy.execute("PRAGMA integrity_check").fetchone()
+            row = copy.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise StorageError(
+            f"{file} ({error})", "a whole database of Redflare", "take another backup"
+        ) from error
+    if answer != "ok" or row is None:
+        raise StorageError(
+            f"{file} ({answer})", "a whole database of Redflare", "take another backup"
+        )
+    return str(row[0])
+
+
+def _path(database: Database, instead: str) -> Path:
+    if database.path is None:
+        raise StorageError(
+            f"database {database.name}", "a file of SQLite", f"use {instead} for PostgreSQL"
+        )
+    return database.path

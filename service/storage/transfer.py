@@ -1,0 +1,109 @@
+"""Events between the database and the event logs that training reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlalchemy import Connection
+
+from model.event_table import EVENT_SCHEMA, event_from_row, read_events
+from model.events import COLUMNS
+from model.places import check_writable, part_of
+from service.storage import deals, events, feeds, tombstones
+from service.storage.database import Database
+from service.storage.errors import StorageError
+
+LOADED_AT_ONCE: Final = 5_000  # events of one transaction
+
+
+@dataclass(kw_only=True)
+class Loaded:
+    """What became of a file of events.
+
+    Parameters
+    ----------
+    told, new
+        Events in the file, and those of them that were not there.
+    conflicts
+        Those whose identity another content has, in words.
+    """
+
+    told: int = 0
+    new: int = 0
+    conflicts: list[str] = field(default_factory=list)
+
+
+def export(database: Database, out: Path) -> int:
+    """Write all events to Parquet, whole or not at all, a part at a time; how many.
+
+    Raises
+    ------
+    StorageError
+        If the name does not end in .parquet.
+    RedflareError
+        If it cannot be written.
+    """
+    if out.suffix != ".parquet":
+        raise StorageError(f"--out {out}", "a name ending in .parquet", "rename it")
+    check_writable("--out", out)
+    part = part_of(out)
+    written = 0
+    with (
+        database.reading() as connection,
+        pq.ParquetWriter(part, EVENT_SCHEMA, compression="zstd") as writer,
+    ):
+        for rows in events.stream(connection):
+            columns = zip(*rows, strict=True)
+            arrays = [
+                pa.array(column, type=_stored(each.type)).cast(each.type)
+                for each, column in zip(EVENT_SCHEMA, columns, strict=True)
+            ]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=EVENT_SCHEMA))
+            written += len(rows)
+    part.replace(out)
+    return written
+
+
+def _stored(kind: pa.DataType) -> pa.DataType:
+    """The type that the table has for a type of the log."""
+    if pa.types.is_timestamp(kind):
+        return pa.int64()
+    return pa.int32() if pa.types.is_date32(kind) else kind
+
+
+def load(database: Database, file: Path) -> Loaded:
+    """Keep the events of a file, in transactions of some thousands: it may be loaded again.
+
+    Raises
+    ------
+    EventError
+        If the file cannot be read.
+    StoreUnavailable
+        If the database does not answer; what was loaded until then is kept.
+    """
+    from service.composition import now_us
+
+    table = read_events(file)
+    loaded = Loaded()
+    for first in range(0, table.num_rows, LOADED_AT_ONCE):
+        rows = table.slice(first, LOADED_AT_ONCE).select(COLUMNS).to_pylist()
+        with database.writing() as connection:
+            _load(connection, rows, now_us(), loaded)
+    return loaded
+
+
+def _load(connection: Connection, rows: list[dict[str, object]], at: int, loaded: Loaded) -> None:
+    told = [event_from_row(row) for row in rows]
+    appended = events.append(connection, tombstones.without_forgotten(connection, told), at=at)
+    feeds.add(connection, appended.new)
+    deals.open_for_now(connection, {event.deal_id for event in appended.new})
+    loaded.told += len(told)
+    loaded.new += len(appended.new)
+    loaded.conflicts += [
+        f"event {each.source_id!r} of {each.source!r} is there with other content, which stands"
+        for each in appended.conflicting
+    ]

@@ -1,0 +1,226 @@
+"""The commands about what a database keeps, as users type them, on both databases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from model.event_table import read_events, write_events
+from model.events import Event
+from model.scorer import Scorer
+from service import cli
+from service.doctor import examine
+from service.storage import events, inbox, scores
+from service.storage.database import VARIABLE, Database, open_database
+from service.webhooks.sources import SECRETS_VARIABLE
+from tests.service.deliveries import delivery, give, processor, work_all
+from tests.service.requests import AS_OF
+from training.simulate import Simulation
+
+NOW = AS_OF + timedelta(days=1)
+Say = Callable[..., str]
+
+
+@pytest.fixture
+def say(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Say:
+    """Run a command on the database; what it printed, after checking its exit status."""
+    monkeypatch.setenv(VARIABLE, url)
+    monkeypatch.setenv("REDFLARE_PERSON_KEY", "a long random text of the company")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, status: int = 0) -> str:
+        assert cli.main(list(arguments)) == status, capsys.readouterr().err
+        shown = capsys.readouterr()
+        return shown.out if status == 0 else shown.out + shown.err
+
+    return run
+
+
+def test_deliveries_are_listed_shown_and_retried(
+    say: Say, database: Database, scorer: Scorer, open_deals: list[list[Event]]
+) -> None:
+    give(
+        database,
+        delivery(*open_deals[0], key="good", at=NOW),
+        delivery(key="odd", at=NOW, body=b"{", source="events"),
+    )
+    work_all(processor(database, scorer, now=lambda: NOW))
+    listed = say("inbox", "list")
+
+    assert "0 received, 1 done, 1 failed" in listed
+    assert "new events" in listed
+    (failed,) = json.loads(say("inbox", "list", "--state", "failed", "--json"))
+    assert failed["dedupe_key"] == "odd"
+    shown = json.loads(say("inbox", "show", str(failed["id"])))
+    assert (shown["body"], shown["headers"]) == ("{", {"webhook-id": "odd"})
+    assert say("inbox", "retry", str(failed["id"])) == "1 deliveries wait for the worker\n"
+    assert say("inbox", "retry", "--all") == "0 deliveries wait for the worker\n"
+    assert "0 deliveries" in say("inbox", "retry", "99", status=1)
+    assert "redflare inbox list" in say("inbox", "show", "99", status=2)
+    assert "exactly one of them" in say("inbox", "retry", status=2)
+
+
+def test_a_key_is_printed_once(say: Say) -> None:
+    key = say("keys", "create", "dashboard", "--scope", "write", "--owner", "ann").strip()
+    (listed,) = json.loads(say("keys", "list", "--json"))
+
+    assert key.startswith(listed["key_id"])
+    assert (listed["scopes"], listed["owners"]) == (["write"], ["ann"])
+    assert key not in say("keys", "list")
+    say("keys", "revoke", listed["key_id"])
+    assert "revoked" in say("keys", "list")
+    assert "redflare keys list" in say("keys", "revoke", listed["key_id"], status=2)
+
+
+def test_a_model_is_installed_once_and_listed(
+    say: Say, small_artifact: Path, scorer: Scorer, tmp_path: Path
+) -> None:
+    version = scorer.artifact.model_version
+
+    assert say("model", "install", str(small_artifact)) == f"model {version} is in force\n"
+    assert say("model", "install", str(small_artifact)) == f"model {version} is in force already\n"
+    assert json.loads(say("model", "list", "--json"))[0]["in_force"] is True
+    assert "train again" in say("model", "install", str(tmp_path), status=2)
+
+
+def test_events_loaded_are_exported_as_they_were_and_scored_at_the_next_tick(
+    say: Say,
+    database: Database,
+    scorer: Scorer,
+    small_company: Simulation,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events, "STREAMED", 1_000)
+    log = tmp_path / "log.parquet"
+    write_events(small_company.events.slice(0, 3_000), log)
+    loaded = say("db", "load-events", str(log))
+    again = say("db", "load-events", str(log))
+    say("export-events", "--out", "out.parquet")
+
+    assert loaded.startswith("3000 new events of 3000")
+    assert again.startswith("0 new events of 3000")
+    assert read_events(tmp_path / "out.parquet").equals(read_events(log))
+    assert pq.ParquetFile(tmp_path / "out.parquet").num_row_groups >= 1
+    deal_ids = set(read_events(log)["deal_id"].to_pylist())
+    assert processor(database, scorer, now=lambda: NOW).tick() == len(deal_ids)
+    with database.reading() as connection:
+        assert any(scores.latest(connection, deal_id) is not None for deal_id in deal_ids)
+
+
+def test_a_person_is_forgotten_by_an_address(say: Say, database: Database) -> None:
+    from service.webhooks.mapped import Terms
+    from service.webhooks.standard import StandardReceiver
+
+    own = processor(database)
+    terms = Terms(mapping="", person_key=lambda: b"a long random text of the company")
+    own._receivers = {"events": StandardReceiver(keys=(b"k" * 32,), terms=terms)}
+    reply = Event(
+        deal_id="D-1",
+        kind="customer_replied",
+        occurred_at=AS_OF,
+        source="mail",
+        source_id="1",
+        person="Ann@Example.com",
+        text="words",
+    )
+    give(database, delivery(reply, key="a", at=NOW))
+    work_all(own)
+
+    assert "1 of events" in say("forget", "--person", "ann@example.com")
+    assert "person" in say("forget", "--list")
+    with database.reading() as connection:
+        (found,) = events.of_deal(connection, "D-1")
+    assert (found.person, found.text) == (None, None)
+    assert "exactly one of them" in say("forget", status=2)
+
+
+def test_another_key_for_people_is_refused(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    say("forget", "--person", "ann@example.com")
+    monkeypatch.setenv("REDFLARE_PERSON_KEY", "another text")
+
+    assert "people would be told apart wrongly" in say("forget", "--person", "bob", status=2)
+
+
+def test_a_backup_is_taken_while_others_write_and_brought_back(
+    say: Say, database: Database, tmp_path: Path
+) -> None:
+    if not database.is_sqlite:
+        assert "use pg_dump" in say("backup", "copy.db", status=2)
+        return
+    give(database, delivery(key="before", at=NOW))
+    with database.writing() as connection:
+        inbox.add(connection, [delivery(key="not committed", at=NOW)])
+        say("backup", "copy.db")
+    give(database, delivery(key="after", at=NOW))
+
+    assert "--replace" in say("restore", "copy.db", status=2)
+    database.close()
+    say("restore", "copy.db", "--replace")
+    with database.reading() as connection:
+        assert [each.delivery.dedupe_key for each in inbox.listed(connection)] == ["before"]
+    assert sorted(path.name for path in tmp_path.glob("copy*")) == ["copy.db"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "empty", "none"])
+def test_a_copy_that_is_not_whole_is_not_brought_back(
+    damage: str, say: Say, database: Database, tmp_path: Path
+) -> None:
+    if not database.is_sqlite:
+        pytest.skip("PostgreSQL has its own")
+    say("backup", "copy.db")
+    copy = tmp_path / "copy.db"
+    content = copy.read_bytes()
+    match damage:
+        case "cut":
+            copy.write_bytes(content[: len(content) // 2])
+        case "text":
+            copy.write_text("no database")
+        case "empty":
+            copy.write_bytes(b"")
+        case "none":
+            copy.unlink()
+
+    assert "Remedy" in say("restore", "copy.db", "--replace", status=2)
+    with database.reading() as connection:
+        assert inbox.counts(connection)["received"] == 0
+
+
+def test_the_doctor_names_what_is_wrong_and_what_to_do(
+    say: Say, database: Database, small_artifact: Path
+) -> None:
+    shown = say("doctor", status=1)
+    assert "redflare model install DIRECTORY" in shown
+    assert "set REDFLARE_WEBHOOKS or REDFLARE_WEBHOOK_SECRETS" in shown
+
+    say("model", "install", str(small_artifact))
+    give(database, delivery(key="a", at=NOW))
+    environment = {
+        SECRETS_VARIABLE: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "REDFLARE_PERSON_KEY": "a long random text of the company",
+    }
+    verdicts = {
+        check.name: check.verdict
+        for check in examine(database, environment, NOW + timedelta(seconds=20))
+        if check.name not in ("sqlite", "clock")
+    }
+    assert set(verdicts.values()) == {"ok"}, verdicts
+    late = {check.name: check for check in examine(database, environment, NOW + timedelta(hours=2))}
+    assert late["inbox"].verdict == "failed"
+    assert "waits for 7200 s" in late["inbox"].found
+
+
+def test_the_doctor_of_a_database_out_of_reach_says_so() -> None:
+    database = open_database("postgresql://ann@127.0.0.1:1/name")
+    checks = {check.name: check.verdict for check in examine(database, {}, NOW)}
+    database.close()
+
+    assert checks["migrations"] == checks["inbox"] == "failed"
+    assert checks["destinations"] == "ok"
