@@ -145,8 +145,11 @@ def compose(url: str, environment: Mapping[str, str], artifact: Path | None = No
         destinations={name: each.sources for name, each in destinations.items()},
         moved_points=_moved_points(environment),
     )
-    # The writer wakes the worker, which fetches records that the writer keeps.
-    writer = InboxWriter(database, lambda: worker.wake())
+
+    def wake() -> None:  # the writer wakes the worker, which fetches records for the writer
+        worker.wake()
+
+    writer = InboxWriter(database, wake)
     fetching = fetchers(sources, destinations, lambda delivery: writer.submit(delivery).result())
     receivers = {name: receiver for name, (_, receiver) in sources.items()}
     processor = Processor(database, receivers, in_force, policy, utc_now, fetched=fetching.keys())
