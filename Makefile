@@ -9,12 +9,13 @@ REDFLARE := $(BIN)/redflare
 DEMO_KNOWN_BEFORE := 2026-01-05
 DEMO_AS_OF := 2026-01-12
 DEMO_CLOSE_BY := 2026-03-31
+DEMO_WEEK := 2026-W03
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench lock
 
 help:
-	@echo 'make demo   simulate a company, train, and show its riskiest open deals (in demo/)'
+	@echo 'make demo   simulate a company, train, show its riskiest deals, write a review (in demo/)'
 	@echo 'make test   lint, types, tests and documentation examples'
 	@echo 'make bench  the speed figures of the README, measured here'
 	@echo 'make lock   write requirements.lock anew from pyproject.toml (needs uv)'
@@ -40,6 +41,8 @@ demo: $(READY)
 	$(REDFLARE) train demo/events.parquet --known-before $(DEMO_KNOWN_BEFORE) --out demo/artifact
 	$(REDFLARE) score demo/events.parquet --artifact demo/artifact \
 		--as-of $(DEMO_AS_OF) --close-by $(DEMO_CLOSE_BY) --riskiest 10
+	$(REDFLARE) review demo/events.parquet --artifact demo/artifact \
+		--week $(DEMO_WEEK) --close-by $(DEMO_CLOSE_BY) --segment industry --out demo/review.html
 
 # One thread a process, so that small matrices do not wait for each other's threads.
 test: $(READY)

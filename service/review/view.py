@@ -134,7 +134,8 @@ def make_review(
     now = look(scorer, history, as_of, question, feeds)
     old = earlier or scorer
     before = None
-    if old is not None and (since >= old.known_before or question.hindsight):
+    far = old is not None and (question.period.end_us - since) / DAY_US > old.edges[-1]
+    if old is not None and not far and (since >= old.known_before or question.hindsight):
         before = look(old, history, since, question, _told(old, record, since))
         before = before if before.deals else None
     trend = _trend(old, history, record, question, before)
@@ -157,7 +158,7 @@ def make_review(
     return Review(
         question=question,
         week=week_name(question.as_of),
-        notes=_notes(question, scorer, now, before, over=over),
+        notes=_notes(question, scorer, now, before, over=over, far=far),
         money=_money(history, record, question, now, before, old, retrained=earlier is not None),
         rows=rows,
         flared=found,
@@ -252,7 +253,13 @@ def _money(
 
 
 def _notes(
-    question: Question, scorer: Scorer | None, now: Week, before: Week | None, *, over: bool
+    question: Question,
+    scorer: Scorer | None,
+    now: Week,
+    before: Week | None,
+    *,
+    over: bool,
+    far: bool,
 ) -> list[str]:
     notes = []
     if over:
@@ -276,7 +283,13 @@ def _notes(
             "No open deal can be given a probability, since too little is known of each: import "
             "the CRM's contacts and history of late, and look at “data quality” in the list below."
         )
-    if scorer is not None and now.deals and before is None:
+    if scorer is not None and now.deals and far:
+        notes.append(
+            "There is no forecast of last week to compare with: the quarter's end lay further "
+            "ahead than the model answers. Train with edges that reach further, or come back next "
+            "week."
+        )
+    elif scorer is not None and now.deals and before is None:
         notes.append(
             "There is no forecast of last week to compare with: the model's cut-off lies after "
             "it. Name the model in force then with --artifact-then, or come back next week."

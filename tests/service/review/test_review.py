@@ -203,6 +203,17 @@ def test_the_first_week_says_that_there_is_nothing_to_compare(
     assert found.money[0].outlook.forecast is not None
 
 
+def test_a_last_week_that_the_model_could_not_answer_for_is_left_out_and_said(
+    tmp_path: Path, small_artifact: Path
+) -> None:
+    path = written(tmp_path, *odd_deal("D-1", "EUR"))
+
+    found = reviewed(path, small_artifact, asked(close_by=date(2026, 7, 10)))
+
+    assert found.money[0].bridge is None
+    assert "lay further ahead than the model answers" in page(found)
+
+
 def test_an_empty_pipeline_says_what_to_do(tmp_path: Path, small_artifact: Path) -> None:
     path = written(tmp_path, deal_event("deal_opened", 60.0))
 
