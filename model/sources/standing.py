@@ -7,6 +7,7 @@ has settled already is left as it is.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
@@ -59,6 +60,21 @@ def standing_events(told: Iterable[Event]) -> list[Event]:
     for _, of_deal in groupby(events, key=lambda event: event.deal_id):
         standing += _of_deal(list(of_deal))
     return sorted(standing, key=_final_order)
+
+
+def may_not_stand(kinds: Iterable[str], source_ids: Iterable[str]) -> bool:
+    """Whether of one deal's events, by kind and id, some may not stand: most deals need no look.
+
+    Examples
+    --------
+    >>> may_not_stand(["deal_opened", "deal_won"], ["1", "2"])
+    False
+    """
+    if any(source_id.endswith((SEEN, EXPORTED)) for source_id in source_ids):
+        return True
+    counted = Counter(kinds)
+    closings = counted["deal_won"] + counted["deal_lost"]
+    return closings > 1 or counted["deal_opened"] > 1 or counted[REOPENED] > 0
 
 
 def _order(event: Event) -> tuple[str, object, int, str]:

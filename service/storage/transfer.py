@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +15,11 @@ from sqlalchemy import Connection
 from model.event_table import EVENT_SCHEMA, event_from_row, read_events
 from model.events import COLUMNS
 from model.places import check_writable, part_of
+from model.sources.standing import may_not_stand, standing_events
 from service.storage import deals, events, feeds, tombstones
 from service.storage.database import Database
 from service.storage.errors import StorageError
+from service.storage.rows import AnyRow
 
 LOADED_AT_ONCE: Final = 5_000  # events of one transaction
 
@@ -38,7 +42,7 @@ class Loaded:
 
 
 def export(database: Database, out: Path) -> int:
-    """Write all events to Parquet, whole or not at all, a part at a time; how many.
+    """Write what stands of all events to Parquet, whole or not at all, by parts; how many.
 
     Raises
     ------
@@ -56,7 +60,7 @@ def export(database: Database, out: Path) -> int:
         database.reading() as connection,
         pq.ParquetWriter(part, EVENT_SCHEMA, compression="zstd") as writer,
     ):
-        for rows in events.stream(connection):
+        for rows in _standing(events.stream(connection)):
             columns = zip(*rows, strict=True)
             arrays = [
                 pa.array(column, type=_stored(each.type)).cast(each.type)
@@ -66,6 +70,33 @@ def export(database: Database, out: Path) -> int:
             written += len(rows)
     part.replace(out)
     return written
+
+
+def _standing(parts: Iterable[Sequence[AnyRow]]) -> Iterator[list[tuple[object, ...]]]:
+    """What stands of each deal's events, of whole deals, about as many at a time as are given."""
+    held: list[AnyRow] = []
+    for part in parts:
+        held += part
+        whole = len(held)
+        while whole and held[whole - 1].deal_id == held[-1].deal_id:
+            whole -= 1  # the last deal may go on
+        if whole:
+            yield _standing_of(held[:whole])
+            held = held[whole:]
+    if held:
+        yield _standing_of(held)
+
+
+def _standing_of(rows: Sequence[AnyRow]) -> list[tuple[object, ...]]:
+    found: list[tuple[object, ...]] = []
+    for _, group in groupby(rows, key=lambda row: str(row.deal_id)):
+        deal = list(group)
+        if may_not_stand((row.kind for row in deal), (row.source_id for row in deal)):
+            standing = map(events.to_row, standing_events(map(events.from_row, deal)))
+            found += [tuple(row[name] for name in COLUMNS) for row in standing]
+        else:
+            found += map(tuple, deal)
+    return found
 
 
 def _stored(kind: pa.DataType) -> pa.DataType:

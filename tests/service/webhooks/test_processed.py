@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+from model.event_table import event_from_row, read_events
+from model.sources.standing import standing_events
 from service.model_in_force import ModelInForce
 from service.processing import Processor
 from service.rescoring import Policy
 from service.storage import deals, events, inbox
 from service.storage.database import Database
+from service.storage.transfer import export
 from service.webhooks.mapped import Terms
 from tests.service.deliveries import give, work_all
 from tests.service.webhooks.payloads import (
@@ -103,7 +107,12 @@ def standing(database: Database, deal_id: str) -> dict[str, Any]:
     ids=["hubspot", "salesforce"],
 )
 def test_deliveries_late_twice_and_out_of_order_leave_the_deal_as_it_is(
-    database: Database, deal_id: str, given: list[Any], expected: dict[str, Any], seed: int
+    database: Database,
+    deal_id: str,
+    given: list[Any],
+    expected: dict[str, Any],
+    seed: int,
+    tmp_path: Path,
 ) -> None:
     chance = Random(seed)
     shuffled = given + chance.sample(given, 3)
@@ -118,6 +127,10 @@ def test_deliveries_late_twice_and_out_of_order_leave_the_deal_as_it_is(
     with database.reading() as connection:
         kept = events.of_deal(connection, deal_id)
     assert len({event.source_id for event in kept}) == len(kept)
+    export(database, tmp_path / "events.parquet")
+    rows = read_events(tmp_path / "events.parquet").to_pylist()
+    assert [event_from_row(row) for row in rows] == standing_events(kept)
+    assert not any(row["source_id"].endswith("/seen") for row in rows)
 
 
 def test_a_delivery_of_a_source_that_sends_too_much_asks_for_the_record(database: Database) -> None:
