@@ -14,6 +14,7 @@ from service.problems import (
     MALFORMED,
     MEDIA,
     MEDIA_TYPE,
+    NOT_FOUND,
     SLOW,
     TOO_LARGE,
     UNAVAILABLE,
@@ -26,6 +27,7 @@ from service.what_if_forms import WhatIfAnswer
 from service.what_if_schema import WHAT_IF_SCHEMAS
 
 COMPONENTS: Final = "#/components/schemas/{model}"
+NO_INBOX: Final = Kind(NOT_FOUND.slug, 404, "The service has no database, and keeps nothing")
 UNPROCESSABLE: Final = Kind(INVALID.slug, 422, "The request, an event or the date cannot be used")
 DESCRIPTION: Final = """\
 How probably an open deal is won by a date, and what drives it, from the deal's own events.
@@ -46,8 +48,7 @@ def describe(app: FastAPI) -> Schema:
     )
     document["paths"]["/v1/score"] = {"post": _score_operation()}
     document["paths"]["/v1/what-if"] = {"post": _what_if_operation()}
-    if any(getattr(route, "path", None) == WEBHOOKS for route in app.routes):
-        document["paths"][WEBHOOKS] = {"post": _webhook_operation()}
+    document["paths"][WEBHOOKS] = {"post": _webhook_operation()}
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas |= SCHEMAS | WHAT_IF_SCHEMAS
     for form in (ScoreAnswer, WhatIfAnswer, ProblemAnswer):
@@ -112,7 +113,7 @@ def _webhook_operation() -> Schema:
             "200": {"description": "The delivery is kept.", "content": acknowledged},
             **{
                 str(kind.status): _problem(kind)
-                for kind in (UNVERIFIED, SLOW, TOO_LARGE, MEDIA, UNAVAILABLE)
+                for kind in (UNVERIFIED, NO_INBOX, SLOW, TOO_LARGE, MEDIA, UNAVAILABLE)
             },
         },
     }
