@@ -1,4 +1,4 @@
-"""The thresholds of retraining, promotion and monitoring, in one file."""
+"""The thresholds of retraining and promotion, in one file."""
 
 from __future__ import annotations
 
@@ -49,29 +49,16 @@ class DataThresholds:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MonitorThresholds:
-    """When the daily look alerts."""
-
-    slope: tuple[float, float]
-    intercept: tuple[float, float]
-    forecast_error: float
-    moved_features: int
-    fewest_deals: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Thresholds:
     """All of them."""
 
     promotion: PromotionThresholds
     data: DataThresholds
-    monitor: MonitorThresholds
 
 
 PARTS: Final[dict[str, type[Any]]] = {
     "promotion": PromotionThresholds,
     "data": DataThresholds,
-    "monitor": MonitorThresholds,
 }
 
 

@@ -16,14 +16,14 @@ def test_a_file_replaces_what_it_names_and_leaves_the_rest(tmp_path: Path) -> No
     assert mine.promotion.margin == 0.01
     assert mine.promotion.slope == (0.8, 1.25)
     assert mine.promotion.segment_margin == usual.promotion.segment_margin
-    assert (mine.data, mine.monitor) == (usual.data, usual.monitor)
+    assert mine.data == usual.data
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("[promotion]\nmargins = 1", r"promotion\.margins: expected one of margin, segment_margin"),
-        ("[promotoin]\nmargin = 1", r"\[promotoin\]: expected one of promotion, data, monitor"),
+        ("[promotoin]\nmargin = 1", r"\[promotoin\]: expected one of promotion, data"),
         ("promotion = 1", r"\[promotion\]"),
         ("[promotion]\nslope = 1", "two numbers in brackets"),
         ("[promotion]\nslope = [1, 2, 3]", "two numbers in brackets"),
