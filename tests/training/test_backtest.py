@@ -183,7 +183,7 @@ def test_a_deal_that_a_score_gives_no_number_is_counted_and_not_judged(table: pa
     [
         (40, Plan(), TrainingDataError, r"\d+ won deals, in a record from 2026-01-0.*at least 40"),
         (150, replace(PLAN, within_days=(1000.0,), origins_us=()), HorizonError, "1000 days after"),
-        (150, replace(PLAN, within_days=(-3.0,)), HorizonError, "rise from 0"),
+        (150, replace(PLAN, within_days=(-3.0,)), HorizonError, "days ahead above 0"),
         (150, replace(PLAN, origins_us=(day_us(600),)), TrainingDataError, "--origin 2027-08-"),
         (150, replace(PLAN, origins_us=(day_us(60),)), TrainingDataError, "none of which can be"),
     ],
