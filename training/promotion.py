@@ -35,6 +35,7 @@ from training.thresholds import PromotionThresholds
 
 ROUNDS: Final = 2000
 ALL: Final = "all deals"
+NO_LINE: Final = "all forecasts are alike, or outcomes are perfectly apart"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -313,7 +314,7 @@ def _calibration_conditions(
         band = getattr(limits, name if whole else f"segment_{name}")
         if value is None or low is None or high is None:
             if whole:
-                words = f"{where}, no calibration {name} can be told: outcomes are perfectly apart"
+                words = f"{where}, no calibration {name} can be told: {NO_LINE}"
                 found.append(Condition(name=name, segment=each.segment, held=False, words=words))
             continue
         spread = (high - low) / (2 * NORMAL_95)

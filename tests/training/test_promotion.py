@@ -111,6 +111,15 @@ def test_probabilities_out_of_their_band_are_refused_though_better() -> None:
     assert "outside the band 0.7 to 1.4" in condition(too_bold, "slope").words
 
 
+def test_a_challenger_that_tells_no_deal_from_another_is_refused() -> None:
+    both = compared(champion=1.5)
+
+    verdict = judge_challenger(replace(both, challenger=np.full(len(both.deal), 0.3)), LIMITS)
+
+    assert not condition(verdict, "slope").held
+    assert "all forecasts are alike" in condition(verdict, "slope").words
+
+
 def test_calibration_recovers_the_line_that_made_the_outcomes() -> None:
     rng = np.random.default_rng(5)
     logit = rng.normal(-1.0, 1.5, 40_000)

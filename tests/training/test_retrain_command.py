@@ -218,6 +218,36 @@ def test_a_challenger_of_shuffled_outcomes_is_refused(second: Desk, company: pa.
     assert [each["aliases"] for each in desk.models()] == [["challenger"], ["champion"]]
 
 
+def test_a_challenger_that_knows_the_outcome_is_refused_however_well_it_does(
+    second: Desk, company: pa.Table
+) -> None:
+    """A field that was filled at the closing, but exported as known from the opening."""
+    rows = company.to_pylist()
+    won = {row["deal_id"] for row in rows if row["kind"] == "deal_won"}
+    filled = [
+        row
+        | {
+            "kind": "field_changed",
+            "name": "contract",
+            "text": "signed" if row["deal_id"] in won else "none",
+            "source_id": f"contract/{row['deal_id']}",
+        }
+        for row in rows
+        if row["kind"] == "deal_opened"
+    ]
+    leaked = pa.Table.from_pylist([*rows, *filled], schema=company.schema)
+    second.write(leaked)
+
+    status, found, _ = second.retrain(LATER, "--no-refit")
+
+    assert status == 0
+    assert not found["promoted"]
+    failed = [words for words in found["why"] if words.startswith("FAILED: ")]
+    assert any("features seem to know the outcome: 'field:contract'" in words for words in failed)
+    assert any(w.startswith("held: over all deals, log-loss") for w in found["why"])
+    assert second.champion() == "1"
+
+
 def test_a_tenth_of_the_data_stops_the_job(second: Desk, company: pa.Table) -> None:
     desk = second
     few = [f"D-{number:04d}" for number in range(0, DEALS, 10)]
