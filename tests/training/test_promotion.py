@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.history import Floats
@@ -160,6 +160,7 @@ def test_holm_rejects_no_more_than_uncorrected_and_no_less_than_bonferroni(
     assert sum(holm(p_values, level + more)) >= sum(rejected)
 
 
+@settings(max_examples=8)  # each asks the gate
 @given(st.integers(0, 10_000), st.floats(0.0, 1.5), st.floats(0.0, 1.5))
 def test_the_verdict_is_of_the_forecasts_alone(seed: int, ours: float, theirs: float) -> None:
     """The order of rows, and the names of deals, change nothing."""
@@ -179,6 +180,7 @@ def test_the_verdict_is_of_the_forecasts_alone(seed: int, ours: float, theirs: f
     assert first.passed == all(c.held for c in first.conditions)
 
 
+@settings(max_examples=8)  # each asks the gate
 @given(st.integers(0, 10_000), st.floats(0.0, 0.05))
 def test_a_wider_margin_never_refuses_what_a_narrower_one_let_pass(seed: int, more: float) -> None:
     both = compared(seed, challenger=0.4, champion=0.4, deals=240)
@@ -189,6 +191,7 @@ def test_a_wider_margin_never_refuses_what_a_narrower_one_let_pass(seed: int, mo
     assert judge_challenger(both, wider).passed or not judge_challenger(both, LIMITS).passed
 
 
+@settings(max_examples=8)  # each asks the gate
 @given(st.integers(0, 10_000))
 def test_a_challenger_that_is_the_champion_differs_by_nothing(seed: int) -> None:
     both = compared(seed, champion=0.3, deals=240)
