@@ -28,7 +28,7 @@ from model.score import Score, score_from_json
 from model.scorer import Scorer
 from model.supposition import suppose
 from model.why_moved import explain_change
-from service.cli import DONE, DONE_IN_PART, main
+from service.cli import DONE, main
 from tests.conftest import SMALL_KNOWN_BEFORE
 from tests.large_deals import CRM, MAIL, MAIL_KINDS, MILESTONES, large_deals
 from training.simulate import Simulation
@@ -265,9 +265,9 @@ def test_the_story_is_told_by_the_commands_as_each_week_s_news_is_imported(
 ) -> None:
     log = str(tmp_path / "events.parquet")
 
-    def run(*arguments: str, status: int = DONE) -> str:
+    def run(*arguments: str) -> str:
         capfd.readouterr()
-        assert main(arguments) == status
+        assert main(arguments) == DONE
         return capfd.readouterr().out
 
     def bring(events: list[Event]) -> None:
@@ -276,8 +276,7 @@ def test_the_story_is_told_by_the_commands_as_each_week_s_news_is_imported(
             write_mapping(tmp_path / f"{name}.toml", source)
             write_log(tmp_path / f"{name}.csv", [e for e in events if e.source == source])
             files = (str(tmp_path / f"{name}.toml"), str(tmp_path / f"{name}.csv"))
-            # Nothing closes in this log, so import says that it cannot be learned from yet.
-            run("import", *files, "--out", log, status=DONE_IN_PART)
+            run("import", *files, "--out", log)
 
     def explain(as_of: datetime, *more: str) -> str:
         asked = ("--artifact", str(large_artifact), "--close-by", CLOSE_BY.isoformat())

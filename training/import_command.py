@@ -90,7 +90,7 @@ def import_files(
         click.echo("\n".join(summary_lines(summary, place)))
     if summary.events_written == summary.events_there == 0:
         raise nothing_imported(summary, files, place)
-    return DONE_IN_PART if rejected or not summary.closings_in_log else DONE
+    return DONE if summary.tells_more_than_openings and not rejected else DONE_IN_PART
 
 
 def person_key(out: Path, given: Path | None) -> bytes:

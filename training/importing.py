@@ -101,14 +101,14 @@ def import_files(
         parts = [existing.filter(pa.array(~found.superseded))] if len(existing) else []
         write_events(pa.concat_tables([*parts, found.events]), out)
     standing = existing.filter(pa.array(~found.superseded))
-    return _summary(reader, found, _closings(standing) + _closings(found.events)), rejected
+    return _summary(reader, found, _kinds(standing) | _kinds(found.events)), rejected
 
 
-def _closings(events: pa.Table) -> int:
-    return int(pc.sum(pc.is_in(events["kind"], pa.array(CLOSINGS))).as_py() or 0)
+def _kinds(events: pa.Table) -> set[str]:
+    return set(pc.unique(events["kind"]).to_pylist())
 
 
-def _summary(reader: _Reader, found: Assembly, closings: int) -> Summary:
+def _summary(reader: _Reader, found: Assembly, kinds: set[str]) -> Summary:
     files = Counter((found.never_opened // ROWS_OF_A_FILE).tolist())
     return Summary(
         mapping=reader.mapping.given,
@@ -127,7 +127,8 @@ def _summary(reader: _Reader, found: Assembly, closings: int) -> Summary:
         export_only=_export_only(reader.inputs, found.export_only),
         files_ignored=[given.path.name for given in reader.inputs if given.ignored],
         files_empty=[given.path.name for given in reader.inputs if given.number in reader.empty],
-        closings_in_log=closings,
+        tells_endings=not kinds.isdisjoint(CLOSINGS),
+        tells_more_than_openings=kinds != {"deal_opened"},
     )
 
 

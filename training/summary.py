@@ -45,8 +45,10 @@ class Summary:
         Files that the mapping leaves alone.
     files_empty
         Files without a row.
-    closings_in_log
-        Deals won or lost that the event log tells of now, each time that they were.
+    tells_endings
+        Whether the event log tells now of any deal won or lost.
+    tells_more_than_openings
+        Whether it tells now of anything but openings.
     """
 
     mapping: str = ""
@@ -65,7 +67,8 @@ class Summary:
     export_only: list[str] = field(default_factory=list)
     files_ignored: list[str] = field(default_factory=list)
     files_empty: list[str] = field(default_factory=list)
-    closings_in_log: int = 0
+    tells_endings: bool = True
+    tells_more_than_openings: bool = True
 
     @property
     def rows_rejected(self) -> int:
@@ -134,7 +137,7 @@ def summary_lines(summary: Summary, rejects: Path) -> list[str]:
             + ", ".join(summary.export_only)
             + ": known only as exported, with no history of them, and left out"
         )
-    if not summary.closings_in_log:
+    if not summary.tells_endings:
         lines.append(
             "training is not possible on this event log yet: no deal in it was won or lost; import "
             "what tells how deals ended"

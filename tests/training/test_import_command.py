@@ -421,3 +421,12 @@ def test_an_empty_key_is_none(run: Run, log: Path) -> None:
     ran = run("import", "log.toml", "log.csv", "--out", "e.parquet", "--person-key-file", "key")
     assert ran.returncode == 2
     assert "key, an empty file: expected a secret" in ran.stderr
+
+
+def test_open_deals_alone_are_status_0_and_said_to_be_of_no_use_for_training(
+    run: Run, log: Path
+) -> None:
+    log.write_text(GOOD.replace(",won", ",call"), "utf-8")
+    ran = run("import", "log.toml", "log.csv", "--out", "events.parquet")
+    assert ran.returncode == 0
+    assert "training is not possible on this event log yet" in ran.stdout
