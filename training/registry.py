@@ -145,7 +145,8 @@ class Registry:
     @contextmanager
     def _asking(self) -> Iterator[None]:
         """Tell MLflow's failures in words, without the noise of its own."""
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        for talkative in ("alembic", "mlflow"):
+            logging.getLogger(talkative).setLevel(logging.WARNING)
         with warnings.catch_warnings():
             ignore_its_own()
             try:

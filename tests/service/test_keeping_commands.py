@@ -18,6 +18,7 @@ from service.doctor import examine
 from service.storage import events, inbox, scores
 from service.storage.database import VARIABLE, Database, open_database
 from service.webhooks.sources import SECRETS_VARIABLE
+from tests.service.databases import on_sqlite
 from tests.service.deliveries import delivery, give, processor, work_all
 from tests.service.requests import AS_OF
 from training.simulate import Simulation
@@ -170,11 +171,10 @@ def test_a_backup_is_taken_while_others_write_and_brought_back(
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "empty", "none"])
+@on_sqlite
 def test_a_copy_that_is_not_whole_is_not_brought_back(
     damage: str, say: Say, database: Database, tmp_path: Path
 ) -> None:
-    if not database.is_sqlite:
-        pytest.skip("PostgreSQL has its own")
     say("backup", "copy.db")
     copy = tmp_path / "copy.db"
     content = copy.read_bytes()

@@ -14,6 +14,7 @@ from service.storage import database as database_module
 from service.storage.database import Database, open_database, read_url
 from service.storage.errors import StorageError, StoreUnavailable
 from service.storage.schema import INSTALLATION
+from tests.service.databases import on_sqlite
 
 
 @pytest.mark.parametrize(
@@ -107,11 +108,10 @@ def test_writers_wait_for_each_other(database: Database, another: Callable[[], D
         assert connection.execute(select(INSTALLATION.c.value)).scalar() == "60"
 
 
+@on_sqlite
 def test_a_reader_sees_one_state_while_another_writes(
     database: Database, another: Callable[[], Database]
 ) -> None:
-    if not database.is_sqlite:
-        pytest.skip("each statement of a reader on PostgreSQL sees what is committed")
     with database.reading() as connection:
         count = select(func.count()).select_from(INSTALLATION)
         before = connection.execute(count).scalar()
@@ -136,11 +136,10 @@ def test_a_database_held_by_another_program_is_unavailable(
     database.close()
 
 
+@on_sqlite
 def test_a_turn_that_another_process_holds_is_waited_for_in_vain(
     database: Database, another: Callable[[], Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not database.is_sqlite:
-        pytest.skip("PostgreSQL's writers need no turn")
     monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
     with (
         database.writing(),
@@ -150,8 +149,7 @@ def test_a_turn_that_another_process_holds_is_waited_for_in_vain(
         pass
 
 
+@on_sqlite
 def test_a_transaction_within_another_is_a_fault_and_no_wait(database: Database) -> None:
-    if not database.is_sqlite:
-        pytest.skip("PostgreSQL's writers need no turn")
     with database.writing(), pytest.raises(RuntimeError, match="within another"):
         database.writing().__enter__()

@@ -15,6 +15,7 @@ from service.storage.errors import StorageError, StoreUnavailable
 from service.storage.group_commit import InboxWriter
 from service.webhooks.delivery import Delivery
 from tests.factories import day, day_us
+from tests.service.databases import on_postgresql, on_sqlite
 from tests.service.deliveries import give
 
 
@@ -67,12 +68,11 @@ def test_deliveries_are_worked_on_in_the_order_they_came(database: Database) -> 
         assert inbox.take(connection) is None
 
 
+@on_postgresql
 def test_several_workers_share_the_inbox(
     database: Database, another: Callable[[], Database]
 ) -> None:
     give(database, sent("a"), sent("b"))
-    if database.is_sqlite:
-        pytest.skip("one writer at a time on SQLite")
     with database.writing() as one, another().writing() as other:
         taken = [inbox.take(one), inbox.take(other)]
 
@@ -139,11 +139,10 @@ def test_an_awaited_delivery_is_kept_when_it_is_answered(database: Database) -> 
     writer.close()
 
 
+@on_sqlite
 def test_a_store_that_fails_is_told_to_whoever_waits(
     database: Database, another: Callable[[], Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not database.is_sqlite:
-        pytest.skip("the file is held by another, which PostgreSQL has not")
     monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
     writer = InboxWriter(database)
     with another().writing():
