@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final, NamedTuple
@@ -174,6 +175,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["scor"])  # the reason goes to standard error
     2
     """
+    # Of several processes one that has grown is replaced: no matter of the user's.
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
     try:
         given = spread(sys.argv[1:] if arguments is None else arguments)
         status = cli.main(args=given, prog_name="redflare", standalone_mode=False)
