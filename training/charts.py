@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Sequence
-from html import escape
-from io import StringIO
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -16,40 +12,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.typing import RcKeyType
 
+from model.drawing import DANGER, INK, QUIET, SHADE, STYLE, svg_element
 from training.curves import Curve, Step
 from training.section import Chart
 
-INK: Final = "#1f2933"
-QUIET: Final = "#697581"
 LINE: Final = "#d5dbe1"
-SHADE: Final = "#c3ccd5"
-DANGER: Final = "#b3261e"
 WIDTH: Final = 3.1  # inches of 72 units; the page scales the drawing
 LONGEST_NAME: Final = 26
 FEWEST_DRAWN: Final = 10  # deals of a band that is drawn: fewer make strokes of chance
 MOST_CATEGORIES: Final = 12
 MOST_SHARE: Final = 0.98  # of the forecasts' values that a curve's axis spans
-RC: Final[dict[RcKeyType, Any]] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "redflare",
-    "font.family": "sans-serif",
-    "font.size": 8.0,
-    "text.parse_math": False,  # a name with two dollar signs is a name
-    "text.color": INK,
-    "axes.edgecolor": QUIET,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": QUIET,
-    "ytick.color": QUIET,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
-}
+RC: Final[dict[RcKeyType, Any]] = STYLE | {"xtick.major.size": 2.5, "ytick.major.size": 2.5}
 
 
 def reliability_chart(bands: Sequence[dict[str, Any]], days: float) -> Chart:
@@ -101,7 +74,9 @@ def reliability_chart(bands: Sequence[dict[str, Any]], days: float) -> Chart:
         counts.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         return Chart(
             title=f"Within {days:g} days",
-            svg=_svg(figure, f"reliability-{days:g}", f"Reliability within {days:g} days: {told}"),
+            svg=svg_element(
+                figure, f"reliability-{days:g}", f"Reliability within {days:g} days: {told}"
+            ),
             told=told,
         )
 
@@ -145,7 +120,7 @@ def difference_chart(rows: Sequence[tuple[str, float, float, float]], days: floa
         )
         return Chart(
             title=f"Within {days:g} days",
-            svg=_svg(figure, f"difference-{days:g}", f"Log-loss difference: {said}"),
+            svg=svg_element(figure, f"difference-{days:g}", f"Log-loss difference: {said}"),
             told=said,
         )
 
@@ -170,7 +145,7 @@ def curve_chart(curve: Curve, number: int) -> Chart:
         )
         return Chart(
             title=curve.question,
-            svg=_svg(figure, f"curve-{number}", f"{curve.question}: {said}"),
+            svg=svg_element(figure, f"curve-{number}", f"{curve.question}: {said}"),
             told=said,
             note=curve.direction,
         )
@@ -275,23 +250,3 @@ def _percent(axes: Axes, which: str) -> None:
         axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(percent)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-
-
-def _svg(figure: Figure, key: str, label: str) -> str:
-    """The drawing as an element to stand in a page; ids get `key` before them."""
-    out = StringIO()
-    with warnings.catch_warnings():
-        # The reader's own font draws the text: one that is lacking here only shifts its middle.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(out, format="svg", transparent=True, metadata=nothing)
-    drawn = out.getvalue()
-    drawn = drawn[drawn.index("<svg") :]
-    drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
-    drawn = re.sub(r"<style.*?</style>", "", drawn, flags=re.DOTALL)
-    drawn = drawn.replace("xlink:href=", "href=")
-    drawn = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{key}-", drawn)
-    box = re.search(r'viewBox="[^"]*"', drawn)
-    named = f'class="drawing" role="img" aria-label="{escape(label)}"'
-    opening = f"<svg {box[0] if box else ''} {named}>"
-    return re.sub(r"<svg[^>]*>", lambda _: opening, drawn, count=1).strip()

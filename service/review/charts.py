@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Sequence
-from html import escape
-from io import StringIO
 from math import isnan
-from typing import Any, Final
+from typing import Final
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
-from matplotlib.typing import RcKeyType
 
 from model.bridge import BARS, Bridge
+from model.drawing import DANGER, INK, QUIET, SHADE, STYLE, svg_element
 from model.forecast import Forecast
 from model.score import Score
 
-INK: Final = "#1f2933"
-QUIET: Final = "#697581"
-SHADE: Final = "#c3ccd5"
 LIGHT: Final = "#e6eaee"
-DANGER: Final = "#b3261e"
-RC: Final[dict[RcKeyType, Any]] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "redflare",
-    "font.family": "sans-serif",
-    "font.size": 8.0,
-    "text.parse_math": False,
-    "text.color": INK,
-    "axes.edgecolor": QUIET,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": QUIET,
-    "ytick.color": QUIET,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-}
 SPARK_WIDTH: Final = 64  # units
 SPARK_HEIGHT: Final = 16
 
@@ -73,7 +46,7 @@ def distribution_chart(made: Forecast, target: float | None, key: str) -> str:
         Before every id inside, so that several stand in one page.
     """
     total = made.whole.total
-    with mpl.rc_context(RC):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 1.9), layout="constrained")
         axes = figure.subplots()
         low, high = np.quantile(made.draws, (0.002, 0.998))
@@ -118,13 +91,13 @@ def distribution_chart(made: Forecast, target: float | None, key: str) -> str:
         axes.spines["left"].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_money(value)))
-        return _svg(figure, key, f"Won amount of the period: {told}")
+        return svg_element(figure, key, f"Won amount of the period: {told}")
 
 
 def bridge_chart(made: Bridge, key: str) -> str:
     """The way from last week's expected amount to this week's, bar by bar."""
     names = ["last week", *(bar for bar in BARS if made.bars[bar]), "this week"]
-    with mpl.rc_context(RC):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 0.45 + 0.21 * len(names)), layout="constrained")
         axes = figure.subplots()
         axes.barh(0, made.before / 100, 0.62, color=SHADE)
@@ -166,13 +139,13 @@ def bridge_chart(made: Bridge, key: str) -> str:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_money(value)))
         told = "; ".join(f"{bar} {made.bars[bar] / 100:+,.0f}" for bar in names[1:-1])
         label = f"From {made.before / 100:,.0f} to {made.after / 100:,.0f}: {told}"
-        return _svg(figure, key, label)
+        return svg_element(figure, key, label)
 
 
 def curve_chart(score: Score, key: str) -> str:
     """A deal's probability by date with its 80 % interval."""
     days = [0.0, *(point.days for point in score.curve)]
-    with mpl.rc_context(RC):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.1, 1.6), layout="constrained")
         axes = figure.subplots()
         low = [0.0, *(100 * point.low for point in score.curve)]
@@ -185,7 +158,7 @@ def curve_chart(score: Score, key: str) -> str:
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
         told = "; ".join(f"{p.probability:.0%} within {p.days:g} days" for p in score.curve)
-        return _svg(figure, key, f"Probability by date of {score.deal_id}: {told}")
+        return svg_element(figure, key, f"Probability by date of {score.deal_id}: {told}")
 
 
 def sparkline(values: Sequence[float]) -> str:
@@ -213,24 +186,3 @@ def sparkline(values: Sequence[float]) -> str:
         f'<svg class="spark" viewBox="0 0 {SPARK_WIDTH} {SPARK_HEIGHT}" role="img" '
         f'aria-label="{told}"><polyline points="{points}"/></svg>'
     )
-
-
-def _svg(figure: Figure, key: str, label: str) -> str:
-    """The drawing as an element to stand in a page; ids get `key` before them."""
-    out = StringIO()
-    with warnings.catch_warnings():
-        # The reader's own font draws the text: one that is lacking here only shifts its middle.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(out, format="svg", transparent=True, metadata=nothing)
-    drawn = out.getvalue()
-    drawn = drawn[drawn.index("<svg") :]
-    drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
-    drawn = re.sub(r"<style.*?</style>", "", drawn, flags=re.DOTALL)
-    drawn = drawn.replace("xlink:href=", "href=")
-    drawn = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{key}-", drawn)
-    box = re.search(r'viewBox="[^"]*"', drawn)
-    opening = (
-        f'<svg {box[0] if box else ""} class="drawing" role="img" aria-label="{escape(label)}">'
-    )
-    return re.sub(r"<svg[^>]*>", lambda _: opening, drawn, count=1).strip()
