@@ -171,18 +171,7 @@ class Artifact:
         return self._own_line(self.calibrated.eta_bags(bins))
 
     def contributions_and_bags(self, bins: BinArray) -> tuple[FloatArray, FloatArray]:
-        """The calibrated contributions, and what `eta_bags` answers, at once.
-
-        Parameters
-        ----------
-        bins
-            `Grid.bin` of the features; [rows, F].
-
-        Returns
-        -------
-        tuple
-            [rows, F, B] and [rows, bags, B].
-        """
+        """The calibrated contributions, and what `eta_bags` answers, at once."""
         contributions, eta = self.calibrated.contributions_and_bags(bins)
         return contributions, self._own_line(eta)
 

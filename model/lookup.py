@@ -102,7 +102,10 @@ class Lookup:
     def eta(self, bins: BinArray, out: FloatArray) -> None:
         """Log-odds of many rows; bins [rows, F], into out [rows, C]."""
         for rows, columns in self._chunks(bins):
-            mains, halves = self._summed_mains(columns), np.zeros((columns.shape[1], self.width))
+            mains = np.zeros((columns.shape[1], self.width))
+            halves = np.zeros_like(mains)
+            for feature, place in enumerate(self.mains):
+                mains += self.cells.take(place + columns[feature], axis=0)
             for pair in range(len(self.pairs)):
                 halves += self.cells.take(self._pair_cells(pair, columns), axis=0)
             out[rows] = self.intercepts + (mains + 2.0 * halves)
@@ -117,38 +120,12 @@ class Lookup:
                 sums[other] += half
             out[rows] = sums.transpose(1, 0, 2)
 
-    def contributions_and_eta(
-        self, bins: BinArray, other: Lookup, out: FloatArray, eta: FloatArray
-    ) -> None:
-        """Contributions of many rows, and their log-odds in a look-up laid out alike.
-
-        What `contributions` answers into out [rows, F, C], and what ``other.eta`` answers into
-        eta [rows, other's C], with every cell found once.
-        """
-        for rows, columns in other._chunks(bins):
-            sums = self.cells.take(self.mains[:, None] + columns, axis=0)
-            mains, halves = other._summed_mains(columns), np.zeros((columns.shape[1], other.width))
-            for pair, (left, right) in enumerate(self.pairs):
-                cells = self._pair_cells(pair, columns)
-                half = self.cells.take(cells, axis=0)
-                sums[left] += half
-                sums[right] += half
-                halves += other.cells.take(cells, axis=0)
-            out[rows] = sums.transpose(1, 0, 2)
-            eta[rows] = other.intercepts + (mains + 2.0 * halves)
-
     def _chunks(self, bins: BinArray) -> Iterator[tuple[slice, IndexArray]]:
         # Few rows at a time, as bins of each feature.
         step = min(ROWS_AT_ONCE, max(1, CELLS_AT_ONCE // self.width))
         for start in range(0, len(bins), step):
             rows = slice(start, start + step)
             yield rows, np.ascontiguousarray(bins[rows].T, dtype=np.intp)
-
-    def _summed_mains(self, columns: IndexArray) -> FloatArray:
-        mains = np.zeros((columns.shape[1], self.width))
-        for feature, place in enumerate(self.mains):
-            mains += self.cells.take(place + columns[feature], axis=0)
-        return mains
 
     def _pair_cells(self, pair: int, columns: IndexArray) -> IndexArray:
         one, other = self.pairs[pair]

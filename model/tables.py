@@ -263,27 +263,12 @@ class Tables:
         return out
 
     def contributions_and_bags(self, bins: BinArray) -> tuple[FloatArray, FloatArray]:
-        """What `contributions` and `eta_bags` answer, sooner than one after the other.
-
-        Parameters
-        ----------
-        bins
-            `Grid.bin` of the features; [rows, F].
-
-        Returns
-        -------
-        tuple
-            [rows, F, B] and [rows, bags, B].
-        """
-        out = np.empty((len(bins), len(self.bins), self.edges))
-        eta = np.empty((len(bins), self.bags * self.edges))
-        if len(bins) == 1:
-            cells = self._mean.row_cells(bins[0])
-            out[0] = self._mean.row_contributions(cells)
-            eta[0] = self._each.row_eta(cells)
-        else:
-            self._mean.contributions_and_eta(bins, self._each, out, eta)
-        return out, eta.reshape(len(bins), self.bags, self.edges)
+        """What `contributions` and `eta_bags` answer; of one row, with each cell found once."""
+        if len(bins) != 1:
+            return self.contributions(bins), self.eta_bags(bins)
+        cells = self._mean.row_cells(bins[0])  # those of `_each` too, which is laid out alike
+        eta = self._each.row_eta(cells).reshape(1, self.bags, self.edges)
+        return self._mean.row_contributions(cells)[None], eta
 
     @cached_property
     def _mean(self) -> Lookup:
