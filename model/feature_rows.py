@@ -16,7 +16,7 @@ from model.artifact import Artifact
 from model.drivers import Drivers, drivers
 from model.errors import RedflareError
 from model.features import FeatureSet
-from model.hazard import edge_weights, log_odds
+from model.hazard import edge_weights, log_odds_by_date
 from model.history import Floats
 from model.interval import interval, probability_of
 from model.vocabulary import UNSEEN
@@ -86,19 +86,19 @@ def score_rows(artifact: Artifact, x: Floats, days: float) -> RowScores:
     dates = edge_weights(artifact.edges, np.append(days, artifact.edges[1:]))  # (1 + B, B)
     bins = artifact.grid.bin(x)
     tables = artifact.calibrated
-    contributions = tables.contributions(bins)
+    contributions, eta_bags = artifact.contributions_and_bags(bins)
     eta = tables.intercept + contributions.sum(axis=1)
     split = drivers(tables.intercept, contributions, np.broadcast_to(dates[0], eta.shape))
-    bags = artifact.eta_bags(bins)
-    shown = [log_odds(eta, date) for date in dates]
-    ends = [interval(own, log_odds(bags, date).T) for own, date in zip(shown, dates, strict=True)]
+    shown = log_odds_by_date(eta, dates)  # (S, 1 + B)
+    bags = log_odds_by_date(eta_bags, dates)  # (S, bags, 1 + B)
+    low, high = interval(shown, bags.swapaxes(0, 1))
     return RowScores(
         split=split,
-        low=ends[0][0],
-        high=ends[0][1],
-        curve=np.stack([probability_of(own) for own in shown[1:]], axis=1),
-        curve_low=np.stack([low for low, _ in ends[1:]], axis=1),
-        curve_high=np.stack([high for _, high in ends[1:]], axis=1),
+        low=low[:, 0],
+        high=high[:, 0],
+        curve=probability_of(shown[:, 1:]),
+        curve_low=low[:, 1:],
+        curve_high=high[:, 1:],
     )
 
 

@@ -41,14 +41,14 @@ def interval(shown: Floats, bags: Floats) -> tuple[Floats, Floats]:
     Parameters
     ----------
     shown
-        Log-odds of a win by a date. Shape (n,).
+        Log-odds of a win by a date. Any shape.
     bags
-        The same under each of at least two bags. Shape (bags, n).
+        The same under each of at least two bags. Shape (bags, ...).
 
     Returns
     -------
     tuple
-        Low and high as probabilities, each of shape (n,); NaN where the shown one is.
+        Low and high as probabilities, each of that shape; NaN where the shown one is.
 
     Examples
     --------
