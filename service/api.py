@@ -15,16 +15,14 @@ from starlette.types import Receive, Scope, Send
 from model.errors import RedflareError
 from model.scorer import Scorer
 from service.exchange import (
-    CLOSE,
     Disconnected,
     check_media_type,
     read_body,
     send_json,
-    send_problem,
-    send_too_large,
+    send_refusal,
 )
 from service.forms import HealthAnswer, ModelAnswer
-from service.problems import SLOW, TOO_LARGE, Refused, refused_by
+from service.problems import Refused, refused_by
 from service.scoring import score_question, what_if_question
 from service.settings import Settings
 from service.what_if_wire import read_what_if
@@ -67,11 +65,7 @@ class ScoreEndpoint:
             else:
                 answer = await to_thread.run_sync(self.answer, body, limiter=self.long_ones)
         except Refused as refusal:
-            if refusal.problem.kind is TOO_LARGE:
-                await send_too_large(receive, send, refusal.problem)
-            else:
-                more = [CLOSE] if refusal.problem.kind is SLOW else []
-                await send_problem(send, refusal.problem, more)
+            await send_refusal(receive, send, refusal.problem)
         except Disconnected:
             return
         else:

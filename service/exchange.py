@@ -142,6 +142,14 @@ async def send_problem(
     await send({"type": "http.response.body", "body": body})
 
 
+async def send_refusal(receive: Receive, send: Send, problem: Problem) -> None:
+    """Answer why a request is refused; what is still under way of one refused early is not read."""
+    if problem.kind is TOO_LARGE:
+        await send_too_large(receive, send, problem)
+    else:
+        await send_problem(send, problem, [CLOSE] if problem.kind is SLOW else [])
+
+
 async def send_too_large(receive: Receive, send: Send, problem: Problem) -> None:
     """Answer that a body is too large, and end the connection instead of reading the rest.
 

@@ -13,17 +13,14 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from service.exchange import (
-    CLOSE,
     Disconnected,
     read_body,
     send_body,
     send_problem,
-    send_too_large,
+    send_refusal,
 )
 from service.problems import (
     MEDIA,
-    SLOW,
-    TOO_LARGE,
     UNAVAILABLE,
     UNVERIFIED,
     Problem,
@@ -87,11 +84,7 @@ class WebhookEndpoint:
         try:
             media_type, body = await self._take(scope, receive)
         except Refused as refusal:
-            if refusal.problem.kind is TOO_LARGE:
-                await send_too_large(receive, send, refusal.problem)
-            else:
-                more = [CLOSE] if refusal.problem.kind is SLOW else []
-                await send_problem(send, refusal.problem, more)
+            await send_refusal(receive, send, refusal.problem)
         except Unverified:
             await send_problem(send, NOT_VERIFIED)
         except StoreUnavailable as error:
