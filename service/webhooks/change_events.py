@@ -13,9 +13,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from service.webhooks.delivery import Delivery, Refetch, Request, Translation, Untranslatable
+from service.webhooks.delivery import (
+    Delivery,
+    JsonReceiver,
+    Refetch,
+    Request,
+    Translation,
+    Untranslatable,
+)
 from service.webhooks.fetched import fetched_record
-from service.webhooks.keys import digest_without, harmless
+from service.webhooks.keys import digest_without
 from service.webhooks.mapped import (
     Json,
     Line,
@@ -39,7 +46,7 @@ SYSTEM_FIELDS: Final = ("CreatedDate", "CreatedById", "LastModifiedDate", "LastM
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChangeReceiver:
+class ChangeReceiver(JsonReceiver):
     """Receives changes of Opportunities.
 
     Parameters
@@ -60,14 +67,6 @@ class ChangeReceiver:
     def dedupe_key(self, headers: Mapping[str, str], body: bytes) -> str:
         """The events, in whatever envelope they came."""
         return digest_without(body, _payloads_or_body)
-
-    def kept(self, headers: Mapping[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
-        """See `service.webhooks.delivery.Receiver`."""
-        return harmless(headers), body
-
-    def acknowledge(self) -> tuple[str, bytes]:
-        """See `service.webhooks.delivery.Receiver`."""
-        return "application/json", b"{}"
 
     def translate(self, delivery: Delivery) -> Translation:
         """Each field that a create or update names; of gaps, that the record is to be fetched."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from model.events import Event
+from service.webhooks.keys import harmless
 
 
 class Unverified(Exception):  # noqa: N818 - it says what became of the request
@@ -147,3 +148,15 @@ class Receiver(Protocol):
         Untranslatable
             If it tells none, with the reason.
         """
+
+
+class JsonReceiver:
+    """What receivers of JSON share, where nothing in the body is secret."""
+
+    def kept(self, headers: Mapping[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
+        """See `Receiver`."""
+        return harmless(headers), body
+
+    def acknowledge(self) -> tuple[str, bytes]:
+        """See `Receiver`."""
+        return "application/json", b"{}"

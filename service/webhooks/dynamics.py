@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from model.events import EPOCH
-from service.webhooks.delivery import Delivery, Refetch, Request, Translation
+from service.webhooks.delivery import Delivery, JsonReceiver, Refetch, Request, Translation
 from service.webhooks.fetched import fetched_record
 from service.webhooks.keys import digest_without, harmless
 from service.webhooks.mapped import Json, Line, Notebook, Terms, decoded, needed, objects, text_of
@@ -58,7 +58,7 @@ def read_date(text: str) -> str | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DynamicsReceiver:
+class DynamicsReceiver(JsonReceiver):
     """Receives Create, Update, Win, Lose, Assign and SetState of opportunities.
 
     Parameters
@@ -87,10 +87,6 @@ class DynamicsReceiver:
     def kept(self, headers: Mapping[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
         """See `service.webhooks.delivery.Receiver`."""
         return harmless(headers, frozenset({self.header})), body
-
-    def acknowledge(self) -> tuple[str, bytes]:
-        """See `service.webhooks.delivery.Receiver`."""
-        return "application/json", b"{}"
 
     def translate(self, delivery: Delivery) -> Translation:
         """The columns that the message sets; of a stripped one, what is to be fetched."""

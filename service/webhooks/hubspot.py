@@ -18,9 +18,16 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import unquote
 
-from service.webhooks.delivery import Delivery, Refetch, Request, Translation, Unverified
+from service.webhooks.delivery import (
+    Delivery,
+    JsonReceiver,
+    Refetch,
+    Request,
+    Translation,
+    Unverified,
+)
 from service.webhooks.fetched import fetched_record
-from service.webhooks.keys import digest_without, harmless
+from service.webhooks.keys import digest_without
 from service.webhooks.mapped import (
     Json,
     Line,
@@ -76,7 +83,7 @@ def sign(secret: str, method: str, url: str, body: bytes, timestamp: str) -> str
 
 
 @dataclass(frozen=True, kw_only=True)
-class HubSpotReceiver:
+class HubSpotReceiver(JsonReceiver):
     """Receives changes of deals' properties.
 
     Parameters
@@ -109,14 +116,6 @@ class HubSpotReceiver:
     def dedupe_key(self, headers: Mapping[str, str], body: bytes) -> str:
         """The events, whichever attempt it is and in whatever order."""
         return digest_without(body, _without_attempts)
-
-    def kept(self, headers: Mapping[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
-        """See `service.webhooks.delivery.Receiver`."""
-        return harmless(headers), body
-
-    def acknowledge(self) -> tuple[str, bytes]:
-        """See `service.webhooks.delivery.Receiver`."""
-        return "application/json", b"{}"
 
     def translate(self, delivery: Delivery) -> Translation:
         """Creations and changes of properties; of other happenings a note says that they were."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from service.webhooks.delivery import Delivery, Request, Translation
-from service.webhooks.keys import digest_without, harmless
+from service.webhooks.delivery import Delivery, JsonReceiver, Request, Translation
+from service.webhooks.keys import digest_without
 from service.webhooks.mapped import Json, Line, Notebook, Terms, decoded, needed, objects, text_of
 from service.webhooks.tokens import check_token
 
@@ -24,7 +24,7 @@ SYSTEM_FIELDS: Final = ("id", "add_time", "update_time", CUSTOM)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PipedriveReceiver:
+class PipedriveReceiver(JsonReceiver):
     """Receives changes of deals.
 
     Parameters
@@ -48,14 +48,6 @@ class PipedriveReceiver:
     def dedupe_key(self, headers: Mapping[str, str], body: bytes) -> str:
         """The message, whichever attempt it is."""
         return digest_without(body, _without_attempt)
-
-    def kept(self, headers: Mapping[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
-        """See `service.webhooks.delivery.Receiver`."""
-        return harmless(headers), body
-
-    def acknowledge(self) -> tuple[str, bytes]:
-        """See `service.webhooks.delivery.Receiver`."""
-        return "application/json", b"{}"
 
     def translate(self, delivery: Delivery) -> Translation:
         """Each field that a creation or change names."""

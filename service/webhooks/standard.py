@@ -12,8 +12,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from model.errors import RedflareError
-from service.webhooks.delivery import Delivery, Request, Translation, Untranslatable, Unverified
-from service.webhooks.keys import LONGEST_KEY, digest, harmless
+from service.webhooks.delivery import (
+    Delivery,
+    JsonReceiver,
+    Request,
+    Translation,
+    Untranslatable,
+    Unverified,
+)
+from service.webhooks.keys import LONGEST_KEY, digest
 from service.webhooks.mapped import Terms, decoded
 from service.webhooks.own_events import read_events
 from service.webhooks.signing import check_any, check_time, sign_text
@@ -52,7 +59,7 @@ def check_standard(request: Request, keys: tuple[bytes, ...], now: datetime) -> 
 
 
 @dataclass(frozen=True, kw_only=True)
-class StandardReceiver:
+class StandardReceiver(JsonReceiver):
     """Receives our own events.
 
     Parameters
@@ -76,14 +83,6 @@ class StandardReceiver:
         if not message_id or len(message_id) > LONGEST_KEY:
             return digest(message_id.encode("utf-8", "surrogateescape") or body)
         return message_id
-
-    def kept(self, headers: Mapping[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
-        """See `service.webhooks.delivery.Receiver`."""
-        return harmless(headers), body
-
-    def acknowledge(self) -> tuple[str, bytes]:
-        """See `service.webhooks.delivery.Receiver`."""
-        return "application/json", b"{}"
 
     def translate(self, delivery: Delivery) -> Translation:
         """The events as they are; a batch is taken whole or not at all."""
