@@ -19,8 +19,6 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
-import httpx
-
 from service.storage.errors import StoreUnavailable
 from service.webhooks.change_events import ChangeReceiver
 from service.webhooks.delivery import Delivery, Receiver, Refetch
@@ -29,8 +27,7 @@ from service.webhooks.fetched import FETCHED
 from service.webhooks.hubspot import HubSpotReceiver
 from service.webhooks.keys import digest
 from service.webhooks.sources import Sources
-from service.writeback.addresses import AddressRefused, Unresolved
-from service.writeback.client import Client, outcome_of
+from service.writeback.client import Answer, Client, outcome_of
 from service.writeback.destinations import Destination
 from service.writeback.entry import Entry, Outcome, Refused, Retry, Sender, Sent
 from service.writeback.records import (
@@ -43,7 +40,7 @@ from service.writeback.records import (
     SalesforceOpportunity,
     uuid_of,
 )
-from service.writeback.tokens import NoToken, Tokens
+from service.writeback.tokens import Tokens, ask
 
 RECORD_FETCHED: Final = "record.fetched"  # the kind of such entries in the outbox
 MOST_BYTES: Final = 8 * 2**20  # of a record with its history
@@ -96,20 +93,10 @@ class FetchSender:
         url = self.url_of(record_id)
         if url is None:
             return Refused(reason=f"record {record_id!r}: not an id of this CRM")
-        try:
-            headers = {
-                "accept": "application/json",
-                "authorization": f"Bearer {self.tokens.token(now)}",
-            }
-            answer = self.client.request("GET", url, b"", headers, most=MOST_BYTES)
-        except AddressRefused as error:
-            return Refused(reason=str(error))
-        except (NoToken, Unresolved) as error:
-            return Retry(reason=str(error))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return Retry(reason=type(error).__name__)
-        if answer.status in (401, 403):
-            self.tokens.forget()
+        headers = {"accept": "application/json"}
+        answer = ask(self.client, self.tokens, "GET", url, b"", headers, now, MOST_BYTES)
+        if not isinstance(answer, Answer):
+            return answer
         outcome = outcome_of(answer, now)
         if not isinstance(outcome, Sent):
             return outcome

@@ -17,12 +17,10 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 from uuid import UUID, uuid5
 
-import httpx
 import orjson
 
-from service.writeback.addresses import AddressRefused, Unresolved
-from service.writeback.client import Client, outcome_of
-from service.writeback.entry import Entry, Outcome, Refused, Retry, Sent
+from service.writeback.client import Answer, Client, outcome_of
+from service.writeback.entry import Entry, Outcome, Refused, Sent
 from service.writeback.payload import (
     Payload,
     drivers_text,
@@ -31,7 +29,7 @@ from service.writeback.payload import (
     shown_probability,
     values_of,
 )
-from service.writeback.tokens import NoToken, Tokens
+from service.writeback.tokens import Tokens, ask
 
 HUBSPOT_URL: Final = "https://api.hubapi.com"
 SALESFORCE_VERSION: Final = "v62.0"
@@ -197,20 +195,10 @@ class RecordSender:
         if score is None:  # an alert without one: the record stays as it is
             return Sent(status=NOTHING_TO_WRITE)
         body = orjson.dumps(self.form.body_of(entry.deal_id, score))
-        try:
-            headers = {
-                "content-type": "application/json",
-                "accept": "application/json",
-                "authorization": f"Bearer {self.tokens.token(now)}",
-                **self.headers,
-            }
-            answer = self.client.request("PATCH", url, body, headers)
-        except AddressRefused as error:
-            return Refused(reason=str(error))
-        except (NoToken, Unresolved) as error:
-            return Retry(reason=str(error))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return Retry(reason=type(error).__name__)
-        if answer.status in (401, 403):
-            self.tokens.forget()
-        return outcome_of(answer, now)
+        headers = {
+            "content-type": "application/json",
+            "accept": "application/json",
+            **self.headers,
+        }
+        answer = ask(self.client, self.tokens, "PATCH", url, body, headers, now)
+        return outcome_of(answer, now) if isinstance(answer, Answer) else answer

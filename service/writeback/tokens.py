@@ -8,13 +8,18 @@ RFC 6749, The OAuth 2.0 Authorization Framework, section 4.4, "Client Credential
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 from urllib.parse import urlencode
 
+import httpx
+
 from service.json_text import JsonTextError, read_json
-from service.writeback.client import Client
+from service.writeback.addresses import AddressRefused, Unresolved
+from service.writeback.client import MOST_ANSWER_BYTES, Answer, Client
+from service.writeback.entry import Refused, Retry
 
 SPARE: Final = timedelta(minutes=2)  # before a token ends it is not used any more
 DEFAULT_LIFE: Final = timedelta(minutes=15)  # where its end is not said
@@ -119,3 +124,34 @@ class ClientCredentials:
         known = isinstance(seconds, int | float) and 0 <= seconds <= LONGEST_LIFE.total_seconds()
         life = timedelta(seconds=seconds) if known else DEFAULT_LIFE
         return token, now + max(life - SPARE, timedelta())
+
+
+def ask(
+    client: Client,
+    tokens: Tokens,
+    method: str,
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    now: datetime,
+    most: int = MOST_ANSWER_BYTES,
+) -> Answer | Refused | Retry:
+    """Send one request with a token; its answer, or why there is none.
+
+    Parameters
+    ----------
+    most
+        Bytes of the answer to take.
+    """
+    try:
+        bearer = {"authorization": f"Bearer {tokens.token(now)}"}
+        answer = client.request(method, url, body, {**bearer, **headers}, most)
+    except AddressRefused as error:
+        return Refused(reason=str(error))
+    except (NoToken, Unresolved) as error:
+        return Retry(reason=str(error))
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Retry(reason=type(error).__name__)
+    if answer.status in (401, 403):
+        tokens.forget()
+    return answer
