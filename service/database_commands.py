@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from service.storage.database import DEFAULT_URL, FORMS, VARIABLE
+
+if TYPE_CHECKING:
+    from service.storage.database import Database
 
 DATABASE = click.option(
     "--database",
@@ -17,6 +23,26 @@ DATABASE = click.option(
     show_default=True,
     help=f"{FORMS}.",
 )
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    """A database of this release's schema.
+
+    Raises
+    ------
+    StorageError
+        If it is not there, or of another release.
+    """
+    from service.storage.database import open_database
+    from service.storage.upgrade import check
+
+    database = open_database(url)
+    try:
+        check(database)
+        yield database
+    finally:
+        database.close()
 
 
 @click.group()
@@ -52,14 +78,10 @@ def load_events(file: Path, url: str) -> None:
     Those that are there already stay as they are. The worker scores the open deals at its next
     tick.
     """
-    from service.storage.database import open_database
     from service.storage.transfer import load
-    from service.storage.upgrade import check
 
-    database = open_database(url)
-    check(database)
-    loaded = load(database, file)
-    database.close()
+    with opened(url) as database:
+        loaded = load(database, file)
     click.echo(f"{loaded.new} new events of {loaded.told} of {file}")
     for line in loaded.conflicts:
         click.echo(f"warning: {line}", err=True)
@@ -72,14 +94,10 @@ def load_events(file: Path, url: str) -> None:
 )
 def export_events(url: str, out: Path) -> None:
     """Write all events for training, some thousands at a time, in the order of an event log."""
-    from service.storage.database import open_database
     from service.storage.transfer import export
-    from service.storage.upgrade import check
 
-    database = open_database(url)
-    check(database)
-    written = export(database, out)
-    database.close()
+    with opened(url) as database:
+        written = export(database, out)
     click.echo(f"{written} events in {out}")
 
 

@@ -5,39 +5,17 @@ from __future__ import annotations
 import getpass
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from service.database_commands import DATABASE
+from service.database_commands import DATABASE, opened
 
 if TYPE_CHECKING:
-    from service.storage.database import Database
+    pass
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-@contextmanager
-def opened(url: str) -> Iterator[Database]:
-    """A database of this release's schema.
-
-    Raises
-    ------
-    StorageError
-        If it is not there, or of another release.
-    """
-    from service.storage.database import open_database
-    from service.storage.upgrade import check
-
-    database = open_database(url)
-    try:
-        check(database)
-        yield database
-    finally:
-        database.close()
 
 
 @click.group()
