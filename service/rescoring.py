@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from sqlalchemy import Connection, select
@@ -37,6 +37,7 @@ from service.storage import deals, events, flares, outbox, scores
 from service.storage.deals import Standing, Told
 from service.storage.rows import AnyRow
 from service.storage.schema import SCORES
+from service.writeback.payload import payload_of
 
 AHEAD_US: Final = DAY_US  # a fact may be known so much later than its delivery came: clocks differ
 
@@ -198,10 +199,12 @@ def _keep(
     now = Told(
         probability=shown, drivers=tuple(each.feature for each in score.drivers[: policy.top])
     )
-    if not is_news(deals.told_of(row), now, policy):
+    before = deals.told_of(row)
+    if not is_news(before, now, policy):
         return
     deals.tell(connection, score.deal_id, now)
-    _queue(connection, outbox.SCORE_CHANGED, score, "", sources, policy, occasion)
+    payload = payload_of(score, None if before is None else before.probability)
+    _queue(connection, outbox.SCORE_CHANGED, score, payload, "", sources, policy, occasion)
 
 
 def is_news(before: Told | None, now: Told, policy: Policy) -> bool:
@@ -260,22 +263,24 @@ def _flare(
             "phrase": flare.phrase,
         }
         subject = f"{flare.rule}\0{flare.subject}"
+        payload = {**payload_of(score, None), "red_flare": told}
         sources = snapshot.deal.sources
-        _queue(connection, outbox.RED_FLARE_RAISED, score, subject, sources, policy, occasion, told)
+        _queue(
+            connection, outbox.RED_FLARE_RAISED, score, payload, subject, sources, policy, occasion
+        )
 
 
 def _queue(
     connection: Connection,
     kind: str,
     score: Score,
+    payload: Mapping[str, Any],
     subject: str,
     sources: Sequence[str],
     policy: Policy,
     occasion: Occasion,
-    flare: dict[str, str] | None = None,
 ) -> None:
-    """Queue a score, with a flare that was raised, for each destination of such deals."""
-    payload = score.to_json() | ({} if flare is None else {"red_flare": flare})
+    """Queue what is told of a score for each destination of such deals."""
     for destination, own in policy.destinations.items():
         if own and not set(own) & set(sources):
             continue

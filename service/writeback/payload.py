@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from model.score import Score
+
 Payload = Mapping[str, Any]
 MAIN_DRIVERS: Final = 3
 LONGEST_TEXT: Final = 2_000  # characters
+
+
+def payload_of(score: Score, before: float | None) -> dict[str, Any]:
+    """What is told of a score, beside the probability told before; None where none was.
+
+    `score_of` finds the score in it.
+    """
+    return {
+        "deal_id": score.deal_id,
+        "score": {**score.to_json(), "previous_probability": before},
+    }
 
 
 def score_of(payload: Payload) -> Payload | None:

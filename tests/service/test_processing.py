@@ -87,7 +87,7 @@ def test_a_delivery_is_scored_as_of_its_last_event_and_told(
         kept = inbox.find(connection, 1)
     assert score is not None
     assert score.as_of == max(map(known, deal)).isoformat()
-    assert entry.payload["probability"] == score.probability
+    assert entry.payload["score"]["probability"] == score.probability
     assert (kept.state, kept.events) == ("done", len(deal))
     expected = scorer.score(
         own_history(deal), max(map(known, deal)), days=score.days, feeds=heard(deal)

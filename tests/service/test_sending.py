@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,14 +15,17 @@ from model.events import Event, microseconds
 from model.scorer import Scorer
 from service.model_in_force import ModelInForce
 from service.sending import Sending
-from service.storage import inbox, outbox
+from service.storage import inbox, outbox, scores
 from service.storage.database import Database
 from service.storage.errors import StoreUnavailable
 from service.worker import Worker
 from service.writeback.entry import Entry, Outcome, Refused, Retry, Sent
+from service.writeback.records import HubSpotDeal, RecordSender
+from service.writeback.tokens import FixedToken
 from tests.factories import day, day_us
-from tests.service.deliveries import delivery, give, processor
+from tests.service.deliveries import delivery, give, processor, work_all
 from tests.service.requests import AS_OF
+from tests.service.writeback.servers import local_client, serving
 
 NOW = AS_OF + timedelta(days=1)
 
@@ -98,6 +103,31 @@ def test_what_is_for_no_destination_of_today_waits(database: Database) -> None:
     assert Sending(database, {"crm": Destination()}, lambda: day(0)).send() is False
     assert Sending(database, {}, lambda: day(0)).send() is False
     assert state(database) == ("pending", None)
+
+
+def test_what_a_delivery_changes_reaches_the_record_in_the_crm(
+    database: Database, scorer: Scorer, open_deals: list[list[Event]]
+) -> None:
+    deal = [replace(event, deal_id="9") for event in open_deals[0]]
+    give(database, delivery(*deal, key="a", at=NOW))
+    work_all(processor(database, scorer, now=lambda: NOW))
+    with serving() as server:
+        form = HubSpotDeal(
+            properties={"percent": "probability_percent", "why": "drivers"}, base_url=server.url
+        )
+        tokens = FixedToken(secret="t")
+        crm = RecordSender(client=local_client(), tokens=tokens, form=form)
+        while Sending(database, {"crm": crm}, lambda: NOW).send():
+            pass
+
+    (got,) = server.got  # red flares are no business of a record's
+    with database.reading() as connection:
+        score = scores.latest(connection, "9")
+    assert score is not None
+    assert score.probability is not None
+    told = json.loads(got.body)["properties"]
+    assert told["percent"] == str(round(100 * score.probability))
+    assert score.drivers[0].phrase in told["why"]
 
 
 def until(true: Callable[[], bool], seconds: float = 30.0) -> bool:
