@@ -138,15 +138,15 @@ class Snapshot:
                 by_code[code[i]] = [i]
             else:
                 alike.append(i)
-        pauses = None if coverage is None else coverage.pauses(as_of)
-        if pauses is None:
+        clocks = None if coverage is None else coverage.clocks(as_of)
+        if clocks is None:
             self.age_days = [(as_of - at) / DAY_US for at in deal.occurred]
         else:
-            # A fact that came in while the feed was stopped has no age below zero.
-            self.age_days = [
-                max(as_of - at - pauses[source], 0) / DAY_US
-                for at, source in zip(deal.occurred, deal.source, strict=True)
-            ]
+            ages = zip(deal.occurred, deal.source, strict=True)
+            self.age_days = days = [(clocks[source] - at) / DAY_US for at, source in ages]
+            if days and min(days) < 0:
+                # A fact that came in while the feed was stopped has no age below zero.
+                self.age_days = [max(age, 0.0) for age in days]
         self._shared: dict[Any, Any] = {}
 
     @classmethod

@@ -59,19 +59,19 @@ class Coverage:
             )
         return found
 
-    def pauses(self, as_of: int) -> list[int] | None:
-        """Microseconds that each source had been stopped; None if no feed at all had."""
+    def clocks(self, as_of: int) -> list[int] | None:
+        """When each source's clock stands still, microseconds; None if no feed had stopped."""
         last = self._at  # read and written whole, so that threads may share it
         if as_of != last[0]:
             stopped = any(feed.pause(as_of) for feed in self._feeds.values())
-            own = [0 if feed is None else feed.pause(as_of) for feed in self._own]
+            own = [as_of if feed is None else as_of - feed.pause(as_of) for feed in self._own]
             self._at = last = (as_of, own if stopped else None)
         return last[1]
 
     def pause(self, kinds: Sequence[str], snapshot: Snapshot) -> int:
         """Microseconds that nobody could have told of one of these kinds."""
         longest, as_of = 0, snapshot.as_of
-        if self.pauses(as_of) is None:
+        if self.clocks(as_of) is None:
             return longest
         speaking = self._speaking({snapshot.deal.source[i] for i in snapshot.rows}, as_of)
         for kind in kinds:
@@ -82,7 +82,7 @@ class Coverage:
     def stopped(self, snapshot: Snapshot) -> int:
         """Microseconds that nobody could have told of anything at all."""
         as_of = snapshot.as_of
-        if self.pauses(as_of) is None:
+        if self.clocks(as_of) is None:
             return 0
         speaking = self._speaking({snapshot.deal.source[i] for i in snapshot.rows}, as_of)
         return min((feed.pause(as_of) for feed in speaking), default=0)

@@ -171,14 +171,12 @@ def _stale(snapshot: Snapshot, rhythm_days: float | None) -> list[Finding]:
 def _unheard_us(snapshot: Snapshot) -> int:
     """Microseconds since the last news of the deal, on the clock of the feed that told it."""
     deal, as_of = snapshot.deal, snapshot.as_of
-    pauses = None if snapshot.coverage is None else snapshot.coverage.pauses(as_of)
-    return min(
-        (
-            max(as_of - deal.known[i] - (0 if pauses is None else pauses[deal.source[i]]), 0)
-            for i in snapshot.rows
-        ),
-        default=0,
-    )
+    if not snapshot.rows:
+        return 0
+    clocks = None if snapshot.coverage is None else snapshot.coverage.clocks(as_of)
+    if clocks is None:
+        return as_of - max([deal.known[i] for i in snapshot.rows])
+    return max(min([clocks[deal.source[i]] - deal.known[i] for i in snapshot.rows]), 0)
 
 
 def _contradictory(snapshot: Snapshot) -> list[Finding]:

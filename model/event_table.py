@@ -47,7 +47,8 @@ EVENT_SCHEMA: Final = pa.schema(
 )
 ORDER: Final = ("deal_id", "occurred_at", "known_at", "source", "source_id")
 REQUIRED: Final = ("deal_id", "kind", "occurred_at", "source", "source_id")
-ROW_GROUP_EVENTS: Final = 500_000  # rows of one Parquet row group, and about those of a shard
+ROW_GROUP_EVENTS: Final = 500_000  # rows of one Parquet row group
+SHARD_EVENTS: Final = 50_000  # about those of a shard: many, so that all cores end together
 BATCH_EVENTS: Final = 65_536  # rows read from Parquet at a time
 SUFFIXES: Final = (".parquet", ".csv")
 
@@ -365,7 +366,7 @@ def _holds(path: Path, columns: Sequence[str]) -> bool:
 
 
 def read_shards(path: Path | str) -> Iterator[pa.Table]:
-    """Whole deals in pieces of about `ROW_GROUP_EVENTS`, so that no file need fit in memory.
+    """Whole deals in pieces of about `SHARD_EVENTS`, so that no file need fit in memory.
 
     Yields
     ------
@@ -385,15 +386,14 @@ def read_shards(path: Path | str) -> Iterator[pa.Table]:
     else:
         whole = sort_events(read_events(path)).combine_chunks()
         batches = (
-            whole.slice(first, ROW_GROUP_EVENTS)
-            for first in range(0, whole.num_rows, ROW_GROUP_EVENTS)
+            whole.slice(first, SHARD_EVENTS) for first in range(0, whole.num_rows, SHARD_EVENTS)
         )
     waiting: list[pa.Table] = []
     rows = 0
     for batch in batches:
         waiting.append(batch)
         rows += batch.num_rows
-        if rows < ROW_GROUP_EVENTS:
+        if rows < SHARD_EVENTS:
             continue
         table = pa.concat_tables(waiting)
         # The last deal may go on in the next batch.

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from model.artifact import Artifact
-from model.asof import AsOf, Snapshot
+from model.asof import AsOf
 from model.coverage import Coverage
 from model.data_quality import data_quality
 from model.drivers import drivers, drivers_of_one
@@ -301,10 +301,7 @@ class Scorer:
                 if asof.size == 1
                 else drivers(intercept, contributions, weights)
             )
-        checks = [
-            self._checks(snapshot, x[row]) if is_open[row] else None
-            for row, snapshot in enumerate(asof.snapshots if checked else ())
-        ]
+        checks = self._checks(asof, x) if checked else []
         if not is_open.all():
             eta[~is_open] = np.nan
         return Scored(
@@ -317,12 +314,19 @@ class Scorer:
             checks=checks,
         )
 
-    def _checks(self, snapshot: Snapshot, x: Floats) -> Checks:
-        return Checks(
-            gates=snapshot.once(find_gates),
-            data_quality=data_quality(snapshot, self.rhythm_days),
-            unusual=self.seen_ranges.unusual(x, snapshot),
-        )
+    def _checks(self, asof: AsOf, x: Floats) -> list[Checks | None]:
+        """What is to be said of each deal; None where it is not open."""
+        found: list[Checks | None] = [None] * asof.size
+        rows = np.flatnonzero(asof.is_open).tolist()
+        snapshots = [asof.snapshots[row] for row in rows]
+        unusual = self.seen_ranges.unusual(x[rows], snapshots)
+        for row, snapshot, own in zip(rows, snapshots, unusual, strict=True):
+            found[row] = Checks(
+                gates=snapshot.once(find_gates),
+                data_quality=data_quality(snapshot, self.rhythm_days),
+                unusual=own,
+            )
+        return found
 
     def scores(
         self,

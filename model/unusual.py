@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -65,22 +65,22 @@ class SeenRanges:
             for least, most in zip(low.tolist(), high.tolist(), strict=True)
         ]
 
-    def unusual(self, x: Floats, snapshot: Snapshot) -> tuple[Unusual, ...]:
-        """The features of a deal outside what training saw.
+    def unusual(self, x: Floats, snapshots: Sequence[Snapshot]) -> list[tuple[Unusual, ...]]:
+        """The features of each deal outside what training saw.
 
         Parameters
         ----------
         x
-            Its features. Shape (F,).
-        snapshot
-            The deal they were computed from.
+            Their features. Shape (S, F).
+        snapshots
+            The S deals they were computed from.
         """
-        outside = (x < self._low) | (x > self._high)
-        if not outside.any():
-            return ()
-        columns = np.flatnonzero(outside)
-        values = zip(columns.tolist(), x[columns].tolist(), strict=True)
-        return tuple([self._name(column, value, snapshot) for column, value in values])
+        found: list[list[Unusual]] = [[] for _ in snapshots]
+        rows, columns = np.nonzero((x < self._low) | (x > self._high))
+        values = zip(rows.tolist(), columns.tolist(), x[rows, columns].tolist(), strict=True)
+        for row, column, value in values:
+            found[row].append(self._name(column, value, snapshots[row]))
+        return [tuple(each) for each in found]
 
     def _name(self, column: int, x: float, snapshot: Snapshot) -> Unusual:
         feature = self._features.features[column]

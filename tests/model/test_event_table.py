@@ -267,7 +267,7 @@ def test_one_deal_is_read_alone(tmp_path: Path, suffix: str) -> None:
 
 
 def shards(path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> list[pa.Table]:
-    monkeypatch.setattr(event_table, "ROW_GROUP_EVENTS", size)
+    monkeypatch.setattr(event_table, "SHARD_EVENTS", size)
     monkeypatch.setattr(event_table, "BATCH_EVENTS", max(size // 2, 1))
     return list(read_shards(path))
 

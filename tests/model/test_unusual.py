@@ -28,7 +28,7 @@ def unusual(*events: Event) -> tuple[Unusual, ...]:
     codes = VOCABULARY.codes(history)
     moment = np.array([day_us(20)])
     x = FEATURES.matrix(history, np.array([0]), moment)[0]
-    return SEEN.unusual(x, Snapshot(DealRows(history, codes, 0), int(moment[0])))
+    return SEEN.unusual(x[None], [Snapshot(DealRows(history, codes, 0), int(moment[0]))])[0]
 
 
 def test_a_number_beyond_what_training_saw_is_named_with_what_it_saw() -> None:
