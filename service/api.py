@@ -21,7 +21,7 @@ from service.exchange import (
     send_json,
     send_refusal,
 )
-from service.forms import HealthAnswer, ModelAnswer
+from service.forms import ModelAnswer
 from service.problems import Refused, refused_by
 from service.scoring import score_question, what_if_question
 from service.settings import Settings
@@ -119,8 +119,8 @@ def model_answer(scorer: Scorer) -> ModelAnswer:
     )
 
 
-def status_routes(in_force: Callable[[], Scorer]) -> APIRouter:
-    """The routes that take no body.
+def model_routes(in_force: Callable[[], Scorer]) -> APIRouter:
+    """The route that says which model is in force.
 
     Parameters
     ----------
@@ -132,9 +132,5 @@ def status_routes(in_force: Callable[[], Scorer]) -> APIRouter:
     @router.get("/v1/model", summary="The model in force", operation_id="model")
     async def model() -> ModelAnswer:
         return model_answer(in_force())
-
-    @router.get("/healthz", summary="Whether the process answers", operation_id="healthz")
-    async def healthz() -> HealthAnswer:
-        return HealthAnswer(status="ok")
 
     return router

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -12,11 +13,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from model.scorer import Scorer
-from service.api import ScoreEndpoint, WhatIfEndpoint, status_routes
+from service.api import ScoreEndpoint, WhatIfEndpoint, model_routes
+from service.metrics import Metrics
 from service.openapi import describe
 from service.problems import FAULT, MEDIA_TYPE, Problem, Refused, of_status
+from service.readiness import Readiness
 from service.request_log import RequestLog, path_of
 from service.settings import Settings
+from service.status import status_routes
+from service.storage.database import Database
 from service.webhooks.routes import WebhookEndpoint, webhook_route
 
 
@@ -30,6 +35,8 @@ def create_app(
     settings: Settings | None = None,
     clock: Callable[[], datetime] = utc_now,
     webhooks: WebhookEndpoint | None = None,
+    database: Database | None = None,
+    metrics: Metrics | None = None,
 ) -> ASGIApp:
     """The service of one model.
 
@@ -43,6 +50,10 @@ def create_app(
         Tells the present, UTC.
     webhooks
         Takes deliveries; None where nothing keeps them.
+    database
+        Looked at to say whether the service is ready, and what waits.
+    metrics
+        Counts what happens; the process's own unless given.
 
     Returns
     -------
@@ -52,18 +63,38 @@ def create_app(
     # The framework's pages of interactive documentation load scripts from other hosts.
     in_force = model if callable(model) else lambda: model
     app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
+    settings = settings or Settings()
+    metrics = metrics or Metrics()
+    readiness = Readiness(
+        scorer=partial(_scorer, in_force),
+        clock=clock,
+        queue_seconds=settings.ready_queue_seconds,
+        database=database,
+    )
+    metrics.watch_model(readiness.scorer, clock)
+    if database is not None:
+        metrics.watch_database(database, clock)
     for path, endpoint in (("/v1/score", ScoreEndpoint), ("/v1/what-if", WhatIfEndpoint)):
-        answering = endpoint(in_force=in_force, settings=settings or Settings(), clock=clock)
+        answering = endpoint(in_force=in_force, settings=settings, clock=clock)
         app.router.routes.append(Route(path, answering, methods=["POST"]))
     if webhooks is not None:
         app.router.routes.append(webhook_route(webhooks))
-    app.include_router(status_routes(in_force))
+    app.include_router(model_routes(in_force))
+    app.include_router(status_routes(readiness, metrics))
     document = describe(app)
     app.openapi = lambda: document  # type: ignore[method-assign] # how FastAPI has it replaced
     app.add_exception_handler(HTTPException, _answer_status)
     app.add_exception_handler(Refused, _answer_refusal)
     app.add_exception_handler(Exception, _answer_fault)
-    return RequestLog(app)
+    return RequestLog(app, metrics)
+
+
+def _scorer(in_force: Callable[[], Scorer]) -> Scorer | None:
+    """That of the model in force; None where none is."""
+    try:
+        return in_force()
+    except Refused:
+        return None
 
 
 def _response(problem: Problem, headers: dict[str, str] | None = None) -> Response:

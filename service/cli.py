@@ -64,7 +64,7 @@ COMMANDS: Final[dict[str, Target]] = {
     ),
     "promote": Target("training.retrain_command:promote", "Make a registered version champion."),
     "rollback": Target("training.retrain_command:rollback", "Go back to the champion before."),
-    "models": Target("training.retrain_command:models", "List the registered versions."),
+    "versions": Target("training.retrain_command:versions", "List the registered versions."),
     "score": Target("service.commands:score", "Say how probably deals are won by a date, and why."),
     "explain": Target("service.commands:explain", "Lay one deal open: curve, drivers, facts."),
     "flares": Target("service.flares_command:flares", "List deals that call for action, and why."),

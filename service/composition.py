@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from model.events import microseconds
 from model.scorer import Scorer
+from service.metrics import Metrics
 from service.model_in_force import ModelInForce
 from service.problems import NO_MODEL, refused
 from service.processing import Processor
@@ -66,6 +67,8 @@ class Service:
         The model in force.
     worker
         Not started yet.
+    metrics
+        What all of these measure.
     """
 
     database: Database
@@ -73,6 +76,7 @@ class Service:
     writer: InboxWriter
     models: ModelInForce
     worker: Worker
+    metrics: Metrics
 
     def in_force(self) -> Scorer:
         """The scorer of the model in force.
@@ -152,11 +156,25 @@ def compose(url: str, environment: Mapping[str, str], artifact: Path | None = No
     writer = InboxWriter(database, wake)
     fetching = fetchers(sources, destinations, lambda delivery: writer.submit(delivery).result())
     receivers = {name: receiver for name, (_, receiver) in sources.items()}
-    processor = Processor(database, receivers, in_force, policy, utc_now, fetched=fetching.keys())
+    metrics = Metrics()
+    processor = Processor(
+        database,
+        receivers,
+        in_force,
+        policy,
+        utc_now,
+        fetched=fetching.keys(),
+        metrics=metrics,
+    )
     senders = {name: each.sender for name, each in destinations.items()} | fetching
-    worker = Worker(processor, Sending(database, senders, utc_now), in_force)
+    worker = Worker(processor, Sending(database, senders, utc_now, metrics=metrics), in_force)
     return Service(
-        database=database, sources=sources, writer=writer, models=in_force, worker=worker
+        database=database,
+        sources=sources,
+        writer=writer,
+        models=in_force,
+        worker=worker,
+        metrics=metrics,
     )
 
 

@@ -259,6 +259,24 @@ class HealthAnswer(Form):
     status: Literal["ok"]
 
 
+class CheckForm(Form):
+    """One thing that the service needs."""
+
+    name: Literal["database", "migrations", "queue", "model"] = Field(description="What it is.")
+    ok: bool = Field(description="Whether it is well.")
+    reason: str | None = Field(description="Why not.")
+
+
+class ReadyAnswer(Form):
+    """The service can do its work."""
+
+    status: Literal["ready"]
+    checks: list[CheckForm] = Field(
+        description="Each need. Where one is not well the answer is a problem of status 503, which "
+        "has them too."
+    )
+
+
 class ProblemAnswer(BaseModel):
     """An error: problem details of RFC 9457.
 

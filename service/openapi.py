@@ -15,6 +15,7 @@ from service.problems import (
     MEDIA,
     MEDIA_TYPE,
     NOT_FOUND,
+    NOT_READY,
     SLOW,
     TOO_LARGE,
     UNAVAILABLE,
@@ -48,6 +49,7 @@ def describe(app: FastAPI) -> Schema:
     )
     document["paths"]["/v1/score"] = {"post": _score_operation()}
     document["paths"]["/v1/what-if"] = {"post": _what_if_operation()}
+    document["paths"]["/readyz"]["get"]["responses"]["503"] = _problem(NOT_READY)
     document["paths"][WEBHOOKS] = {"post": _webhook_operation()}
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas |= SCHEMAS | WHAT_IF_SCHEMAS

@@ -65,6 +65,7 @@ WHAT_IF: Final = Kind("what-if", 422, "An event cannot be supposed of the deal")
 UNSCORABLE: Final = Kind("unscorable", 422, "The deal cannot be scored as asked")
 FAULT: Final = Kind("fault", 500, "A fault of the service")
 NO_MODEL: Final = Kind("no-model", 503, "No model is in force")
+NOT_READY: Final = Kind("not-ready", 503, "The service is not ready")
 UNAVAILABLE: Final = Kind("unavailable", 503, "The request cannot be kept now")
 
 KIND_OF_ERROR: Final[Mapping[type[RedflareError], Kind]] = {

@@ -7,6 +7,7 @@ delivery where it was; whoever is killed after it leaves it done.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,6 +19,8 @@ from model.errors import RedflareError
 from model.events import DAY_US, Event, microseconds
 from model.feeds import Feed
 from model.scorer import Scorer
+from service.logs import fields
+from service.metrics import Metrics
 from service.model_in_force import ModelInForce
 from service.refetching import RECORD_FETCHED, fetch_entry, fetch_name
 from service.rescoring import AHEAD_US, Occasion, Policy, rescore
@@ -28,6 +31,7 @@ from service.webhooks.delivery import Receiver, Refetch, Translation, Untranslat
 
 LOG: Final = logging.getLogger("redflare.worker")
 FEEDS_KNOWN: Final = timedelta(minutes=1)  # for which what the feeds show is not read again
+REQUEST_ID: Final = "x-request-id"  # the header that `service.request_log` sees to
 TICKED_AT_ONCE: Final = 50  # deals of one transaction
 
 
@@ -54,6 +58,8 @@ class Processor:
         Told the name of each step before its end, for tests that end the process there.
     fetched
         Names of `service.refetching.fetchers`: what a delivery leaves out is fetched by them.
+    metrics
+        Counts what is worked on; the processor's own unless given.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Processor:
         clock: Callable[[], datetime],
         step: Callable[[str], None] = no_step,
         fetched: Collection[str] = (),
+        metrics: Metrics | None = None,
     ) -> None:
         self._database = database
         self._receivers = receivers
@@ -73,6 +80,7 @@ class Processor:
         self._clock = clock
         self._step = step
         self._fetched = frozenset(fetched)
+        self._metrics = metrics or Metrics()
         self._heard: dict[str, Feed] = {}
         self._heard_at: datetime | None = None
         self._merged: tuple[Scorer, dict[str, Feed]] | None = None
@@ -89,6 +97,7 @@ class Processor:
             waiting = inbox.peek(connection)
         if waiting is None:
             return False
+        began = time.perf_counter()
         # Before the transaction, which on SQLite keeps all other writers waiting.
         translated = self._translated(waiting)
         with self._database.writing() as connection:
@@ -107,7 +116,25 @@ class Processor:
                 inbox.fail(connection, kept.id, reason, at=now)
             self._step("finished")
         self._step("committed")
+        self._told(kept, reason, time.perf_counter() - began)
         return True
+
+    def _told(self, kept: inbox.Kept, reason: str | None, seconds: float) -> None:
+        """Count and log what became of a delivery; the reason may hold parts of its body."""
+        outcome = "done" if reason is None else "failed"
+        self._metrics.worked.labels(kept.delivery.source, outcome).inc()
+        LOG.log(
+            logging.INFO if reason is None else logging.WARNING,
+            "delivery %d of %s is %s",
+            kept.id,
+            kept.delivery.source,
+            outcome,
+            extra=fields(
+                delivery_id=kept.delivery.id,
+                request_id=kept.delivery.headers.get(REQUEST_ID),
+                milliseconds=round(seconds * 1e3, 1),
+            ),
+        )
 
     def _translated(self, kept: inbox.Kept) -> Translation | str:
         """What a delivery tells, or why it tells nothing."""
@@ -152,12 +179,19 @@ class Processor:
         carries_more = feeds.add(connection, appended.new)
         self._step("appended")
         until = microseconds(kept.delivery.received_at) + AHEAD_US
-        occasion = Occasion(cause="delivery", inbox_id=kept.id, until=until, at=now)
+        occasion = Occasion(
+            cause="delivery",
+            inbox_id=kept.id,
+            until=until,
+            at=now,
+            delivery_id=kept.delivery.id,
+        )
         affected = {event.deal_id for event in appended.new}
         scorer = self._models.scorer
         known = self._feeds(connection, scorer, changed=carries_more)
         for row in deals.lock(connection, affected).values():
-            rescore(connection, row, scorer, known, self._policy, occasion)
+            with self._metrics.scoring("delivery"):
+                rescore(connection, row, scorer, known, self._policy, occasion)
             self._step("scored")
         notes = [*translation.notes, *map(_of_conflict, appended.conflicting)]
         for each in translation.refetch:
@@ -182,6 +216,7 @@ class Processor:
             deal_id=refetch.record_id,
             payload=payload,
             at=now,
+            delivery_id=kept.delivery.id,
         )
 
     def tick(self) -> int:
@@ -208,7 +243,8 @@ class Processor:
                 occasion = Occasion(cause="tick", inbox_id=None, until=now, at=now)
                 for row in deals.lock(connection, deal_ids).values():
                     if row.scored_as_of is None or row.scored_as_of < before:
-                        rescore(connection, row, scorer, known, self._policy, occasion)
+                        with self._metrics.scoring("tick"):
+                            rescore(connection, row, scorer, known, self._policy, occasion)
                         deals.looked_at(connection, row.deal_id, as_of=now)
                         ticked += 1
                 self._step("ticked")

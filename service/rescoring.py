@@ -78,12 +78,15 @@ class Occasion:
         Nothing known later counts; microseconds since 1970 UTC.
     at
         The present, likewise.
+    delivery_id
+        Of the delivery, for the log.
     """
 
     cause: scores.Cause
     inbox_id: int | None
     until: int
     at: int
+    delivery_id: str | None = None
 
 
 def rescore(
@@ -293,6 +296,7 @@ def _queue(
             deal_id=score.deal_id,
             payload=payload,
             at=occasion.at,
+            delivery_id=occasion.delivery_id,
         )
 
 

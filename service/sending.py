@@ -13,9 +13,11 @@ from datetime import datetime
 from typing import Final
 
 from model.events import microseconds
+from service.logs import fields
+from service.metrics import Metrics
 from service.storage import outbox
 from service.storage.database import Database
-from service.writeback.entry import Entry, Refused, Retry, Sender, Sent
+from service.writeback.entry import Entry, Outcome, Refused, Retry, Sender, Sent
 
 LOG: Final = logging.getLogger("redflare.writeback")
 
@@ -33,6 +35,8 @@ class Sending:
         Tells the present, UTC.
     step
         Told the name of each step before its end, for tests that end the process there.
+    metrics
+        Counts attempts; its own unless given.
     """
 
     def __init__(
@@ -41,11 +45,13 @@ class Sending:
         senders: Mapping[str, Sender],
         clock: Callable[[], datetime],
         step: Callable[[str], None] = lambda _step: None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._database = database
         self._senders = senders
         self._clock = clock
         self._step = step
+        self._metrics = metrics or Metrics()
 
     def send(self) -> bool:
         """Try the entry that is due first; whether there was one.
@@ -70,22 +76,40 @@ class Sending:
         outcome = self._try(entry, now)
         self._step("sent")
         at = microseconds(self._clock())
+        became = "sent"
         with self._database.writing() as connection:
             match outcome:
                 case Sent():
                     outbox.sent(connection, entry.id, at=at)
                 case Retry(reason=reason, after=after):
-                    outbox.put_off(connection, entry, reason, after, at=at)
+                    again = outbox.put_off(connection, entry, reason, after, at=at)
+                    became = "retried" if again else "parked"
                 case Refused(reason=reason):
                     outbox.park(connection, entry.id, reason, at=at)
+                    became = "parked"
+        self._told(entry, outcome, became)
         return True
 
-    def _try(self, entry: Entry, now: datetime) -> Sent | Retry | Refused:
+    def _told(self, entry: Entry, outcome: Outcome, became: str) -> None:
+        """Count and log what came of an attempt."""
+        self._metrics.write_backs.labels(entry.destination, became).inc()
+        # What a destination answers may repeat what it was sent: redflare outbox shows it.
+        reason = None if isinstance(outcome, Sent) else outcome.reason.partition(":")[0]
+        LOG.log(
+            logging.INFO if reason is None else logging.WARNING,
+            "%s to %r is %s%s",
+            entry.kind,
+            entry.destination,
+            became,
+            "" if reason is None else f": {reason}",
+            extra=fields(
+                entry_id=entry.id, delivery_id=entry.delivery_id, attempt=entry.attempt + 1
+            ),
+        )
+
+    def _try(self, entry: Entry, now: datetime) -> Outcome:
         try:
-            outcome = self._senders[entry.destination].send(entry, now)
+            return self._senders[entry.destination].send(entry, now)
         except Exception as error:  # a fault of ours: the next entry is not to wait for it
             LOG.exception("%s cannot be sent to %r", entry.id, entry.destination)
             return Retry(reason=f"a fault of Redflare: {type(error).__name__}")
-        if not isinstance(outcome, Sent):
-            LOG.warning("%s is not sent to %r: %s", entry.id, entry.destination, outcome.reason)
-        return outcome

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ from typing import Final, NoReturn
 import click
 
 from model.errors import RedflareError
+from service.logs import LOG_FORMAT, set_up
 
 BACKLOG: Final = 2048  # connections that wait to be accepted
 STOP_SECONDS: Final = 10  # for requests under way when asked to stop
@@ -53,7 +53,10 @@ class ServeError(RedflareError):
     show_default=True,
     help="Port to listen on; 0 takes a free one.",
 )
-def serve(artifact: Path | None, url: str | None, works: bool, host: str, port: int) -> None:
+@LOG_FORMAT
+def serve(
+    artifact: Path | None, url: str | None, works: bool, host: str, port: int, log_format: str
+) -> None:
     """Answer score requests over HTTP: POST /v1/score, documented at /openapi.json.
 
     With a database it takes webhooks at /webhooks/{source} too, from the sources of
@@ -63,7 +66,9 @@ def serve(artifact: Path | None, url: str | None, works: bool, host: str, port: 
     The artifact is verified first. Stops on SIGTERM or Ctrl-C when the requests under way are
     answered. REDFLARE_MAX_BODY_BYTES sets the largest request (10 MiB),
     REDFLARE_REQUEST_SECONDS how long one may take to arrive (30), REDFLARE_MAX_CONNECTIONS how many
-    connections there may be at a time (512).
+    connections there may be at a time (512). /healthz, /readyz and /metrics say how it is, without
+    a key; a service in which a delivery waits for more than REDFLARE_READY_QUEUE_SECONDS (300) is
+    not ready.
     """
     # Uvicorn raises SIGTERM again when all is answered, and then the command is done.
     signal.signal(signal.SIGTERM, _stop)
@@ -77,7 +82,7 @@ def serve(artifact: Path | None, url: str | None, works: bool, host: str, port: 
     from service.settings import Settings
 
     settings = Settings.from_environment(os.environ)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    set_up(log_format)
     with listen(host, port) as listener, ExitStack() as ending:
         if artifact is not None and url is None:
             from model.artifact import Artifact

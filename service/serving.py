@@ -47,6 +47,12 @@ def serve_database(
     endpoint = WebhookEndpoint(
         sources=service.sources, inbox=service.writer, settings=settings, clock=utc_now
     )
-    app = create_app(service.in_force, settings, webhooks=endpoint)
+    app = create_app(
+        service.in_force,
+        settings,
+        webhooks=endpoint,
+        database=service.database,
+        metrics=service.metrics,
+    )
     scorer = service.models.scorer
     return app, None if scorer is None else scorer.artifact.model_version

@@ -200,7 +200,7 @@ class Registry:
                 return each
         numbers = ", ".join(each.number for each in found) or "none yet"
         raise RegistryError(
-            f"version {number!r} of {self.name!r}", f"one of {numbers}", "see redflare models"
+            f"version {number!r} of {self.name!r}", f"one of {numbers}", "see redflare versions"
         )
 
     def champion(self) -> Version | None:

@@ -237,7 +237,7 @@ def rollback(registry: str, name: str, reason: str, by: str | None, into: Path |
     store = Registry(registry, name)
     champion = store.champion()
     if champion is None:
-        raise RegistryError("no champion", "one to go back from", "see redflare models")
+        raise RegistryError("no champion", "one to go back from", "see redflare versions")
     before = store.before(champion)
     why = reason or "rolled back"
     _promote(store, before, by or _me(), why, True, champion.number, "rollback")
@@ -250,7 +250,7 @@ def rollback(registry: str, name: str, reason: str, by: str | None, into: Path |
 @REGISTRY
 @NAME
 @JSON
-def models(registry: str, name: str, as_json: bool) -> int:
+def versions(registry: str, name: str, as_json: bool) -> int:
     """List the versions: alias, training, data, loss, calibration, why promoted."""
     from training.registry import Registry
     from training.section import Table, text_of

@@ -241,7 +241,10 @@ def _reason(error: DBAPIError) -> str:
 
 def _sqlite_engine(url: URL) -> Engine:
     engine = create_engine(
-        url, pool_size=POOLED, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}
+        url,
+        pool_size=POOLED,
+        hide_parameters=True,  # bodies and texts are for no log
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -267,5 +270,6 @@ def _postgresql_engine(url: URL) -> Engine:
         url,
         pool_size=POOLED,
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args={"connect_timeout": CONNECT_SECONDS, "options": options},
     )

@@ -261,6 +261,19 @@ def oldest_waiting(connection: Connection) -> int | None:
     return connection.execute(query.limit(1)).scalar()
 
 
+def waiting(connection: Connection) -> tuple[int, int | None]:
+    """How many deliveries wait to be worked on, and since when the one that waits longest."""
+    query = select(func.count(), func.min(INBOX.c.received_at)).where(INBOX.c.state == "received")
+    depth, oldest = connection.execute(query).one()
+    return int(depth), oldest
+
+
+def failed(connection: Connection) -> int:
+    """How many deliveries failed and are not retried."""
+    query = select(func.count()).select_from(INBOX).where(INBOX.c.state == "failed")
+    return connection.execute(query).scalar_one()
+
+
 def counts(connection: Connection) -> Mapping[str, int]:
     """How many deliveries are in each state."""
     query = select(INBOX.c.state, func.count()).group_by(INBOX.c.state)

@@ -72,6 +72,7 @@ def queue(
     deal_id: str,
     payload: Mapping[str, Any],
     at: int,
+    delivery_id: str | None = None,
 ) -> bool:
     """Queue one entry; whether it is new.
 
@@ -86,6 +87,8 @@ def queue(
         Follows from what is told, so that what is told again is the same entry.
     at
         The present, microseconds since 1970 UTC: it is due at once.
+    delivery_id
+        Of the delivery that it follows from, for the log.
     """
     if kind == SCORE_CHANGED:
         older = (
@@ -107,6 +110,7 @@ def queue(
             state="pending",
             due_at=at,
             queued_at=at,
+            delivery_id=delivery_id,
         )
         .on_conflict_do_nothing(index_elements=["message_id"])
         .returning(OUTBOX.c.id)
@@ -169,8 +173,8 @@ def park(connection: Connection, message_id: str, reason: str, *, at: int) -> No
 
 def put_off(
     connection: Connection, entry: Entry, reason: str, after: timedelta | None, *, at: int
-) -> None:
-    """Try an entry again later, or park it when it has been tried for three days.
+) -> bool:
+    """Try an entry again later, or park it when it has been tried for three days; whether again.
 
     Parameters
     ----------
@@ -188,8 +192,9 @@ def put_off(
     due = next_attempt(entry.id, entry.attempt + 1, entry.queued_at, from_microseconds(at), after)
     if due is None:
         park(connection, entry.id, reason, at=at)
-    else:
-        _set(connection, entry.id, due_at=microseconds(due), reason=reason)
+        return False
+    _set(connection, entry.id, due_at=microseconds(due), reason=reason)
+    return True
 
 
 def retry(connection: Connection, *, at: int) -> int:
@@ -225,6 +230,28 @@ def find(connection: Connection, message_id: str) -> Kept:
     return Kept(entry=_entry(row), state=row.state, due_at=row.due_at, reason=row.reason)
 
 
+def waiting(connection: Connection, *, at: int) -> tuple[int, int | None]:
+    """How many entries wait, and since when the one waits that is overdue longest.
+
+    Parameters
+    ----------
+    connection
+        Reading.
+    at
+        The present, microseconds since 1970 UTC: what is put off until later is not overdue.
+    """
+    pending = OUTBOX.c.state == "pending"
+    depth = connection.execute(select(func.count()).select_from(OUTBOX).where(pending)).scalar_one()
+    query = select(func.min(OUTBOX.c.due_at)).where(pending, OUTBOX.c.due_at <= at)
+    return int(depth), connection.execute(query).scalar()
+
+
+def parked(connection: Connection) -> int:
+    """How many entries were given up."""
+    query = select(func.count()).select_from(OUTBOX).where(OUTBOX.c.state == "parked")
+    return connection.execute(query).scalar_one()
+
+
 def counts(connection: Connection) -> Mapping[str, int]:
     """How many entries are in each state."""
     query = select(OUTBOX.c.state, func.count()).group_by(OUTBOX.c.state)
@@ -247,4 +274,5 @@ def _entry(row: AnyRow) -> Entry:
         payload=json.loads(row.payload),
         queued_at=from_microseconds(row.queued_at),
         attempt=row.attempts,
+        delivery_id=row.delivery_id,
     )

@@ -94,6 +94,12 @@ INBOX: Final = Table(
         sqlite_where=text("state = 'received'"),
         postgresql_where=text("state = 'received'"),
     ),
+    Index(
+        "ix_inbox_failed",
+        "id",
+        sqlite_where=text("state = 'failed'"),
+        postgresql_where=text("state = 'failed'"),
+    ),
 )
 
 DEALS: Final = Table(
@@ -175,6 +181,7 @@ OUTBOX: Final = Table(
     Column("queued_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
     Column("reason", Text),  # of the last attempt that failed
+    Column("delivery_id", Text),  # of the delivery that it follows from
     UniqueConstraint("message_id"),
     Index(
         "ix_outbox_due",
@@ -183,6 +190,12 @@ OUTBOX: Final = Table(
         postgresql_where=text("state = 'pending'"),
     ),
     Index("ix_outbox_deal_id", "deal_id"),
+    Index(
+        "ix_outbox_parked",
+        "id",
+        sqlite_where=text("state = 'parked'"),
+        postgresql_where=text("state = 'parked'"),
+    ),
 )
 
 API_KEYS: Final = Table(
@@ -247,6 +260,16 @@ TOMBSTONES: Final = Table(
     Column("forgotten_by", Text, nullable=False),
     Column("counts", Text, nullable=False),  # a JSON object: rows erased by table
     UniqueConstraint("kind", "subject"),
+)
+
+AUDIT: Final = Table(
+    "audit",  # what was done to what is kept, by whom; tombstones say what was forgotten
+    METADATA,
+    Column("id", SERIAL, primary_key=True),
+    Column("done_at", BigInteger, nullable=False),
+    Column("done_by", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("detail", Text, nullable=False),  # a JSON object
 )
 
 INSTALLATION: Final = Table(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from model.events import Event
 from service.webhooks.keys import harmless
+
+ID_LENGTH: Final = 16  # characters of a delivery's id in logs
 
 
 class Unverified(Exception):  # noqa: N818 - it says what became of the request
@@ -77,6 +80,12 @@ class Delivery:
     received_at: datetime
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def id(self) -> str:
+        """What names it in logs, the same for every redelivery."""
+        told = f"{self.source}\0{self.dedupe_key}".encode("utf-8", "surrogatepass")
+        return hashlib.sha256(told).hexdigest()[:ID_LENGTH]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

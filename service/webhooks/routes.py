@@ -27,12 +27,14 @@ from service.problems import (
     Refused,
     refused,
 )
+from service.request_log import note
 from service.settings import Settings
 from service.storage.errors import RETRY_SECONDS, StoreUnavailable
 from service.webhooks.delivery import Delivery, Receiver, Request, Unverified
 from service.webhooks.sources import Sources
 
 PATH: Final = "/webhooks/{source}"
+NO_SOURCE: Final = "unknown"  # a name that no source has, whatever it is: labels are few
 INLINE_BYTES: Final = 2**16  # a longer body is verified in a thread, not to hold up the others
 THREADS: Final = 64  # that wait for the inbox at a time
 XML: Final = ("text/xml", "application/xml", "application/soap+xml")
@@ -47,7 +49,9 @@ class Inbox(Protocol):
     """Keeps deliveries."""
 
     def accept(self, delivery: Delivery) -> object:
-        """Commit a delivery, once for each source and dedupe key; or answer an awaitable that does.
+        """Commit a delivery, once for each source and dedupe key, or answer an awaitable that does.
+
+        It answers whether the delivery is new.
 
         Raises
         ------
@@ -81,13 +85,17 @@ class WebhookEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one delivery."""
+        source: str = scope["path_params"]["source"]
+        note(scope, source=source if source in self.sources else NO_SOURCE, outcome="refused")
         try:
             media_type, body = await self._take(scope, receive)
         except Refused as refusal:
             await send_refusal(receive, send, refusal.problem)
         except Unverified:
+            note(scope, outcome="unverified")
             await send_problem(send, NOT_VERIFIED)
         except StoreUnavailable as error:
+            note(scope, outcome="unavailable")
             problem = Problem(kind=UNAVAILABLE, detail=str(error))
             await send_problem(send, problem, [RETRY_AFTER])
         except Disconnected:
@@ -125,10 +133,12 @@ class WebhookEndpoint:
             delivery = await to_thread.run_sync(
                 self.verified, name, kind, receiver, request, limiter=self.long_ones
             )
+        note(scope, delivery_id=delivery.id)
         if inspect.iscoroutinefunction(self.inbox.accept):
-            await self.inbox.accept(delivery)
+            is_new = await self.inbox.accept(delivery)
         else:
-            await to_thread.run_sync(self.inbox.accept, delivery, limiter=self.waiting)
+            is_new = await to_thread.run_sync(self.inbox.accept, delivery, limiter=self.waiting)
+        note(scope, outcome="kept" if is_new else "repeated")
         return receiver.acknowledge()
 
     def verified(self, name: str, kind: str, receiver: Receiver, request: Request) -> Delivery:

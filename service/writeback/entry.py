@@ -28,6 +28,8 @@ class Entry:
         When it was put into the outbox, UTC.
     attempt
         How many attempts there were before.
+    delivery_id
+        Of the delivery that it follows from, for the log; None where time alone asked for it.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Entry:
     payload: Mapping[str, Any]
     queued_at: datetime
     attempt: int
+    delivery_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

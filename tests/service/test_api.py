@@ -291,10 +291,7 @@ def test_each_request_is_one_line_of_the_log_without_what_was_in_it(
     )
 
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("redf")]
-    assert [line.rsplit(" ", 2)[0] for line in lines] == [
-        "POST /v1/score 200",
-        "GET /no%0Awhere 404",
-    ]
+    assert lines == ["POST /v1/score 200", "GET /no%0Awhere 404"]
 
 
 def test_the_model_in_force_is_described(served: str, scorer: Scorer) -> None:

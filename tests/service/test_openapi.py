@@ -105,7 +105,8 @@ def test_answers_and_problems_are_as_documented(
 def test_every_answered_path_is_documented(document: dict[str, Any], scorer: Scorer) -> None:
     app: Any = create_app(scorer)
 
-    paths = {"/v1/score", "/v1/what-if", "/v1/model", "/healthz", "/webhooks/{source}"}
+    paths = {"/v1/score", "/v1/what-if", "/v1/model", "/webhooks/{source}"}
+    paths |= {"/healthz", "/readyz", "/metrics"}
     assert set(document["paths"]) == paths
     assert {route.path for route in app.app.routes if isinstance(route, APIRoute)} <= set(
         document["paths"]

@@ -88,7 +88,7 @@ class Desk:
         return status, json.loads(said.out) if said.out else None, said.err
 
     def models(self) -> list[dict[str, Any]]:
-        return list(json.loads(self.run("models", "--json")[1]))
+        return list(json.loads(self.run("versions", "--json")[1]))
 
     def champion(self) -> str | None:
         found = Registry(str(self.folder / "registry")).champion()
@@ -171,7 +171,7 @@ def test_a_company_retrains_promotes_and_goes_back(second: Desk) -> None:
     assert newest["compared_with"] == "1"
     assert oldest["aliases"] == []
     assert int(newest["events"]) > int(oldest["events"])
-    status, table, _ = desk.run("models")
+    status, table, _ = desk.run("versions")
     assert "ann: weekly" in table
 
     status, said, _ = desk.run("rollback", "--reason", "odd scores", "--into", str(out))

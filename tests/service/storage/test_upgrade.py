@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -33,6 +34,24 @@ def test_the_last_migration_is_the_revision_that_is_checked() -> None:
     config.set_main_option("path_separator", "os")
 
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_a_database_of_the_first_release_keeps_what_is_in_it(empty_url: str) -> None:
+    database = open_database(empty_url, create=True)
+    with database.writing() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("path_separator", "os")
+        command.upgrade(config, "0001")
+        connection.execute(text("INSERT INTO installation VALUES ('a', 'b')"))
+
+    assert upgrade(database) == ("0001", HEAD)
+    check(database)
+    with database.reading() as connection:
+        assert connection.execute(text("SELECT value FROM installation")).scalar() == "b"
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+    database.close()
 
 
 def test_an_upgrade_of_what_is_up_to_date_changes_nothing(database: Database) -> None:
