@@ -9,15 +9,12 @@ from typing import Final
 import click
 
 from model.errors import ScoreError
-from model.event_table import read_events
 from model.events import microseconds
-from model.history import History
 from model.period import quarter_until, week_begin
 from model.places import check_writable, part_of
 from service.batch import load_scorer
 from service.commands import EVENTS, HINDSIGHT
 from service.fields import read_date
-from service.record import read_record
 from service.review.question import Question, read_rates
 
 SUFFIXES: Final = (".html", ".csv")
@@ -78,22 +75,24 @@ def review(
         fiscal_year_month=fiscal_year_month,
         hindsight=hindsight,
     )
+    from service.review.gathering import Models, gather
     from service.review.mail import mail, summary
     from service.review.numbers import numbers
     from service.review.page import page
-    from service.review.view import make_review
+    from service.review.source import file_source
+    from service.review.view import laid_open, review_of
 
-    record = read_record(events, microseconds(as_of))
+    source = file_source(events)
+    record = source.record(microseconds(as_of))
     warning = record.check(microseconds(as_of))
     if warning is not None:
         click.echo(f"warning: {warning}", err=True)
-    made = make_review(
-        History.from_table(read_events(events)),
-        record,
-        question,
-        None if artifact is None else load_scorer(artifact),
-        None if artifact_then is None else load_scorer(artifact_then),
+    models = Models(
+        now=None if artifact is None else load_scorer(artifact),
+        earlier=None if artifact_then is None else load_scorer(artifact_then),
     )
+    gathered = gather(source.shards(), record, question, models)
+    made = laid_open(gathered, review_of(gathered), source.of_deal)
     written = page(made)
     if out is not None:
         _write(out, (written if out.suffix == ".html" else numbers(made)).encode())

@@ -95,6 +95,8 @@ def deal_page(
 
     Parameters
     ----------
+    history
+        Of this deal alone.
     feeds_at
         What each scorer is told at each moment.
     feeds
@@ -104,7 +106,7 @@ def deal_page(
     moved
         Whether there was a last review to explain the change from.
     """
-    deal, last = row.deal.index, question.period.last
+    deal, last = 0, question.period.last
     score = scorer.score(
         history,
         question.as_of,

@@ -32,8 +32,6 @@ from model.scorer import Scorer
 from service.review.week import Week
 
 TREND_WEEKS: Final = 8
-# How the rep's word is read beside the model's: how sure it is, most first.
-SURE: Final = {"commit": 0.7, "best case": 0.4, "pipeline": 0.15, "omitted": 0.05}
 DISAGREES: Final = 0.35  # points of probability between the two
 
 
@@ -69,6 +67,8 @@ class DealRow:
         Days since the owner's last internal update; None where there is none.
     quality
         The verdict and the findings' phrases.
+    said
+        How sure the rep's category is, by the record of past quarters; None where nothing tells.
     """
 
     deal: Deal
@@ -86,6 +86,7 @@ class DealRow:
     update_days: float | None
     quality: str
     findings: tuple[str, ...]
+    said: float | None = None
 
     @property
     def next_gate(self) -> Gate | None:
@@ -96,12 +97,11 @@ class DealRow:
     @property
     def disagreement(self) -> str:
         """How the rep's category differs from the model; empty where it does not by much."""
-        said = SURE.get((self.deal.category or "").lower().replace("_", " "))
-        if said is None or self.probability is None:
+        if self.said is None or self.probability is None:
             return ""
-        if abs(said - self.probability) < DISAGREES:
+        if abs(self.said - self.probability) < DISAGREES:
             return ""
-        return "rep surer" if said > self.probability else "model surer"
+        return "rep surer" if self.said > self.probability else "model surer"
 
 
 def deal_rows(
@@ -112,7 +112,7 @@ def deal_rows(
     trend: Sequence[Week],
     feeds: Feeds | None,
 ) -> list[DealRow]:
-    """Every open deal, the largest expected amount first.
+    """Every open deal, in the history's order.
 
     Parameters
     ----------
@@ -124,8 +124,7 @@ def deal_rows(
         What the scorer is told of now.
     """
     if scorer is None or now.of_open is None:
-        bare = [_bare(deal) for deal in now.opened]
-        return sorted(bare, key=lambda row: (-(row.deal.amount or 0.0), row.deal.deal_id))
+        return [_bare(deal) for deal in now.opened]
     snapshots = _snapshots(scorer, history, now.opened, now.as_of, feeds)
     low, high = _intervals(now.of_open)
     near = _near(scorer, history, now, feeds)
@@ -158,7 +157,7 @@ def deal_rows(
                 findings=tuple(finding.phrase for finding in checks.data_quality.findings),
             )
         )
-    return sorted(rows, key=lambda row: (-row.expected, -(row.deal.amount or 0), row.deal.deal_id))
+    return rows
 
 
 def flared(rows: Sequence[DealRow]) -> list[DealRow]:

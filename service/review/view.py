@@ -1,29 +1,58 @@
-"""The view model of a review: everything that page, mail and tables show, computed once."""
+"""The view model of a review: everything that page, mail and tables show, of all deals or some."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Final
+
+import pyarrow as pa
 
 from model.bridge import Bridge, bridge
-from model.events import DAY_US, from_microseconds, microseconds
-from model.feeds import Feeds
+from model.events import DAY_US, microseconds
 from model.history import History
 from model.outlook import Outlook
 from model.period import week_name
 from model.scorer import Scorer
-from service.batch import known_feeds
-from service.record import Record
 from service.review.deal_page import DealPage, deal_page
-from service.review.deal_row import TREND_WEEKS, DealRow, deal_rows, flared
-from service.review.past import CategoryRecord, PastQuarter, past_quarters
+from service.review.deal_row import DealRow, flared
+from service.review.gathering import Gathered, told
+from service.review.past import Past, past_of
 from service.review.question import Question
-from service.review.week import Week, look, paths
+from service.review.week import chosen_of, outlooks_of
 
-MOST_FLARED: Final = 20  # laid open one by one; the others stand in the list
-WEEK_US: Final = 7 * DAY_US
+MOST_FLARED = 20  # laid open one by one; the others stand in the list
+OfDeal = Callable[[str], pa.Table]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which deals a review is of; all of them unless something is chosen.
+
+    Parameters
+    ----------
+    owner, segment
+        Of the deals, as known now; empty chooses those that have none.
+    owners
+        Whose deals may be seen at all; None: everybody's.
+    """
+
+    owner: str | None = None
+    segment: str | None = None
+    owners: frozenset[str] | None = None
+
+    @property
+    def is_all(self) -> bool:
+        """Whether it leaves nothing out."""
+        return self.owner is None and self.segment is None and self.owners is None
+
+    def takes(self, owner: str | None, segment: str | None) -> bool:
+        """Whether it takes a deal of an owner and a segment."""
+        return (
+            (self.owners is None or (owner or "") in self.owners)
+            and self.owner in (None, owner or "")
+            and self.segment in (None, segment or "")
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +69,15 @@ class Money:
         None without both.
     reach
         Probability to reach the target; None without one, or without a forecast.
-    quarters, categories
-        What the record says of past quarters.
+    past
+        Past forecasts against what came.
     """
 
     outlook: Outlook
     before: Outlook | None
     bridge: Bridge | None
     reach: float | None
-    quarters: Sequence[PastQuarter]
-    categories: Sequence[CategoryRecord]
+    past: Past
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +88,8 @@ class Review:
     ----------
     question
         As asked.
+    choice
+        Which deals it is of.
     week
         ISO 8601 week of `Question.as_of`.
     notes
@@ -67,7 +97,7 @@ class Review:
     money
         By currency, the one of most deals first.
     rows
-        Every open deal.
+        Every open deal, the largest expected amount first.
     flared
         Those to act on, in order.
     pages
@@ -79,14 +109,15 @@ class Review:
     """
 
     question: Question
+    choice: Choice
     week: str
     notes: Sequence[str]
     money: Sequence[Money]
     rows: Sequence[DealRow]
     flared: Sequence[DealRow]
-    pages: dict[str, DealPage]
     trend_weeks: Sequence[date]
     scorer: Scorer | None
+    pages: dict[str, DealPage] = field(default_factory=dict)
 
     @property
     def model_age_days(self) -> float | None:
@@ -96,132 +127,102 @@ class Review:
         return (microseconds(self.question.as_of) - self.scorer.known_before) / DAY_US
 
 
-def make_review(
-    history: History,
-    record: Record,
-    question: Question,
-    scorer: Scorer | None,
-    earlier: Scorer | None = None,
-) -> Review:
-    """Compute a review.
+EVERYTHING = Choice()
+
+
+def review_of(gathered: Gathered, choice: Choice = EVERYTHING) -> Review:
+    """The review of all deals, or of those chosen; none is laid open yet."""
+    now, before, past = gathered.now, gathered.before, gathered.past
+    rows = gathered.rows
+    if not choice.is_all:
+        chosen = _chosen(gathered, choice)
+        now = chosen_of(now, chosen)
+        before = None if before is None else chosen_of(before, chosen)
+        past = [(moment, chosen_of(week, chosen)) for moment, week in past]
+        rows = [row for row in rows if row.deal.deal_id in chosen]
+    shown = replace(gathered, now=now, before=before, past=past)
+    money = _money(shown, unopened=choice.is_all)
+    said = {each.outlook.currency: each.past for each in money}
+    rows = sorted(
+        (replace(row, said=said[row.deal.currency].said(row.deal)) for row in rows),
+        key=lambda row: (-row.expected, -(row.deal.amount or 0.0), row.deal.deal_id),
+    )
+    return Review(
+        question=gathered.question,
+        choice=choice,
+        week=week_name(gathered.question.as_of),
+        notes=_notes(shown, [each.outlook for each in money]),
+        money=money,
+        rows=rows,
+        flared=flared(rows),
+        trend_weeks=gathered.trend_weeks,
+        scorer=gathered.models.now,
+    )
+
+
+def laid_open(gathered: Gathered, review: Review, of_deal: OfDeal) -> Review:
+    """The same review with its first red flares laid open.
 
     Parameters
     ----------
-    history
-        All events.
-    record
-        What they cover, read until `Question.as_of`.
-    scorer
-        Of the model in force now; None where there is none yet.
-    earlier
-        Of the one in force at the last review, where it is another.
-
-    Raises
-    ------
-    ScoreError
-        If it would be hindsight and is not asked for.
-    HorizonError
-        If the period ends past what the model answers.
+    of_deal
+        Answers a deal's events.
     """
-    as_of, since = microseconds(question.as_of), microseconds(question.since)
-    over = as_of >= question.period.end_us
-    if over:
-        scorer = earlier = None
-    feeds = None
-    if scorer is not None:
-        scorer.check_as_of(as_of, question.hindsight)
-        feeds = _told(scorer, record, as_of)
-    now = look(scorer, history, as_of, question, feeds)
-    old = earlier or scorer
-    before = None
-    far = old is not None and (question.period.end_us - since) / DAY_US > old.edges[-1]
-    if old is not None and not far and (since >= old.known_before or question.hindsight):
-        before = look(old, history, since, question, _told(old, record, since))
-        before = before if before.deals else None
-    trend = _trend(old, history, record, question, before)
-    rows = deal_rows(scorer, history, now, before, trend, feeds)
-    found = flared(rows)
     pages = {}
-    if scorer is not None:
-        for row in found[:MOST_FLARED]:
-            if row.model_probability is not None:
-                pages[row.deal.deal_id] = deal_page(
-                    scorer,
-                    history,
-                    row,
-                    question,
-                    lambda each, moment: _told(each, record, moment),
-                    feeds,
-                    earlier,
-                    moved=before is not None,
-                )
-    return Review(
-        question=question,
-        week=week_name(question.as_of),
-        notes=_notes(question, scorer, now, before, over=over, far=far),
-        money=_money(history, record, question, now, before, old, retrained=earlier is not None),
-        rows=rows,
-        flared=found,
-        pages=pages,
-        trend_weeks=[from_microseconds(week.as_of).date() for week in (*trend, now)],
-        scorer=scorer,
+    for row in review.flared[:MOST_FLARED]:
+        page = page_of(gathered, row, of_deal(row.deal.deal_id))
+        if page is not None:
+            pages[row.deal.deal_id] = page
+    return replace(review, pages=pages)
+
+
+def page_of(gathered: Gathered, row: DealRow, events: pa.Table) -> DealPage | None:
+    """One deal laid open; None where it has no number.
+
+    Parameters
+    ----------
+    events
+        Of the deal alone.
+    """
+    scorer, record = gathered.models.now, gathered.record
+    if scorer is None or row.model_probability is None:
+        return None
+    return deal_page(
+        scorer,
+        History.from_table(events),
+        row,
+        gathered.question,
+        lambda each, moment: told(each, record, moment),
+        told(scorer, record, gathered.now.as_of),
+        gathered.models.earlier,
+        moved=gathered.before is not None,
     )
 
 
-def _told(scorer: Scorer, record: Record, moment: int) -> Feeds:
-    return known_feeds(scorer, record.known_at(moment))
+def _chosen(gathered: Gathered, choice: Choice) -> frozenset[str]:
+    """The deals chosen by how they stand now, or stood last, where they are gone."""
+    weeks = [gathered.now, *([] if gathered.before is None else [gathered.before])]
+    seen: set[str] = set()
+    found: set[str] = set()
+    for week in weeks:
+        for deal in week.deals:
+            if deal.deal_id not in seen and choice.takes(deal.owner, deal.segment):
+                found.add(deal.deal_id)
+        seen |= {deal.deal_id for deal in week.deals}
+    return frozenset(found)
 
 
-def _trend(
-    scorer: Scorer | None,
-    history: History,
-    record: Record,
-    question: Question,
-    before: Week | None,
-) -> list[Week]:
-    """The weeks before, the oldest first; none that the model would look back on unasked."""
-    if scorer is None or before is None:
-        return []
-    found = [before]
-    for _ in range(TREND_WEEKS - 1):
-        moment = found[0].as_of - WEEK_US
-        if moment < scorer.known_before and not question.hindsight:
-            break
-        if (question.period.end_us - moment) / DAY_US > scorer.edges[-1]:
-            break
-        found.insert(0, look(scorer, history, moment, question, _told(scorer, record, moment)))
-    return found
-
-
-def _money(
-    history: History,
-    record: Record,
-    question: Question,
-    now: Week,
-    before: Week | None,
-    old: Scorer | None,
-    *,
-    retrained: bool,
-) -> list[Money]:
-    way = (
-        paths(
-            history,
-            before,
-            now,
-            old,
-            _told(old, record, now.as_of),
-            question.period,
-            retrained=retrained,
-        )
-        if before is not None and old is not None
-        else {}
+def _money(gathered: Gathered, *, unopened: bool) -> list[Money]:
+    question, now, before = gathered.question, gathered.now, gathered.before
+    made_before = (
+        []
+        if before is None
+        else outlooks_of(before, gathered.models.then, question, unopened=unopened)
     )
     found = []
-    for outlook in now.outlooks:
+    for outlook in outlooks_of(now, gathered.models.now, question, unopened=unopened):
         currency = outlook.currency
-        last = None
-        if before is not None:
-            last = next((each for each in before.outlooks if each.currency == currency), None)
+        last = next((each for each in made_before if each.currency == currency), None)
         made = None
         if before is not None and last is not None and last.forecast and outlook.forecast:
             made = bridge(
@@ -230,13 +231,12 @@ def _money(
                 question.period,
                 then=before.shown,
                 now=now.shown,
-                paths=way,
+                paths=gathered.ways,
                 unopened=(
                     last.forecast.whole.unopened.expected,
                     outlook.forecast.whole.unopened.expected,
                 ),
             )
-        quarters, categories = past_quarters(history, now.as_of, question, now.deals, currency)
         found.append(
             Money(
                 outlook=outlook,
@@ -245,24 +245,23 @@ def _money(
                 reach=None
                 if question.target is None or outlook.forecast is None
                 else outlook.forecast.reach(question.target),
-                quarters=quarters,
-                categories=categories,
+                past=past_of(
+                    gathered.past,
+                    now,
+                    question,
+                    gathered.models.now,
+                    currency,
+                    unopened=unopened,
+                ),
             )
         )
     return found
 
 
-def _notes(
-    question: Question,
-    scorer: Scorer | None,
-    now: Week,
-    before: Week | None,
-    *,
-    over: bool,
-    far: bool,
-) -> list[str]:
+def _notes(gathered: Gathered, outlooks: Sequence[Outlook]) -> list[str]:
+    question, scorer, now = gathered.question, gathered.models.now, gathered.now
     notes = []
-    if over:
+    if gathered.over:
         notes.append(
             f"The quarter ended on {question.period.last}: below is what it came to. For a "
             "forecast ask for a later --close-by, or an earlier --week."
@@ -283,13 +282,13 @@ def _notes(
             "No open deal can be given a probability, since too little is known of each: import "
             "the CRM's contacts and history of late, and look at “data quality” in the list below."
         )
-    if scorer is not None and now.deals and far:
+    if scorer is not None and now.deals and gathered.far:
         notes.append(
             "There is no forecast of last week to compare with: the quarter's end lay further "
             "ahead than the model answers. Train with edges that reach further, or come back next "
             "week."
         )
-    elif scorer is not None and now.deals and before is None:
+    elif scorer is not None and now.deals and gathered.before is None:
         notes.append(
             "There is no forecast of last week to compare with: the model's cut-off lies after "
             "it. Name the model in force then with --artifact-then, or come back next week."
@@ -299,8 +298,8 @@ def _notes(
             "The model keeps nothing of deals not yet opened, nor of how all deals move together: "
             "the ranges are too narrow. Train it again with this release."
         )
-    if len(now.outlooks) > 1:
-        named = ", ".join(each.currency or "without a currency" for each in now.outlooks)
+    if len(outlooks) > 1:
+        named = ", ".join(each.currency or "without a currency" for each in outlooks)
         notes.append(
             f"The deals are in several currencies ({named}) and are not added up. Name what they "
             "are worth with --rates."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -44,8 +45,6 @@ class Week:
         The open ones.
     of_open
         Their chances by `cut_moments`; None without a model, or once the period is over.
-    outlooks
-        The forecast, one for each currency.
     shown
         Probability to be won in the period, as forecasts use it, of open deals with a number.
     """
@@ -54,7 +53,6 @@ class Week:
     deals: list[Deal]
     opened: list[Deal]
     of_open: Chances | None
-    outlooks: list[Outlook]
     shown: dict[str, float]
 
 
@@ -81,13 +79,8 @@ def look(
         deals = converted(deals, question.rates.worth, question.rates.reporting)
     opened = [deal for deal in deals if deal.status == "open"]
     of_open = None
-    facts = {} if scorer is None else scorer.artifact.facts.get("forecast", {})
     if scorer is not None and as_of < period.end_us:
         of_open = _chances(scorer, history, opened, as_of, period, feeds)
-    arrivals = arrivals_by_currency(facts) if facts else {}
-    if question.rates is not None:
-        arrivals = arrivals_converted(arrivals, question.rates.worth, question.rates.reporting)
-    days = (period.end_us - as_of) / DAY_US
     shown = {}
     if of_open is not None:
         inside = in_period(of_open, period, as_of)
@@ -96,21 +89,66 @@ def look(
             for deal, p, ok in zip(opened, inside, of_open.scorable, strict=True)
             if ok
         }
+    return Week(as_of=as_of, deals=deals, opened=opened, of_open=of_open, shown=shown)
+
+
+def joined(weeks: Sequence[Week]) -> Week:
+    """The same moment of several parts of a company, as one; at least one part."""
+    of_open = [week.of_open for week in weeks if week.of_open is not None]
     return Week(
-        as_of=as_of,
-        deals=deals,
-        opened=opened,
-        of_open=of_open,
-        outlooks=outlooks(
-            deals,
-            of_open,
-            period,
-            as_of,
-            arrivals=arrivals,
-            shock_variance=shock_variance(facts, days) if facts else 0.0,
-            seed=question.seed,
-        ),
-        shown=shown,
+        as_of=weeks[0].as_of,
+        deals=[deal for week in weeks for deal in week.deals],
+        opened=[deal for week in weeks for deal in week.opened],
+        of_open=Chances(
+            probability=np.concatenate([each.probability for each in of_open]),
+            bag_log_odds=np.concatenate([each.bag_log_odds for each in of_open], axis=1),
+            gated=np.concatenate([each.gated for each in of_open]),
+            checks=[check for each in of_open for check in each.checks],
+        )
+        if of_open
+        else None,
+        shown={deal_id: p for week in weeks for deal_id, p in week.shown.items()},
+    )
+
+
+def chosen_of(week: Week, chosen: Collection[str]) -> Week:
+    """Some of the deals of a moment."""
+    kept = [place for place, deal in enumerate(week.opened) if deal.deal_id in chosen]
+    return Week(
+        as_of=week.as_of,
+        deals=[deal for deal in week.deals if deal.deal_id in chosen],
+        opened=[week.opened[place] for place in kept],
+        of_open=None if week.of_open is None else week.of_open.take(kept),
+        shown={deal_id: p for deal_id, p in week.shown.items() if deal_id in chosen},
+    )
+
+
+def outlooks_of(
+    week: Week, scorer: Scorer | None, question: Question, *, unopened: bool = True
+) -> list[Outlook]:
+    """The forecast of the period as of a moment, one for each currency.
+
+    Parameters
+    ----------
+    scorer
+        Whose chances the week has.
+    unopened
+        Whether deals not yet opened count; of some of the deals alone nobody knows how many come.
+    """
+    period = question.period
+    facts: dict[str, Any] = {} if scorer is None else scorer.artifact.facts.get("forecast", {})
+    arrivals = arrivals_by_currency(facts) if facts and unopened else {}
+    if question.rates is not None:
+        arrivals = arrivals_converted(arrivals, question.rates.worth, question.rates.reporting)
+    days = (period.end_us - week.as_of) / DAY_US
+    return outlooks(
+        week.deals,
+        week.of_open,
+        period,
+        week.as_of,
+        arrivals=arrivals,
+        shock_variance=shock_variance(facts, days) if facts else 0.0,
+        seed=question.seed,
     )
 
 

@@ -14,17 +14,18 @@ import pytest
 from model.errors import ScoreError
 from model.event_table import read_events, table_of, write_events
 from model.events import Event, microseconds
-from model.history import History
 from model.period import quarter_until, week_begin
 from service.batch import known_feeds, load_scorer
 from service.cli import main
 from service.flares import Look, flared_shard
 from service.record import read_record
+from service.review.gathering import Models, gather
 from service.review.mail import mail, summary
 from service.review.numbers import numbers
 from service.review.page import page
 from service.review.question import Question, Rates, read_rates
-from service.review.view import Review, make_review
+from service.review.source import file_source
+from service.review.view import Review, laid_open, review_of
 from tests.factories import date_of, day, deal_event
 
 if TYPE_CHECKING:
@@ -51,12 +52,11 @@ def asked(week: str = "2026-W03", close_by: date = date(2026, 3, 31), **changed:
 
 
 def reviewed(path: Path, artifact: Path | None, question: Question) -> Review:
-    return make_review(
-        History.from_table(read_events(path)),
-        read_record(path, microseconds(question.as_of)),
-        question,
-        None if artifact is None else load_scorer(artifact),
-    )
+    source = file_source(path)
+    models = Models(now=None if artifact is None else load_scorer(artifact))
+    record = source.record(microseconds(question.as_of))
+    gathered = gather(source.shards(), record, question, models)
+    return laid_open(gathered, review_of(gathered), source.of_deal)
 
 
 @pytest.fixture(scope="module")
@@ -95,14 +95,14 @@ def test_the_bridge_leads_from_last_week_s_forecast_to_this_week_s(review: Revie
 
 def test_a_probability_in_the_list_is_the_one_that_the_deal_s_page_explains(review: Review) -> None:
     assert review.pages
-    for deal_id, laid_open in review.pages.items():
+    for deal_id, opened in review.pages.items():
         row = next(row for row in review.rows if row.deal.deal_id == deal_id)
-        assert laid_open.score.probability == pytest.approx(row.model_probability)
-        assert laid_open.score.shown_probability == pytest.approx(row.probability)
-        assert laid_open.score.interval is not None
-        assert laid_open.score.interval.low == pytest.approx(row.low)
-        if laid_open.change is not None and row.change is not None:
-            told = laid_open.change.after - laid_open.change.before
+        assert opened.score.probability == pytest.approx(row.model_probability)
+        assert opened.score.shown_probability == pytest.approx(row.probability)
+        assert opened.score.interval is not None
+        assert opened.score.interval.low == pytest.approx(row.low)
+        if opened.change is not None and row.change is not None:
+            told = opened.change.after - opened.change.before
             if row.probability == row.model_probability:
                 assert told == pytest.approx(row.change)
 

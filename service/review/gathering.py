@@ -1,0 +1,236 @@
+"""All that a review needs of a company, gathered from its events part by part.
+
+What is gathered is small beside the events: how each deal stands, its row in the list, and
+probabilities. From it `service.review.view` makes the review of all deals, or of some of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Final
+
+import pyarrow as pa
+
+from model.bridge import Path
+from model.errors import HorizonError
+from model.events import DAY_US, from_microseconds, microseconds
+from model.feeds import Feeds
+from model.history import History
+from model.scorer import Scorer
+from service.batch import known_feeds
+from service.record import Record
+from service.review.deal_row import TREND_WEEKS, DealRow, deal_rows
+from service.review.past import Moment, moments, trimmed
+from service.review.question import Question
+from service.review.week import Week, joined, look, paths
+
+WEEK_US: Final = 7 * DAY_US
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """The models of a review.
+
+    Parameters
+    ----------
+    now
+        The scorer of the one in force now; None where there is none yet.
+    earlier
+        Of the one in force at the last review, where it is another.
+    """
+
+    now: Scorer | None = None
+    earlier: Scorer | None = None
+
+    @property
+    def then(self) -> Scorer | None:
+        """The scorer in force at the last review."""
+        return self.earlier or self.now
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Gathered:
+    """A company as a review sees it.
+
+    Parameters
+    ----------
+    question
+        As asked.
+    models
+        What scored it; none once the period is over.
+    record
+        What the events cover.
+    now
+        The company as known now.
+    before
+        At the last review; None at the first one.
+    rows
+        Every open deal.
+    ways
+        From last week's probability to this week's, for the bridge.
+    trend_weeks
+        The days of each point of a trend.
+    past
+        Moments to look back at, as they were seen then.
+    far
+        Whether the period's end lay too far ahead a week before.
+    """
+
+    question: Question
+    models: Models
+    record: Record
+    now: Week
+    before: Week | None
+    rows: list[DealRow]
+    ways: dict[str, Path]
+    trend_weeks: tuple[date, ...]
+    past: list[tuple[Moment, Week]]
+    far: bool
+
+    @property
+    def over(self) -> bool:
+        """Whether the period is over."""
+        return self.now.as_of >= self.question.period.end_us
+
+
+def gather(
+    shards: Iterable[pa.Table], record: Record, question: Question, models: Models
+) -> Gathered:
+    """Look at every deal of a company, part by part.
+
+    Parameters
+    ----------
+    shards
+        Events of whole deals, as `model.event_table.read_shards` answers them.
+    record
+        What they cover, read until `Question.as_of`.
+
+    Raises
+    ------
+    ScoreError
+        If it would be hindsight and is not asked for.
+    HorizonError
+        If the period ends past what the model answers.
+    """
+    as_of = microseconds(question.as_of)
+    if as_of >= question.period.end_us:
+        models = Models()
+    if models.now is not None:
+        models.now.check_as_of(as_of, question.hindsight)
+    looking = _Looking(record, question, models)
+    parts = [looking.part(History.from_table(shard)) for shard in shards]
+    if not parts:
+        parts = [looking.part(History.from_events(()))]
+    before = [part.before for part in parts if part.before is not None]
+    seen_before = bool(before) and any(week.deals for week in before)
+    return Gathered(
+        question=question,
+        models=models,
+        record=record,
+        now=joined([part.now for part in parts]),
+        before=joined(before) if seen_before else None,
+        rows=[row for part in parts for row in part.rows],
+        ways={deal_id: way for part in parts for deal_id, way in part.ways.items()},
+        trend_weeks=tuple(
+            from_microseconds(moment).date() for moment in (*looking.trend_moments, as_of)
+        ),
+        past=[
+            (moment, joined([part.past[place] for part in parts]))
+            for place, moment in enumerate(looking.moments)
+        ],
+        far=looking.far,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Part:
+    now: Week
+    before: Week | None
+    rows: list[DealRow]
+    ways: dict[str, Path]
+    past: list[Week]
+
+
+class _Looking:
+    """What is the same for every part of a company."""
+
+    def __init__(self, record: Record, question: Question, models: Models) -> None:
+        self.record = record
+        self.question = question
+        self.models = models
+        self.as_of = microseconds(question.as_of)
+        self.since = microseconds(question.since)
+        old = models.then
+        self.far = old is not None and not self._reaches(old, self.since)
+        self.has_before = old is not None and not self.far and self._honest(old, self.since)
+        self.trend_moments = self._trend_moments()
+        self.moments = moments(question, self.as_of)
+
+    def part(self, history: History) -> _Part:
+        question, scorer, old = self.question, self.models.now, self.models.then
+        now = self._look(scorer, history, self.as_of, question)
+        before, ways = None, {}
+        trend = []
+        if self.has_before and old is not None:
+            before = self._look(old, history, self.since, question)
+            ways = paths(
+                history,
+                before,
+                now,
+                old,
+                told(old, self.record, self.as_of),
+                question.period,
+                retrained=self.models.earlier is not None,
+            )
+            trend = [
+                before if moment == self.since else self._look(old, history, moment, question)
+                for moment in self.trend_moments
+            ]
+        feeds = None if scorer is None else told(scorer, self.record, self.as_of)
+        return _Part(
+            now=now,
+            before=before,
+            rows=deal_rows(scorer, history, now, before, trend, feeds),
+            ways=ways,
+            past=[self._past(history, moment) for moment in self.moments],
+        )
+
+    def _past(self, history: History, moment: Moment) -> Week:
+        asked = replace(self.question, period=moment.period)
+        try:
+            week = self._look(self.models.now, history, moment.as_of, asked)
+        except HorizonError:
+            week = self._look(None, history, moment.as_of, asked)
+        return trimmed(week, moment.period)
+
+    def _look(
+        self, scorer: Scorer | None, history: History, moment: int, question: Question
+    ) -> Week:
+        feeds = None if scorer is None else told(scorer, self.record, moment)
+        return look(scorer, history, moment, question, feeds)
+
+    def _honest(self, scorer: Scorer, moment: int) -> bool:
+        return moment >= scorer.known_before or self.question.hindsight
+
+    def _reaches(self, scorer: Scorer, moment: int) -> bool:
+        return bool((self.question.period.end_us - moment) / DAY_US <= scorer.edges[-1])
+
+    def _trend_moments(self) -> list[int]:
+        """The weeks before, the oldest first; none that the model would look back on unasked."""
+        old = self.models.then
+        if old is None or not self.has_before:
+            return []
+        found = [self.since]
+        for _ in range(TREND_WEEKS - 1):
+            moment = found[0] - WEEK_US
+            if not self._honest(old, moment) or not self._reaches(old, moment):
+                break
+            found.insert(0, moment)
+        return found
+
+
+def told(scorer: Scorer, record: Record, moment: int) -> Feeds:
+    """What a scorer is told of the feeds at a moment, microseconds since 1970 UTC."""
+    return known_feeds(scorer, record.known_at(moment))

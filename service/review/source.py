@@ -1,0 +1,109 @@
+"""Where a review's events come from: an event log, or the service's database."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from sqlalchemy import Connection, func, select
+
+from model.errors import ScoreError
+from model.event_table import read_deal, read_shards, table_of
+from model.scorer import Scorer
+from model.sources.standing import standing_events
+from service.record import Record, read_record
+from service.review.gathering import Models
+from service.storage import events as stored
+from service.storage import models
+from service.storage.database import Database
+from service.storage.schema import EVENTS
+from service.storage.transfer import export
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The events of a company.
+
+    Parameters
+    ----------
+    file
+        An event log.
+    of_deal
+        Answers the events of one deal.
+    """
+
+    file: Path
+    of_deal: Callable[[str], pa.Table]
+
+    def shards(self) -> Iterator[pa.Table]:
+        """Whole deals, some thousands of events at a time."""
+        return read_shards(self.file)
+
+    def record(self, until: int) -> Record:
+        """What the events cover, read until a moment, microseconds since 1970 UTC."""
+        return read_record(self.file, until)
+
+
+def file_source(path: Path) -> Source:
+    """An event log as it lies."""
+    return Source(file=path, of_deal=lambda deal_id: read_deal(path, deal_id))
+
+
+@contextmanager
+def database_source(database: Database) -> Iterator[Source]:
+    """What stands in a database, copied by parts into an event log for as long as it is read."""
+    with tempfile.TemporaryDirectory(prefix="redflare-") as folder:
+        file = Path(folder) / "events.parquet"
+        export(database, file)
+        yield Source(file=file, of_deal=lambda deal_id: deals_of(database, [deal_id]))
+
+
+def deals_of(database: Database, deal_ids: Sequence[str]) -> pa.Table:
+    """The standing events of a few deals, as one table.
+
+    Raises
+    ------
+    ScoreError
+        If there is none.
+    """
+    with database.reading() as connection:
+        told = [event for _, of in stored.of_deals(connection, deal_ids) for event in of]
+    if not told:
+        raise ScoreError(
+            f"deal {', '.join(deal_ids)}", "a deal with events in the database", "check the id"
+        )
+    return table_of(standing_events(told))
+
+
+def models_at(database: Database, as_of: int, since: int, now: Scorer | None = None) -> Models:
+    """The models of a review: those in force at its moments, or else the one in force now.
+
+    Parameters
+    ----------
+    as_of, since
+        Of the review and of the last one, microseconds since 1970 UTC.
+    now
+        The scorer in force now, where it is loaded already.
+    """
+    with database.reading() as connection:
+        latest = models.in_force(connection)
+        mine = models.in_force(connection, as_of) or latest
+        then = models.in_force(connection, since) or mine
+
+        def scorer(version: str | None) -> Scorer | None:
+            if version is None:
+                return None
+            if now is not None and now.artifact.model_version == version:
+                return now
+            return models.load(connection, version)
+
+        return Models(now=scorer(mine), earlier=None if then == mine else scorer(then))
+
+
+def last_known(connection: Connection) -> int | None:
+    """When the latest event became known, microseconds since 1970 UTC; None without events."""
+    return connection.execute(select(func.max(EVENTS.c.known_at))).scalar()
