@@ -13,7 +13,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from model.scorer import Scorer
+from service.access import Gate, Guard, LoginNeeded, to_login
 from service.api import ScoreEndpoint, WhatIfEndpoint, model_routes
+from service.limiting import Limiter
 from service.metrics import Metrics
 from service.openapi import describe
 from service.problems import FAULT, MEDIA_TYPE, Problem, Refused, of_status
@@ -37,6 +39,7 @@ def create_app(
     webhooks: WebhookEndpoint | None = None,
     database: Database | None = None,
     metrics: Metrics | None = None,
+    guard: Guard | None = None,
 ) -> ASGIApp:
     """The service of one model.
 
@@ -54,6 +57,8 @@ def create_app(
         Looked at to say whether the service is ready, and what waits.
     metrics
         Counts what happens; the process's own unless given.
+    guard
+        Admits requests; None where nothing is kept, and everybody is answered.
 
     Returns
     -------
@@ -62,8 +67,9 @@ def create_app(
     """
     # The framework's pages of interactive documentation load scripts from other hosts.
     in_force = model if callable(model) else lambda: model
-    app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
     settings = settings or Settings()
+    guard = guard or Guard(None, Limiter(settings.requests_a_minute), clock)
+    app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
     metrics = metrics or Metrics()
     readiness = Readiness(
         scorer=partial(_scorer, in_force),
@@ -83,6 +89,9 @@ def create_app(
     app.include_router(status_routes(readiness, metrics))
     document = describe(app)
     app.openapi = lambda: document  # type: ignore[method-assign] # how FastAPI has it replaced
+    app.state.guard = guard
+    app.add_middleware(Gate, guard=guard)
+    app.add_exception_handler(LoginNeeded, to_login)
     app.add_exception_handler(HTTPException, _answer_status)
     app.add_exception_handler(Refused, _answer_refusal)
     app.add_exception_handler(Exception, _answer_fault)
@@ -98,7 +107,8 @@ def _scorer(in_force: Callable[[], Scorer]) -> Scorer | None:
 
 
 def _response(problem: Problem, headers: dict[str, str] | None = None) -> Response:
-    return Response(problem.to_bytes(), problem.kind.status, headers, MEDIA_TYPE)
+    more = {**dict(problem.headers), **(headers or {})}
+    return Response(problem.to_bytes(), problem.kind.status, more, MEDIA_TYPE)
 
 
 async def _answer_status(request: Request, error: Exception) -> Response:

@@ -136,7 +136,8 @@ async def send_problem(
         Headers beside the common ones.
     """
     body = problem.to_bytes()
-    headers = [*_headers(MEDIA_TYPE, body), *more]
+    own = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in problem.headers]
+    headers = [*_headers(MEDIA_TYPE, body), *own, *more]
     status = problem.kind.status
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

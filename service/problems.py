@@ -53,6 +53,8 @@ class Kind(NamedTuple):
 
 MALFORMED: Final = Kind("malformed", 400, "The body is no JSON text")
 UNVERIFIED: Final = Kind("unverified", 401, "The request is not verified")
+NO_KEY: Final = Kind("no-key", 401, "The request carries no good key")
+FORBIDDEN: Final = Kind("forbidden", 403, "The key does not open this")
 NOT_FOUND: Final = Kind("not-found", 404, "There is nothing at this path")
 METHOD: Final = Kind("method", 405, "The path does not answer this method")
 SLOW: Final = Kind("slow", 408, "The body did not arrive in time")
@@ -63,6 +65,7 @@ EVENT: Final = Kind("event", 422, "An event breaks the schema")
 HORIZON: Final = Kind("horizon", 422, "The date lies outside what the model answers")
 WHAT_IF: Final = Kind("what-if", 422, "An event cannot be supposed of the deal")
 UNSCORABLE: Final = Kind("unscorable", 422, "The deal cannot be scored as asked")
+TOO_MANY: Final = Kind("too-many", 429, "Too many requests in so short a time")
 FAULT: Final = Kind("fault", 500, "A fault of the service")
 NO_MODEL: Final = Kind("no-model", 503, "No model is in force")
 NOT_READY: Final = Kind("not-ready", 503, "The service is not ready")
@@ -90,11 +93,14 @@ class Problem:
         What was given, what was expected, and the remedy.
     pointer
         JSON pointer to the offending part of the body; None where none is.
+    headers
+        Of the answer, beside the common ones.
     """
 
     kind: Kind
     detail: str
     pointer: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The members of RFC 9457, and `pointer` where there is one."""
@@ -128,7 +134,12 @@ class Refused(Exception):  # noqa: N818 - it says what became of the request
 
 
 def refused(
-    kind: Kind, given: str, expected: str, remedy: str, pointer: str | None = None
+    kind: Kind,
+    given: str,
+    expected: str,
+    remedy: str,
+    pointer: str | None = None,
+    headers: tuple[tuple[str, str], ...] = (),
 ) -> Refused:
     """What to raise for a request that is not as it must be.
 
@@ -138,7 +149,7 @@ def refused(
     "days '7': expected a number. Remedy: leave the quotes out."
     """
     detail = f"{clip(given)}: expected {expected}. Remedy: {remedy}."
-    return Refused(Problem(kind=kind, detail=detail, pointer=pointer))
+    return Refused(Problem(kind=kind, detail=detail, pointer=pointer, headers=headers))
 
 
 def refused_by(

@@ -198,6 +198,7 @@ def _keep(
         as_of=as_of,
         probability=score.probability,
         shown_probability=shown,
+        verdict=score.data_quality.verdict,
     )
     now = Told(
         probability=shown, drivers=tuple(each.feature for each in score.drivers[: policy.top])

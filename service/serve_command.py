@@ -45,6 +45,11 @@ class ServeError(RedflareError):
     show_default=True,
     help="Work on deliveries in this process too.",
 )
+@click.option(
+    "--without-keys",
+    is_flag=True,
+    help="Ask for no API keys, though there is a database; only with a --host of this machine.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -55,7 +60,13 @@ class ServeError(RedflareError):
 )
 @LOG_FORMAT
 def serve(
-    artifact: Path | None, url: str | None, works: bool, host: str, port: int, log_format: str
+    artifact: Path | None,
+    url: str | None,
+    works: bool,
+    without_keys: bool,
+    host: str,
+    port: int,
+    log_format: str,
 ) -> None:
     """Answer score requests over HTTP: POST /v1/score, documented at /openapi.json.
 
@@ -63,12 +74,16 @@ def serve(
     REDFLARE_WEBHOOKS or REDFLARE_WEBHOOK_SECRETS; each is kept before it is acknowledged, scored by
     the worker and written back to the destinations of REDFLARE_DESTINATIONS.
 
+    With a database whoever asks needs a key of redflare keys create; without one nothing is kept,
+    and everybody who reaches the port is answered.
+
     The artifact is verified first. Stops on SIGTERM or Ctrl-C when the requests under way are
     answered. REDFLARE_MAX_BODY_BYTES sets the largest request (10 MiB),
     REDFLARE_REQUEST_SECONDS how long one may take to arrive (30), REDFLARE_MAX_CONNECTIONS how many
-    connections there may be at a time (512). /healthz, /readyz and /metrics say how it is, without
-    a key; a service in which a delivery waits for more than REDFLARE_READY_QUEUE_SECONDS (300) is
-    not ready.
+    connections there may be at a time (512), REDFLARE_REQUESTS_A_MINUTE how many requests one key,
+    or one address without keys, may send (12000). /healthz, /readyz and /metrics say how it is,
+    without a key; a service in which a delivery waits for more than REDFLARE_READY_QUEUE_SECONDS
+    (300) is not ready.
     """
     # Uvicorn raises SIGTERM again when all is answered, and then the command is done.
     signal.signal(signal.SIGTERM, _stop)
@@ -81,6 +96,7 @@ def serve(
     from service.deadline import deadline_protocol
     from service.settings import Settings
 
+    check_without_keys(host, without_keys=without_keys)
     settings = Settings.from_environment(os.environ)
     set_up(log_format)
     with listen(host, port) as listener, ExitStack() as ending:
@@ -91,10 +107,14 @@ def serve(
             scorer = Scorer(Artifact.load(artifact))
             app = create_app(scorer, settings)
             version: str | None = scorer.artifact.model_version
+            notes: tuple[str, ...] = ()
         else:
             from service.serving import serve_database
 
-            app, version = serve_database(url, artifact, works, settings, ending)
+            served = serve_database(
+                url, artifact, settings, ending, works=works, without_keys=without_keys
+            )
+            app, version, notes = served.app, served.version, served.notes
         config = uvicorn.Config(
             app,
             access_log=False,  # `service.request_log` does
@@ -106,6 +126,8 @@ def serve(
             timeout_graceful_shutdown=STOP_SECONDS,
             ws="none",
         )
+        for note in notes:
+            click.echo(note, err=True)
         where = f"[{host}]" if ":" in host else host
         click.echo(
             f"Serving {f'model {version}' if version else 'without a model'} "
@@ -119,6 +141,28 @@ def serve(
 
 def _stop(_number: int, _frame: object) -> NoReturn:
     raise SystemExit(0)
+
+
+def check_without_keys(host: str, *, without_keys: bool) -> None:
+    """Refuse to ask for no keys where others than this machine may ask.
+
+    Raises
+    ------
+    ServeError
+        If the address is not one of this machine alone.
+
+    Examples
+    --------
+    >>> check_without_keys("127.0.0.1", without_keys=True)
+    """
+    from service.access import is_own_name
+
+    if without_keys and not is_own_name(f"[{host}]" if ":" in host else host):
+        raise ServeError(
+            f"--without-keys with --host {host}",
+            "an address of this machine alone, as 127.0.0.1",
+            "leave --without-keys out, and make a key with redflare keys create",
+        )
 
 
 def listen(host: str, port: int) -> socket.socket:

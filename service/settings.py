@@ -12,11 +12,13 @@ MAX_BODY_BYTES: Final = "REDFLARE_MAX_BODY_BYTES"
 MAX_CONNECTIONS: Final = "REDFLARE_MAX_CONNECTIONS"
 REQUEST_SECONDS: Final = "REDFLARE_REQUEST_SECONDS"
 READY_SECONDS: Final = "REDFLARE_READY_QUEUE_SECONDS"
+REQUESTS_A_MINUTE: Final = "REDFLARE_REQUESTS_A_MINUTE"
 FIELDS: Final = {  # by variable: the field, and what is counted
     MAX_BODY_BYTES: ("max_body_bytes", "bytes"),
     MAX_CONNECTIONS: ("max_connections", "connections"),
     REQUEST_SECONDS: ("request_seconds", "seconds"),
     READY_SECONDS: ("ready_queue_seconds", "seconds"),
+    REQUESTS_A_MINUTE: ("requests_a_minute", "requests"),
 }
 
 
@@ -38,12 +40,15 @@ class Settings:
         For the head of a request, and again for its body, to arrive whole.
     ready_queue_seconds
         That a delivery may wait before the service says that it is not ready.
+    requests_a_minute
+        To ``/v1``, of one key; of one address where no keys are asked for.
     """
 
     max_body_bytes: int = 10 * 2**20
     max_connections: int = 512
     request_seconds: int = 30
     ready_queue_seconds: int = 300
+    requests_a_minute: int = 12_000
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

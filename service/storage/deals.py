@@ -100,6 +100,7 @@ def scored(
     as_of: int,
     probability: float | None,
     shown_probability: float | None,
+    verdict: str,
 ) -> None:
     """Keep which score of a deal is its last."""
     _set(
@@ -109,6 +110,7 @@ def scored(
         scored_as_of=as_of,
         probability=probability,
         shown_probability=shown_probability,
+        verdict=verdict,
     )
 
 

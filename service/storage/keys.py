@@ -119,13 +119,13 @@ def verify(connection: Connection, key: str) -> ApiKey | None:
     ).one_or_none()
     known = _digest("") if row is None else row.secret_sha256
     is_good = hmac.compare_digest(_digest(secret), known)
-    return _key(row) if row is not None and is_good and row.revoked_at is None else None
+    return of_row(row) if row is not None and is_good and row.revoked_at is None else None
 
 
 def listed(connection: Connection) -> list[ApiKey]:
     """All keys, the first made first."""
     query = select(API_KEYS).order_by(API_KEYS.c.made_at, API_KEYS.c.key_id)
-    return [_key(row) for row in connection.execute(query)]
+    return [of_row(row) for row in connection.execute(query)]
 
 
 def revoke(connection: Connection, key_id: str, *, at: int) -> None:
@@ -147,7 +147,8 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _key(row: AnyRow) -> ApiKey:
+def of_row(row: AnyRow) -> ApiKey:
+    """What is kept of the key in a row."""
     return ApiKey(
         key_id=row.key_id,
         title=row.title,

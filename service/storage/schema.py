@@ -121,8 +121,10 @@ DEALS: Final = Table(
     Column("probability", Double),
     Column("shown_probability", Double),  # zero once a gate is missed
     Column("told", Text),  # what the last write-back said, a JSON object
+    Column("verdict", Text),  # of the last score's data quality
     Index("ix_deals_open", "is_open", "scored_as_of"),
     Index("ix_deals_owner", "owner", "deal_id"),
+    Index("ix_deals_riskiest", "is_open", "shown_probability", "deal_id"),
 )
 
 SCORES: Final = Table(
@@ -208,6 +210,16 @@ API_KEYS: Final = Table(
     Column("owners", Text),  # a JSON list of the owners whose deals it sees; NULL: all
     Column("made_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+)
+
+SESSIONS: Final = Table(
+    "sessions",  # of the web page, each opened with a key
+    METADATA,
+    Column("token_sha256", Text, primary_key=True),
+    Column("key_id", Text, ForeignKey("api_keys.key_id"), nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_sessions_expires_at", "expires_at"),
 )
 
 MODELS: Final = Table(

@@ -21,6 +21,7 @@ from tests.service.deliveries import delivery
 from tests.service.requests import AS_OF, request_json
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+DEFAULT = "sqlite:///redflare.db"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -68,6 +69,13 @@ def post(url: str, events: list[Event], key: str) -> httpx.Response:
     return httpx.post(f"{url}/webhooks/events", content=body, headers=headers, timeout=30)
 
 
+def made_key(redflare: Run, *options: str) -> dict[str, str]:
+    """The header that carries a new key of the database in the folder."""
+    made = redflare("keys", "create", "test", *options)
+    assert made.returncode == 0, made.stderr
+    return {"authorization": f"Bearer {made.stdout.strip()}"}
+
+
 def waited(database: Database, ready: Callable[[Any], Any], seconds: float = 20.0) -> Any:
     until = time.monotonic() + seconds
     while True:
@@ -90,19 +98,26 @@ def test_from_an_empty_folder_to_a_scored_webhook(
     process, line, url = serve()
     assert line.startswith("Serving without a model on http://")
     assert (tmp_path / "redflare.db").is_file()
-    asked = httpx.post(f"{url}/v1/score", json=request_json(deal))
+    noted = (tmp_path / "log").read_text()
+    assert "Nothing is scored yet: redflare model install DIRECTORY" in noted
+    assert "Nobody may ask yet: redflare keys create TITLE" in noted
+    assert httpx.get(f"{url}/v1/model").status_code == 401
+    key = made_key(redflare)
+    asked = httpx.post(f"{url}/v1/score", json=request_json(deal), headers=key)
     assert (asked.status_code, asked.json()["title"]) == (503, "No model is in force")
-    assert httpx.get(f"{url}/v1/model").status_code == 503
+    assert httpx.get(f"{url}/v1/model", headers=key).status_code == 503
     assert post(url, deal, "msg_1").status_code == 200
     assert post(url, deal, "msg_1").status_code == 200
     assert httpx.post(f"{url}/webhooks/events", json={}).status_code == 401
 
     assert redflare("model", "install", str(small_artifact)).returncode == 0
     until = time.monotonic() + 20
-    while httpx.get(f"{url}/v1/model").status_code != 200 and time.monotonic() < until:
+    client = httpx.Client(base_url=url, headers=key)
+    while client.get("/v1/model").status_code != 200 and time.monotonic() < until:
         time.sleep(0.1)
-    assert httpx.get(f"{url}/v1/model").json()["model_version"] == scorer.artifact.model_version
-    assert httpx.post(f"{url}/v1/score", json=request_json(deal)).status_code == 200
+    assert client.get("/v1/model").json()["model_version"] == scorer.artifact.model_version
+    assert client.post("/v1/score", json=request_json(deal)).status_code == 200
+    client.close()
 
     assert post(url, open_deals[1], "msg_2").status_code == 200
     database = open_database(f"sqlite:///{tmp_path / 'redflare.db'}")
@@ -156,6 +171,20 @@ def test_one_process_receives_and_another_works(
     assert worker.returncode == 0
     assert "secret" not in printed
     assert printed.startswith("Working on ")
+
+
+def test_without_keys_whoever_uses_the_machine_is_answered(
+    serve: Callable[..., Any], redflare: Run, small_artifact: Path, tmp_path: Path
+) -> None:
+    _, _, url = serve("--without-keys", "--artifact", str(small_artifact), "--database", DEFAULT)
+    assert "No keys are asked for" in (tmp_path / "log").read_text()
+
+    assert httpx.get(f"{url}/v1/model").status_code == 200
+    elsewhere = httpx.get(f"{url}/v1/model", headers={"host": "pages.example.com"})
+    assert (elsewhere.status_code, elsewhere.json()["title"]) == (403, "The key does not open this")
+    refused = redflare("serve", "--without-keys", "--host", "0.0.0.0", "--port", "0")
+    assert refused.returncode == 2
+    assert "--without-keys with --host 0.0.0.0: expected an address of this" in refused.stderr
 
 
 def test_a_database_of_a_later_release_is_not_served(

@@ -1,0 +1,77 @@
+"""How much each caller may ask in a minute, counted in this process.
+
+References
+----------
+RFC 6585, section 4. RateLimit header fields for HTTP, draft-ietf-httpapi-ratelimit-headers-10.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Final
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from service.problems import TOO_MANY, Refused, refused
+
+FAILURES_A_MINUTE: Final = 30  # of keys that are none, from one address
+WINDOW_SECONDS: Final = 60
+
+
+class Limiter:
+    """Counts requests by caller, and keys that are none by address.
+
+    Parameters
+    ----------
+    requests_a_minute
+        Of one caller: a key, or an address where no keys are asked for.
+    """
+
+    def __init__(self, requests_a_minute: int) -> None:
+        self._counts = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._requests = RateLimitItemPerMinute(requests_a_minute, namespace="requests")
+        self._failures = RateLimitItemPerMinute(FAILURES_A_MINUTE, namespace="failures")
+
+    def count(self, caller: str) -> None:
+        """Count a request.
+
+        Raises
+        ------
+        Refused
+            With status 429 if it is one too many.
+        """
+        if not self._counts.hit(self._requests, caller):
+            raise self._too_many(self._requests, caller, "requests")
+
+    def count_failure(self, address: str) -> None:
+        """Count a key that is none."""
+        self._counts.hit(self._failures, address)
+
+    def check_failures(self, address: str) -> None:
+        """Refuse to look another key up where too many were none.
+
+        Raises
+        ------
+        Refused
+            With status 429.
+        """
+        if not self._counts.test(self._failures, address):
+            raise self._too_many(self._failures, address, "keys that are none")
+
+    def _too_many(self, limit: RateLimitItemPerMinute, caller: str, what: str) -> Refused:
+        stats = self._counts.get_window_stats(limit, caller)
+        seconds = max(1, math.ceil(stats.reset_time - time.time()))
+        return refused(
+            TOO_MANY,
+            f"more than {limit.amount} {what} in a minute",
+            "fewer",
+            f"try again in {seconds} s",
+            headers=(
+                ("Retry-After", str(seconds)),
+                ("RateLimit-Policy", f'"{limit.namespace}";q={limit.amount};w={WINDOW_SECONDS}'),
+                ("RateLimit", f'"{limit.namespace}";r={stats.remaining};t={seconds}'),
+            ),
+        )
