@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from model.errors import ArtifactError, RedflareError
 from model.grid import BinArray, Grid, GridFeature
 from model.hazard import FloatArray, check_edges
+from model.interval import missed_by_all
 from model.sealed import from_json, read_sealed, refuse, to_json, write_sealed
 from model.tables import Calibration, Tables
 
@@ -146,6 +147,11 @@ class Artifact:
     def calibrated(self) -> Tables:
         """The tables that score: calibrated, ready to look up."""
         return self.tables.calibrated(self.calibration)
+
+    @cached_property
+    def missed(self) -> float:
+        """What all bags miss, for `model.interval`: log-odds, standard deviation."""
+        return missed_by_all(self.facts.get("training", {}).get("won"))
 
     @cached_property
     def _bag_lines(self) -> tuple[FloatArray, FloatArray]:

@@ -91,7 +91,7 @@ def score_rows(artifact: Artifact, x: Floats, days: float) -> RowScores:
     split = drivers(tables.intercept, contributions, np.broadcast_to(dates[0], eta.shape))
     shown = log_odds_by_date(eta, dates)  # (S, 1 + B)
     bags = log_odds_by_date(eta_bags, dates)  # (S, bags, 1 + B)
-    low, high = interval(shown, bags.swapaxes(0, 1))
+    low, high = interval(shown, bags.swapaxes(0, 1), artifact.missed)
     return RowScores(
         split=split,
         low=low[:, 0],

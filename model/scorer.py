@@ -245,7 +245,7 @@ class Scorer:
             raise ScoreError("deals scored without checks", "checked ones", "ask for checks")
         weights = edge_weights(self.edges, np.broadcast_to(days, scored.is_open.shape))
         bags = log_odds(scored.eta_bags, weights[:, None, :])
-        return interval(log_odds(scored.eta, weights), bags.T)
+        return interval(log_odds(scored.eta, weights), bags.T, self.artifact.missed)
 
     def _scored(
         self,
@@ -424,7 +424,7 @@ class Scorer:
         dates = np.concatenate([weights[None], self._edge_weights])
         # The deal's own and each bag's, by each date at once.
         told = log_odds_by_date(np.concatenate([eta[None], eta_bags]), dates)
-        low, high = interval(told[0], told[1:])
+        low, high = interval(told[0], told[1:], self.artifact.missed)
         shown = probability_of(told[0])
         ends = list(zip(shown.tolist(), low.tolist(), high.tolist(), strict=True))
         curve = tuple(

@@ -126,7 +126,7 @@ def deal_rows(
     if scorer is None or now.of_open is None:
         return [_bare(deal) for deal in now.opened]
     snapshots = _snapshots(scorer, history, now.opened, now.as_of, feeds)
-    low, high = _intervals(now.of_open)
+    low, high = _intervals(now.of_open, scorer.artifact.missed)
     near = _near(scorer, history, now, feeds)
     usual = usual_probability(scorer.artifact.facts["judged"], flare_horizon_days(scorer.edges))
     rows = []
@@ -214,9 +214,9 @@ def _snapshots(
     return AsOf(history, vocabulary, vocabulary.codes(history), deal, moments, coverage).snapshots
 
 
-def _intervals(of_open: Chances) -> tuple[Floats, Floats]:
+def _intervals(of_open: Chances, missed: float) -> tuple[Floats, Floats]:
     p = np.clip(of_open.probability[:, -1], 1e-12, 1 - 1e-12)
-    return interval(np.log(p) - np.log1p(-p), of_open.bag_log_odds[:, :, -1])
+    return interval(np.log(p) - np.log1p(-p), of_open.bag_log_odds[:, :, -1], missed)
 
 
 def _near(
