@@ -147,6 +147,7 @@ def compose(url: str, environment: Mapping[str, str], artifact: Path | None = No
     in_force.refresh()
     policy = Policy(
         destinations={name: each.sources for name, each in destinations.items()},
+        tells={name: each.tells for name, each in destinations.items()},
         moved_points=_moved_points(environment),
     )
 

@@ -107,7 +107,14 @@ class Entries:
             raise self.error(key, "numbers by name", f"write {key} = {{ offer = 3 }}")
         return tuple((name, float(number)) for name, number in value.items())
 
-    def secrets(self) -> tuple[str, ...]:
+    def whole(self, key: str, default: int, most: int) -> int:
+        """A whole number from 1."""
+        value = self.table.get(key, default)
+        if type(value) is not int or not 1 <= value <= most:
+            raise self.error(key, f"a whole number from 1 to {most}", f"write {key} = {default}")
+        return value
+
+    def secrets(self, least_bytes: int = LEAST_SECRET_BYTES) -> tuple[str, ...]:
         """One or two secrets, as they are or from the environment."""
         value = self.table.get("secrets")
         if type(value) is not list or not 1 <= len(value) <= MOST_SECRETS:
@@ -116,17 +123,17 @@ class Entries:
                 "one secret, or two while one is exchanged for the other",
                 'write secrets = ["..."] or secrets = [{ variable = "NAME" }]',
             )
-        return tuple(self._secret(item) for item in value)
+        return tuple(self._secret(item, least_bytes) for item in value)
 
-    def _secret(self, item: Any) -> str:
+    def _secret(self, item: Any, least_bytes: int) -> str:
         if type(item) is dict and item.keys() == {"variable"}:
             variable = item["variable"]
             item = self.environment.get(variable) if type(variable) is str else None
             if not item:
                 raise self.error("secrets", f"a secret in the variable {variable}", "set it")
-        if type(item) is not str or len(item.encode()) < LEAST_SECRET_BYTES:
+        if type(item) is not str or len(item.encode()) < least_bytes:
             raise self.error(
-                "secrets", f"texts of at least {LEAST_SECRET_BYTES} bytes", "make longer ones"
+                "secrets", f"texts of at least {least_bytes} bytes", "make longer ones"
             )
         return item
 

@@ -37,6 +37,7 @@ from service.storage import deals, events, flares, outbox, scores
 from service.storage.deals import Standing, Told
 from service.storage.rows import AnyRow
 from service.storage.schema import SCORES
+from service.writeback.entry import RED_FLARE_RAISED, SCORE_CHANGED
 from service.writeback.payload import payload_of
 
 AHEAD_US: Final = DAY_US  # a fact may be known so much later than its delivery came: clocks differ
@@ -50,6 +51,8 @@ class Policy:
     ----------
     destinations
         Those that are told, by name: the sources whose deals they are told of, all if none.
+    tells
+        What each is told, by name: kinds of entries; those not named here are told all.
     moved_points
         A score is told when its probability moved by as much (0.05 is 5 points) since it was told.
     top
@@ -59,6 +62,7 @@ class Policy:
     """
 
     destinations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tells: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     moved_points: float = 0.05
     top: int = 3
     stale_days: float = 1.0
@@ -135,7 +139,7 @@ def rescore(
             history, from_microseconds(as_of), days=flare_horizon_days(scorer.edges), feeds=feeds
         )
         _keep(connection, score, as_of, row, history.sources, policy, occasion)
-    _flare(connection, snapshot, deal_id, score, scorer, policy, occasion)
+    _flare(connection, snapshot, row, score, scorer, policy, occasion)
     return score
 
 
@@ -208,7 +212,7 @@ def _keep(
         return
     deals.tell(connection, score.deal_id, now)
     payload = payload_of(score, None if before is None else before.probability)
-    _queue(connection, outbox.SCORE_CHANGED, score, payload, "", sources, policy, occasion)
+    _queue(connection, SCORE_CHANGED, score, payload, "", sources, policy, occasion)
 
 
 def is_news(before: Told | None, now: Told, policy: Policy) -> bool:
@@ -235,13 +239,18 @@ def is_news(before: Told | None, now: Told, policy: Policy) -> bool:
 def _flare(
     connection: Connection,
     snapshot: Snapshot,
-    deal_id: str,
+    row: AnyRow,
     score: Score | None,
     scorer: Scorer,
     policy: Policy,
     occasion: Occasion,
 ) -> None:
-    """Keep how the deal's flares stand, and tell those that are new, each once until it clears."""
+    """Keep how the deal's flares stand, and tell those that are new, each once until it clears.
+
+    What stands when a deal that was loaded is looked at for the first time is no news, and would be
+    a mail for each such deal at once.
+    """
+    deal_id: str = row.deal_id
     days = flare_horizon_days(scorer.edges)
     now = None if score is None else score.probability
     usual = usual_probability(scorer.artifact.facts.get("judged", []), days)
@@ -257,7 +266,8 @@ def _flare(
         standing=stood,
     )
     flares.replace(connection, deal_id, stood, found, as_of=snapshot.as_of)
-    if score is None:
+    is_first_look = occasion.cause == "tick" and row.score_id is None
+    if score is None or is_first_look:
         return
     for flare in newly_raised(stood, found):
         told = {
@@ -269,9 +279,7 @@ def _flare(
         subject = f"{flare.rule}\0{flare.subject}"
         payload = {**payload_of(score, None), "red_flare": told}
         sources = snapshot.deal.sources
-        _queue(
-            connection, outbox.RED_FLARE_RAISED, score, payload, subject, sources, policy, occasion
-        )
+        _queue(connection, RED_FLARE_RAISED, score, payload, subject, sources, policy, occasion)
 
 
 def _queue(
@@ -287,6 +295,8 @@ def _queue(
     """Queue what is told of a score for each destination of such deals."""
     for destination, own in policy.destinations.items():
         if own and not set(own) & set(sources):
+            continue
+        if kind not in policy.tells.get(destination, (kind,)):
             continue
         told = "\0".join((kind, destination, score.deal_id, subject, score.as_of, str(occasion.at)))
         outbox.queue(

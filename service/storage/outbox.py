@@ -14,11 +14,8 @@ from model.events import from_microseconds, microseconds
 from service.storage.errors import StorageError
 from service.storage.rows import AnyRow, insert_into, json_of
 from service.storage.schema import OUTBOX
-from service.writeback.entry import Entry
+from service.writeback.entry import SCORE_CHANGED, Entry
 from service.writeback.schedule import next_attempt
-
-SCORE_CHANGED: Final = "score.changed"
-RED_FLARE_RAISED: Final = "red_flare.raised"
 
 State = Literal["pending", "sent", "parked", "superseded"]
 STATES: Final[tuple[State, ...]] = ("pending", "sent", "parked", "superseded")

@@ -9,11 +9,14 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from service.entries import Entries, read_tables
+from service.smtp import KEYS as SMTP_KEYS
+from service.smtp import read_recipients, read_server
 from service.webhooks.signing import key_of
 from service.writeback.addresses import Guard
 from service.writeback.callback import CallbackSender
 from service.writeback.client import Client
-from service.writeback.entry import Sender
+from service.writeback.entry import RED_FLARE_RAISED, SCORE_CHANGED, Sender
+from service.writeback.mail import MailSender
 from service.writeback.payload import VALUES
 from service.writeback.records import (
     HUBSPOT_URL,
@@ -27,11 +30,13 @@ from service.writeback.tokens import ClientCredentials, FixedToken
 FILE_VARIABLE: Final = "REDFLARE_DESTINATIONS"
 ALLOWED_VARIABLE: Final = "REDFLARE_ALLOWED_PLACES"  # names and networks, blanks between
 KINDS: Final = {  # by kind: the keys that it takes
-    "callback": ("url", "secrets", "sources"),
+    "callback": ("url", "secrets", "sources", "tells"),
     "hubspot": ("secrets", "properties", "url", "sources"),
     "salesforce": ("url", "client_id", "secrets", "fields", "sources"),
     "dynamics": ("url", "tenant", "client_id", "secrets", "sources"),
+    "mail": (*SMTP_KEYS, "sources"),
 }
+TELLS: Final = {"callback": (SCORE_CHANGED, RED_FLARE_RAISED), "mail": (RED_FLARE_RAISED,)}
 DYNAMICS_LOGIN: Final = "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"
 
 
@@ -47,11 +52,14 @@ class Destination:
         Sends there.
     sources
         Only deals whose events come from these sources are told; empty: all.
+    tells
+        What it is told: kinds of entries.
     """
 
     kind: str
     sender: Sender
     sources: tuple[str, ...]
+    tells: tuple[str, ...] = (SCORE_CHANGED,)
 
 
 def read_destinations(
@@ -121,8 +129,23 @@ def _destination(entries: Entries, client: Client) -> Destination:
             form=DynamicsScore(base_url=_url(entries)),
             headers={"odata-version": "4.0", "odata-maxversion": "4.0"},
         ),
+        "mail": lambda: MailSender(
+            server=read_server(entries, client.guard), recipients=read_recipients(entries)
+        ),
     }
-    return Destination(kind=kind, sender=makers[kind](), sources=entries.texts("sources"))
+    return Destination(
+        kind=kind,
+        sender=makers[kind](),
+        sources=entries.texts("sources"),
+        tells=_tells(entries, TELLS.get(kind, (SCORE_CHANGED,))),
+    )
+
+
+def _tells(entries: Entries, default: tuple[str, ...]) -> tuple[str, ...]:
+    chosen = entries.texts("tells") or default
+    if not set(chosen) <= set(default):
+        raise entries.error("tells", "some of " + ", ".join(default), "correct it")
+    return chosen
 
 
 def _credentials(entries: Entries, client: Client, url: str, scope: str) -> ClientCredentials:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+SCORE_CHANGED: Final = "score.changed"
+RED_FLARE_RAISED: Final = "red_flare.raised"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,6 @@
-"""How many deliveries a second one process keeps and acknowledges, each after its commit.
+"""How many deliveries a second are kept and acknowledged, each after its commit, by 16 clients.
+
+A worker scores the deals meanwhile: in the same process, or in one of its own.
 
 ``python -m pytest tests/benchmarks/test_webhook_speed.py -s``
 """
@@ -7,42 +9,52 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
+import os
 import subprocess
 import time
-from datetime import UTC, datetime
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+import pytest
+from sqlalchemy import func, select
 from standardwebhooks import Webhook
 
-from service.storage import inbox
+from model.events import Event, microseconds
+from service.storage import deals, events, inbox
 from service.storage.database import Database
+from service.storage.schema import SCORES
 from tests.service.conftest import (  # noqa: F401 - fixtures
     database,
+    open_deals,
     postgresql,
     postgresql_template,
+    scorer,
     sqlite_template,
     url,
 )
+from tests.service.requests import AS_OF
 
 CLIENTS = 16
-DELIVERIES = 8_000
+DELIVERIES = 16_000
+ACKNOWLEDGEMENTS_A_SECOND = 1_000
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
-def requests(first: int, number: int) -> list[bytes]:
-    """Signed requests that tell one event each."""
+def requests(deal_ids: list[str], first: int, number: int) -> list[bytes]:
+    """Signed requests that tell one event of an open deal each."""
     found = []
     now = datetime.now(UTC)
     for index in range(first, first + number):
         event = {
-            "deal_id": f"D-{index % 500}",
+            "deal_id": deal_ids[index % len(deal_ids)],
             "kind": "call_made",
-            "occurred_at": "2026-01-05T09:30:00Z",
+            "occurred_at": (AS_OF + timedelta(seconds=index)).isoformat(),
             "source": "crm",
-            "source_id": str(index),
+            "source_id": f"call/{index}",
         }
         body = json.dumps(event)
         key = f"msg_{index}"
@@ -68,47 +80,77 @@ async def client(host: str, port: int, given: list[bytes], seconds: list[float])
     await writer.wait_closed()
 
 
-def test_deliveries_are_acknowledged_when_they_are_kept(
+def busy_seconds(process: subprocess.Popen[str]) -> float:
+    """What a process has had of a processor."""
+    after_name = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / TICKS_A_SECOND
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one process", "a worker of its own"])
+def test_deliveries_are_acknowledged_while_deals_are_scored(
+    apart: bool,
     url: str,  # noqa: F811 - a fixture
     database: Database,  # noqa: F811 - a fixture
+    small_artifact: Path,
+    open_deals: list[list[Event]],  # noqa: F811 - a fixture
     user_environment: dict[str, str],
     tmp_path: Path,
 ) -> None:
     environment = user_environment | {
         "REDFLARE_WEBHOOK_SECRETS": SECRET,
         "REDFLARE_PERSON_KEY": "k" * 32,
+        "REDFLARE_DATABASE": url,
     }
     if not database.is_sqlite:  # the tests' server does without; here it counts
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as own:
             own.exec_driver_sql("ALTER SYSTEM SET fsync = on")
             own.exec_driver_sql("SELECT pg_reload_conf()")
-    log = (tmp_path / "log").open("w")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = ["redflare", "serve", "--port", "0", "--database", url, "--no-worker"]
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
-    ) as process:
-        assert process.stdout is not None
-        where = urlsplit(process.stdout.readline().split()[-1])
+    deal_ids = [deal[0].deal_id for deal in open_deals]
+    with database.writing() as connection:
+        told = [event for deal in open_deals for event in deal]
+        events.append(connection, told, at=microseconds(AS_OF))
+        deals.lock(connection, deal_ids)
+    serve = ["redflare", "serve", "--port", "0", "--artifact", str(small_artifact)]
+    with ExitStack() as ending:
+        log = ending.enter_context((tmp_path / "log").open("w"))
+
+        def start(*command: str) -> tuple[subprocess.Popen[str], str]:
+            process = subprocess.Popen(
+                command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+            ending.enter_context(process)
+            ending.callback(process.terminate)
+            assert process.stdout is not None
+            return process, process.stdout.readline()
+
+        server, line = start(*serve, *(["--no-worker"] if apart else []))
+        processes = [server, *([start("redflare", "worker")[0]] if apart else [])]
+        where = urlsplit(line.split()[-1])
         each = DELIVERIES // CLIENTS
-        given = [requests(number * each, each) for number in range(CLIENTS)]
+        given = [requests(deal_ids, number * each, each) for number in range(CLIENTS)]
         seconds: list[float] = []
 
         async def all_clients() -> None:
             host, port = where.hostname or "", where.port or 0
             await asyncio.gather(*(client(host, port, own, seconds) for own in given))
 
+        busy = [-busy_seconds(process) for process in processes]
         began = time.perf_counter()
         asyncio.run(all_clients())
         took = time.perf_counter() - began
-        process.terminate()
-    log.close()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    with database.reading() as connection:
-        assert inbox.counts(connection)["received"] == DELIVERIES
+        busy = [own + busy_seconds(process) for own, process in zip(busy, processes, strict=True)]
+        with database.reading() as connection:
+            counts = inbox.counts(connection)
+            scored = connection.execute(select(func.count()).select_from(SCORES)).scalar_one()
+    assert sum(counts.values()) == DELIVERIES
+    assert counts["failed"] == 0
+    rate = DELIVERIES / took
     print(
-        f"{database.url.get_backend_name()}: {DELIVERIES / took:.0f} acknowledgements/s, "
-        f"p99 {1e3 * np.quantile(seconds, 0.99):.0f} ms, "
-        f"{1e3 * busy / DELIVERIES:.2f} ms of the service's processor each, its start included"
+        f"\n{database.url.get_backend_name()}, {'a worker apart' if apart else 'one process'}: "
+        f"{rate:.0f} acknowledgements/s, p99 {1e3 * np.quantile(seconds, 0.99):.0f} ms; "
+        f"meanwhile {scored / took:.0f} scores/s; processor seconds "
+        f"{', '.join(f'{own:.1f}' for own in busy)} of {took:.1f}; "
+        f"load average {os.getloadavg()[0]:.1f}"
     )
+    assert scored > 0
+    assert rate >= ACKNOWLEDGEMENTS_A_SECOND

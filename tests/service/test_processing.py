@@ -19,6 +19,7 @@ from service.rescoring import Policy
 from service.storage import deals, events, flares, inbox, outbox, scores, tombstones
 from service.storage.database import Database, open_database
 from service.storage.schema import DEALS, EVENTS, OUTBOX, SCORES
+from service.writeback.entry import RED_FLARE_RAISED, SCORE_CHANGED
 from tests.service.deliveries import delivery, give, processor, work_all
 from tests.service.requests import AS_OF
 
@@ -80,9 +81,7 @@ def test_a_delivery_is_scored_as_of_its_last_event_and_told(
         assert events.of_deal(connection, deal[0].deal_id)[-1] == deal[-1]
         score = scores.latest(connection, deal[0].deal_id)
         (entry,) = [
-            each.entry
-            for each in outbox.listed(connection)
-            if each.entry.kind == outbox.SCORE_CHANGED
+            each.entry for each in outbox.listed(connection) if each.entry.kind == SCORE_CHANGED
         ]
         kept = inbox.find(connection, 1)
     assert score is not None
@@ -269,7 +268,7 @@ def test_a_red_flare_is_told_once_until_it_clears(
             return [
                 each.entry.payload["red_flare"]["phrase"]
                 for each in outbox.listed(connection)
-                if each.entry.kind == outbox.RED_FLARE_RAISED
+                if each.entry.kind == RED_FLARE_RAISED
                 and each.entry.payload["red_flare"]["subject"]
             ]
 

@@ -19,7 +19,7 @@ from service.storage import inbox, outbox, scores
 from service.storage.database import Database
 from service.storage.errors import StoreUnavailable
 from service.worker import Worker
-from service.writeback.entry import Entry, Outcome, Refused, Retry, Sent
+from service.writeback.entry import SCORE_CHANGED, Entry, Outcome, Refused, Retry, Sent
 from service.writeback.records import HubSpotDeal, RecordSender
 from service.writeback.tokens import FixedToken
 from tests.factories import day, day_us
@@ -50,7 +50,7 @@ def queue(database: Database, message_id: str = "a", destination: str = "crm") -
         outbox.queue(
             connection,
             message_id=message_id,
-            kind=outbox.SCORE_CHANGED,
+            kind=SCORE_CHANGED,
             destination=destination,
             deal_id=message_id,
             payload={},

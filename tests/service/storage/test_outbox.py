@@ -9,7 +9,8 @@ import pytest
 from service.storage import outbox
 from service.storage.database import Database
 from service.storage.errors import StorageError
-from service.storage.outbox import RED_FLARE_RAISED, SCORE_CHANGED, Kept
+from service.storage.outbox import Kept
+from service.writeback.entry import RED_FLARE_RAISED, SCORE_CHANGED
 from tests.factories import day, day_us
 
 US = timedelta(microseconds=1)
