@@ -108,6 +108,19 @@ def quarter_until(last: date, fiscal_year_month: int = 1) -> Period:
     return Period(first=_next_month(last, -into), last=last)
 
 
+def quarter_of(day: date, fiscal_year_month: int = 1) -> Period:
+    """The whole fiscal quarter that a day lies in.
+
+    Examples
+    --------
+    >>> str(quarter_of(date(2026, 2, 10)).last), str(quarter_of(date(2026, 2, 10), 2).last)
+    ('2026-03-31', '2026-04-30')
+    """
+    first = quarter_until(day, fiscal_year_month).first
+    last = _next_month(first, MONTHS_A_QUARTER) - timedelta(days=1)
+    return Period(first=first, last=last)
+
+
 def week_begin(week: str) -> datetime:
     """The Monday, midnight UTC, of an ISO 8601 week.
 

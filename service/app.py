@@ -21,6 +21,7 @@ from service.openapi import describe
 from service.problems import FAULT, MEDIA_TYPE, Problem, Refused, of_status
 from service.readiness import Readiness
 from service.request_log import RequestLog, path_of
+from service.review.routes import ReviewPages, review_routes
 from service.settings import Settings
 from service.status import status_routes
 from service.storage.database import Database
@@ -40,6 +41,7 @@ def create_app(
     database: Database | None = None,
     metrics: Metrics | None = None,
     guard: Guard | None = None,
+    review: ReviewPages | None = None,
 ) -> ASGIApp:
     """The service of one model.
 
@@ -59,6 +61,8 @@ def create_app(
         Counts what happens; the process's own unless given.
     guard
         Admits requests; None where nothing is kept, and everybody is answered.
+    review
+        Answers for the weekly review; None where nothing is kept that it could be made of.
 
     Returns
     -------
@@ -85,6 +89,8 @@ def create_app(
         app.router.routes.append(Route(path, answering, methods=["POST"]))
     if webhooks is not None:
         app.router.routes.append(webhook_route(webhooks))
+    if review is not None:
+        app.router.routes += review_routes(review)
     app.include_router(model_routes(in_force))
     app.include_router(status_routes(readiness, metrics))
     document = describe(app)

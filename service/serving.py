@@ -13,6 +13,9 @@ from service.access import Guard
 from service.app import create_app, utc_now
 from service.composition import Service, compose
 from service.limiting import Limiter
+from service.review.process import ReviewProcess
+from service.review.review_settings import ReviewSettings
+from service.review.routes import ReviewPages
 from service.settings import Settings
 from service.storage import keys
 from service.storage.database import DEFAULT_URL
@@ -73,6 +76,8 @@ def serve_database(
     endpoint = WebhookEndpoint(
         sources=service.sources, inbox=service.writer, settings=settings, clock=utc_now
     )
+    reviews = ReviewProcess(url or DEFAULT_URL, ReviewSettings.from_environment(os.environ))
+    ending.callback(reviews.close)
     limiter = Limiter(settings.requests_a_minute)
     guard = Guard(service.database, limiter, utc_now, without_keys=without_keys)
     app = create_app(
@@ -82,6 +87,7 @@ def serve_database(
         database=service.database,
         metrics=service.metrics,
         guard=guard,
+        review=ReviewPages(answering=reviews.answer),
     )
     scorer = service.models.scorer
     return Served(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import isnan
 from typing import Final
 
 import matplotlib as mpl
@@ -15,24 +13,9 @@ from model.bridge import BARS, Bridge
 from model.drawing import DANGER, INK, QUIET, SHADE, STYLE, svg_element
 from model.forecast import Forecast
 from model.score import Score
+from service.review.labels import bridge_label, curve_label, distribution_label, short_money
 
 LIGHT: Final = "#e6eaee"
-SPARK_WIDTH: Final = 64  # units
-SPARK_HEIGHT: Final = 16
-
-
-def short_money(amount: float) -> str:
-    """An amount for an axis.
-
-    Examples
-    --------
-    >>> [short_money(amount) for amount in (0, 950, 48_000, 1_250_000, -3e6)]
-    ['0', '950', '48k', '1.25M', '-3M']
-    """
-    size = abs(amount)
-    if size >= 1e6:
-        return f"{amount / 1e6:.3g}M"
-    return f"{amount / 1e3:.3g}k" if size >= 1e3 else f"{amount:.3g}"
 
 
 def distribution_chart(made: Forecast, target: float | None, key: str) -> str:
@@ -73,8 +56,6 @@ def distribution_chart(made: Forecast, target: float | None, key: str) -> str:
                 textcoords="offset points",
                 ha="center",
             )
-        told = f"expected {short_money(total.expected)}, P10 to P90 {short_money(total.p10)} to "
-        told += short_money(total.p90)
         if target is not None:
             axes.vlines(target, 0, top * 0.8, color=DANGER, linewidth=1.2, linestyle=(0, (4, 2)))
             axes.annotate(
@@ -85,13 +66,12 @@ def distribution_chart(made: Forecast, target: float | None, key: str) -> str:
                 va="top",
                 color=DANGER,
             )
-            told += f", target {short_money(target)}"
         axes.set_ylim(0, top)
         axes.yaxis.set_visible(False)
         axes.spines["left"].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_money(value)))
-        return svg_element(figure, key, f"Won amount of the period: {told}")
+        return svg_element(figure, key, distribution_label(made, target))
 
 
 def bridge_chart(made: Bridge, key: str) -> str:
@@ -137,9 +117,7 @@ def bridge_chart(made: Bridge, key: str) -> str:
         axes.spines["left"].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_money(value)))
-        told = "; ".join(f"{bar} {made.bars[bar] / 100:+,.0f}" for bar in names[1:-1])
-        label = f"From {made.before / 100:,.0f} to {made.after / 100:,.0f}: {told}"
-        return svg_element(figure, key, label)
+        return svg_element(figure, key, bridge_label(made))
 
 
 def curve_chart(score: Score, key: str) -> str:
@@ -157,32 +135,4 @@ def curve_chart(score: Score, key: str) -> str:
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
-        told = "; ".join(f"{p.probability:.0%} within {p.days:g} days" for p in score.curve)
-        return svg_element(figure, key, f"Probability by date of {score.deal_id}: {told}")
-
-
-def sparkline(values: Sequence[float]) -> str:
-    """A trend of probabilities as a line of its own scale; empty where there are not two.
-
-    Examples
-    --------
-    >>> sparkline([0.2])
-    ''
-    >>> sparkline([0.2, 0.4]).startswith('<svg class="spark"')
-    True
-    """
-    known = [(place, value) for place, value in enumerate(values) if not isnan(value)]
-    if len(known) < 2:
-        return ""
-    low = min(value for _, value in known)
-    span = max(max(value for _, value in known) - low, 0.02)
-    step = SPARK_WIDTH / (len(values) - 1)
-    points = " ".join(
-        f"{place * step:.0f},{SPARK_HEIGHT - 2 - (value - low) / span * (SPARK_HEIGHT - 4):.0f}"
-        for place, value in known
-    )
-    told = f"from {known[0][1]:.0%} to {known[-1][1]:.0%} over {known[-1][0] - known[0][0]} weeks"
-    return (
-        f'<svg class="spark" viewBox="0 0 {SPARK_WIDTH} {SPARK_HEIGHT}" role="img" '
-        f'aria-label="{told}"><polyline points="{points}"/></svg>'
-    )
+        return svg_element(figure, key, curve_label(score))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from model.change import Change
 from model.errors import RedflareError
-from model.events import KINDS, from_microseconds
+from model.events import KINDS, from_microseconds, microseconds
 from model.feeds import Feeds
 from model.history import NONE, History
 from model.score import Score
@@ -16,6 +17,7 @@ from model.what_if import WhatIf, what_if
 from model.why_moved import FeedsAt, explain_change
 from service.review.deal_row import DealRow
 from service.review.question import Question
+from service.review.story import Plan, plans_of
 
 KIND_NAMES: Final = tuple(KINDS)
 MOST_EVENTS: Final = 12
@@ -25,14 +27,6 @@ EXCLUDED: Final = {
     "call_made": "ours, not the customer's",
 }
 CONTACT: Final = ("customer_replied", "meeting_held", *EXCLUDED)
-MILESTONES: Final = (
-    "milestone_set",
-    "milestone_moved",
-    "milestone_reached",
-    "milestone_dropped",
-    "must_hit_declared",
-    "must_hit_withdrawn",
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +62,9 @@ class DealPage:
         Why it moved since the last review; None where nothing can be said.
     best
         What past deals gained by the actions still open; None where nothing can be said.
-    milestones, contacts
+    plans
+        Its milestones, the first due first.
+    contacts
         The latest last.
     """
 
@@ -76,8 +72,33 @@ class DealPage:
     score: Score
     change: Change | None
     best: WhatIf | None
-    milestones: tuple[Told, ...]
-    contacts: tuple[Told, ...]
+    plans: Sequence[Plan]
+    contacts: Sequence[Told]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BarePage:
+    """What is to be told of a deal without a number: closed, or with too little known.
+
+    Parameters
+    ----------
+    plans, contacts
+        As in `DealPage`.
+    score, change, best
+        Nothing.
+    """
+
+    plans: Sequence[Plan]
+    contacts: Sequence[Told]
+    score: None = None
+    change: None = None
+    best: None = None
+
+
+def bare_page(history: History, question: Question) -> BarePage:
+    """The page of a deal without a number; the history is of this deal alone."""
+    as_of = microseconds(question.as_of)
+    return BarePage(plans=plans_of(history, as_of, set()), contacts=_contacts(history, as_of))
 
 
 def deal_page(
@@ -106,7 +127,7 @@ def deal_page(
     moved
         Whether there was a last review to explain the change from.
     """
-    deal, last = 0, question.period.last
+    deal, last, as_of = 0, question.period.last, microseconds(question.as_of)
     score = scorer.score(
         history,
         question.as_of,
@@ -137,8 +158,8 @@ def deal_page(
         score=score,
         change=change,
         best=best,
-        milestones=_told(history, deal, question, MILESTONES),
-        contacts=_told(history, deal, question, CONTACT),
+        plans=plans_of(history, as_of, {gate.name for gate in row.gates}),
+        contacts=_contacts(history, as_of),
     )
 
 
@@ -166,21 +187,15 @@ def _or_none_change(
         return None  # it had no number at one of the moments
 
 
-def _told(
-    history: History, deal: int, question: Question, kinds: tuple[str, ...]
-) -> tuple[Told, ...]:
-    until = int(question.as_of.timestamp() * 1_000_000)
+def _contacts(history: History, until: int) -> tuple[Told, ...]:
     found = []
-    for row in range(int(history.start[deal]), int(history.start[deal + 1])):
+    for row in range(int(history.start[0]), int(history.start[1])):
         kind = KIND_NAMES[history.kind[row]]
-        if kind not in kinds or history.known[row] > until:
+        if kind not in CONTACT or history.known[row] > until:
             continue
         words = kind.replace("_", " ")
         if history.name[row] != NONE:
             words += f", {history.names[history.name[row]]}"
-        if history.date[row] == history.date[row]:  # not missing
-            due = from_microseconds(int(history.date[row]) * 86_400_000_000).date()
-            words += f", due {due.isoformat()}"
         day = from_microseconds(int(history.occurred[row])).date().isoformat()
         found.append(Told(day=day, words=words, note=EXCLUDED.get(kind, "")))
     return tuple(found[-MOST_EVENTS:])

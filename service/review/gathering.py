@@ -39,10 +39,13 @@ class Models:
         The scorer of the one in force now; None where there is none yet.
     earlier
         Of the one in force at the last review, where it is another.
+    refused
+        Why the one there is says nothing of this week, and what to do; empty where it does.
     """
 
     now: Scorer | None = None
     earlier: Scorer | None = None
+    refused: str = ""
 
     @property
     def then(self) -> Scorer | None:

@@ -1,32 +1,114 @@
-"""The review as one page that needs nothing beside itself: no script, no other file."""
+"""A review's pages from their templates: one file that needs nothing beside itself, or served.
+
+Served pages name their style sheet and drawings as files of the same origin and sort, choose and
+turn pages by links; the file has all of it inside and links to places in itself alone.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from service.review import charts, words
-from service.review.deal_row import update_in_words
-from service.review.view import Review
+from service.review import words
+from service.review.deal_row import DealRow, update_in_words
+from service.review.labels import (
+    bridge_label,
+    distribution_label,
+    reliability_label,
+    sparkline,
+)
+from service.review.links import SHOWS, Links
+from service.review.listing import COLUMNS, Listing, whole
+from service.review.view import Money, Review
 
-TEMPLATE: Final = "page.html"
+PAGES: Final = Path(__file__).parent / "pages"
 # Week of the quarter and share within P10 to P90, as measured; the README says how.
 COVERAGE: Final[tuple[tuple[int, float], ...]] = ((1, 0.772), (6, 0.832), (11, 0.792))
 COVERAGE_QUARTERS: Final = 149
 
 
+def style() -> str:
+    """The style sheet of all pages."""
+    return (PAGES / "style.css").read_text(encoding="utf-8")
+
+
 def page(review: Review) -> str:
-    """The whole page; every text in it is escaped but the drawings.
+    """The whole review as one file; every text in it is escaped but the drawings.
 
     Parameters
     ----------
     review
         What it shows.
     """
+    from service.review.charts import curve_chart
+
+    anchors = {row.deal.deal_id: f"deal-{place}" for place, row in enumerate(review.rows, 1)}
+
+    def href(deal_id: str) -> str:
+        return f"#{anchors[deal_id]}" if deal_id in anchors else ""
+
+    return render(
+        "review.html",
+        **_facts(review),
+        served=None,
+        style=Markup(style()),  # noqa: S704 - a file of this package
+        listing=whole(review),
+        anchors=anchors,
+        href=href,
+        opened=lambda deal_id: f"#page-{anchors[deal_id]}",
+        drawing=lambda name, place: _inline(review.money[place], review, name, place),
+        curve=lambda each: Markup(  # noqa: S704 - a drawing
+            curve_chart(each.score, anchors[each.row.deal.deal_id])
+        ),
+    )
+
+
+def served_page(review: Review, listing: Listing, links: Links, choices: dict[str, Any]) -> str:
+    """The review as a page of the service.
+
+    Parameters
+    ----------
+    listing
+        The page of the list of deals.
+    choices
+        What may be chosen: see `service.review.desk`.
+    """
+    return render(
+        "review.html",
+        **_facts(review),
+        served=links,
+        choices=choices,
+        shows=SHOWS,
+        listing=listing,
+        anchors={},
+        href=links.deal,
+        opened=links.deal,
+        drawing=lambda name, place: image(
+            links.chart(f"{name}-{place}"), _label(review.money[place], review, name)
+        ),
+    )
+
+
+def render(template: str, **context: Any) -> str:
+    """One page of a template."""
+    rendered: str = _environment().get_template(template).render(**context)
+    return rendered
+
+
+def image(source: str, label: str) -> Markup:
+    """A drawing that is a file of its own."""
+    return Markup('<img class="drawing" src="{}" alt="{}">').format(source, label)
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(PAGES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -39,40 +121,62 @@ def page(review: Review) -> str:
         "percent": words.percent,
         "points": words.points,
         "span": words.span,
-        "sparkline": charts.sparkline,
+        "sparkline": lambda values: Markup(sparkline(values)),  # noqa: S704 - a drawing
     }
+    return environment
+
+
+def _facts(review: Review) -> dict[str, Any]:
+    """What the templates of file and service alike are told."""
     left = words.days_left(review)
-    anchors = {row.deal.deal_id: f"deal-{place}" for place, row in enumerate(review.rows, 1)}
     facts = {} if review.scorer is None else review.scorer.artifact.facts
-    rendered: str = environment.get_template(TEMPLATE).render(
-        review=review,
-        question=review.question,
-        days_left=left,
-        anchors=anchors,
-        judged=facts.get("judged", []),
-        training=facts.get("training", {}),
-        coverage=COVERAGE,
-        coverage_quarters=COVERAGE_QUARTERS,
-        distributions=[
-            None
-            if money.outlook.forecast is None
-            else charts.distribution_chart(
-                money.outlook.forecast, review.question.target, f"quarter-{place}"
-            )
-            for place, money in enumerate(review.money)
-        ],
-        bridges=[
-            None if money.bridge is None else charts.bridge_chart(money.bridge, f"bridge-{place}")
-            for place, money in enumerate(review.money)
-        ],
-        curves={
-            deal_id: charts.curve_chart(each.score, anchors[deal_id])
-            for deal_id, each in review.pages.items()
-        },
-        lead=words.lead,
-        sentence=lambda row: words.flare_sentence(row, review.pages.get(row.deal.deal_id), left),
-        gate=words.gate_words,
-        action=lambda row: words.action_words(review.pages.get(row.deal.deal_id)),
-        update=lambda row: update_in_words(row, int(review.question.as_of.timestamp() * 1e6)),
-    )
-    return rendered
+    as_of = int(review.question.as_of.timestamp() * 1e6)
+    of_row: dict[str, Callable[[DealRow], str]] = {
+        "sentence": lambda row: words.flare_sentence(row, review.pages.get(row.deal.deal_id), left),
+        "action": lambda row: words.action_words(review.pages.get(row.deal.deal_id)),
+        "update": lambda row: update_in_words(row, as_of),
+    }
+    return {
+        "review": review,
+        "question": review.question,
+        "days_left": left,
+        "columns": COLUMNS,
+        "judged": facts.get("judged", []),
+        "training": facts.get("training", {}),
+        "coverage": COVERAGE,
+        "coverage_quarters": COVERAGE_QUARTERS,
+        "lead": words.lead,
+        "gate": words.gate_words,
+        **of_row,
+    }
+
+
+def _label(money: Money, review: Review, name: str) -> str:
+    if name == "quarter" and money.outlook.forecast is not None:
+        return distribution_label(money.outlook.forecast, review.question.target)
+    if name == "bridge" and money.bridge is not None:
+        return bridge_label(money.bridge)
+    return reliability_label(money.past.reliability)
+
+
+def _inline(money: Money, review: Review, name: str, place: int) -> Markup:
+    return Markup(chart(money, review, name, f"{name}-{place}"))  # noqa: S704 - a drawing
+
+
+def chart(money: Money, review: Review, name: str, key: str) -> str:
+    """A drawing of a review: ``quarter``, ``bridge`` or ``reliability``; empty without its facts.
+
+    Parameters
+    ----------
+    key
+        Before every id inside.
+    """
+    from service.review import charts, past_charts
+
+    if name == "quarter" and money.outlook.forecast is not None:
+        return charts.distribution_chart(money.outlook.forecast, review.question.target, key)
+    if name == "bridge" and money.bridge is not None:
+        return charts.bridge_chart(money.bridge, key)
+    if name == "reliability" and money.past.reliability:
+        return past_charts.reliability_chart(money.past.reliability, key)
+    return ""

@@ -264,7 +264,7 @@ def _notes(gathered: Gathered, outlooks: Sequence[Outlook]) -> list[str]:
     if gathered.over:
         notes.append(
             f"The quarter ended on {question.period.last}: below is what it came to. For a "
-            "forecast ask for a later --close-by, or an earlier --week."
+            "forecast ask for a later quarter, or an earlier week."
         )
     elif not now.deals:
         notes.append(
@@ -272,8 +272,10 @@ def _notes(gathered: Gathered, outlooks: Sequence[Outlook]) -> list[str]:
         )
     elif scorer is None:
         notes.append(
-            "There is no model yet: what was won stands below, and every open deal without a "
-            "probability. Train one with redflare train, and name its folder with --artifact."
+            gathered.models.refused
+            or "There is no model yet: what was won stands below, and every open deal without a "
+            "probability. Train one with redflare train; name its folder with --artifact, or put "
+            "it in force with redflare model install."
         )
     elif not now.opened:
         notes.append("No deal is open: what was won stands below, and deals not yet opened.")
@@ -302,6 +304,6 @@ def _notes(gathered: Gathered, outlooks: Sequence[Outlook]) -> list[str]:
         named = ", ".join(each.currency or "without a currency" for each in outlooks)
         notes.append(
             f"The deals are in several currencies ({named}) and are not added up. Name what they "
-            "are worth with --rates."
+            "are worth with --rates, or for the service with REDFLARE_REVIEW_RATES."
         )
     return notes

@@ -64,10 +64,13 @@ def points(value: float | None) -> str:
 
     Examples
     --------
-    >>> points(0.0342), points(None)
-    ('+3.4', '-')
+    >>> points(0.0342), points(-0.0001), points(None)
+    ('+3.4', '0.0', '-')
     """
-    return NOTHING if value is None else f"{100 * value:+.1f}".replace("-", MINUS)
+    if value is None:
+        return NOTHING
+    told = f"{100 * value:+.1f}"
+    return "0.0" if float(told) == 0 else told.replace("-", MINUS)
 
 
 def span(row: DealRow) -> str:

@@ -1,0 +1,229 @@
+"""Reviews kept while they hold: one is gathered anew only when what it was made of has changed.
+
+A review of a week is made of what was known by its Monday. So what becomes known later leaves it
+as it is; an import that brings older events, another model, or something forgotten does not.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, func, select
+
+from model.errors import HorizonError, RedflareError, ScoreError
+from model.events import from_microseconds, microseconds
+from model.history import History
+from model.period import week_name
+from model.pipeline import Deal
+from service.review.comparable import MOST_COMPARED
+from service.review.deal_row import DealRow
+from service.review.gathering import Gathered, Models, gather
+from service.review.question import Question
+from service.review.source import database_source, deals_of, models_at
+from service.review.view import Choice, Review, laid_open, review_of
+from service.storage.database import Database
+from service.storage.schema import EVENTS, MODELS_IN_FORCE, TOMBSTONES
+
+MOST_KEPT: Final = 6  # reviews
+MOST_VIEWS: Final = 200  # choices, deals and drawings of one
+T = TypeVar("T")
+Key = tuple[int, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Version:
+    """What a review was made of.
+
+    Parameters
+    ----------
+    event_id
+        The last event stored.
+    forgotten
+        How often something was forgotten.
+    in_force_id
+        The last change of the model in force.
+    """
+
+    event_id: int
+    forgotten: int
+    in_force_id: int
+
+
+@dataclass(kw_only=True, eq=False)
+class Kept:
+    """A review that is kept, with what was made of it.
+
+    Parameters
+    ----------
+    gathered
+        The whole company.
+    version
+        What it was made of, and is known to hold for.
+    """
+
+    gathered: Gathered
+    version: Version
+    views: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def once(self, key: Any, make: Callable[[], T]) -> T:
+        """What was made under a key before, or is made now."""
+        with self.lock:
+            if key in self.views:
+                self.views.move_to_end(key)
+                found: T = self.views[key]
+                return found
+        made = make()
+        with self.lock:
+            self.views[key] = made
+            while len(self.views) > MOST_VIEWS:
+                self.views.popitem(last=False)
+        return made
+
+    def review(self, choice: Choice, database: Database) -> Review:
+        """The review of some deals, its red flares laid open."""
+
+        def make() -> Review:
+            made = review_of(self.gathered, choice)
+            return laid_open(self.gathered, made, lambda deal_id: deals_of(database, [deal_id]))
+
+        return self.once(("review", choice), make)
+
+    def deals(self) -> dict[str, tuple[Deal, DealRow | None]]:
+        """Every deal known now, with its row while it is open."""
+
+        def make() -> dict[str, tuple[Deal, DealRow | None]]:
+            rows = {row.deal.deal_id: row for row in review_of(self.gathered).rows}
+            return {
+                deal.deal_id: (deal, rows.get(deal.deal_id)) for deal in self.gathered.now.deals
+            }
+
+        return self.once("deals", make)
+
+    def closed(self, database: Database) -> tuple[list[Deal], History]:
+        """The latest closings, with their events."""
+
+        def make() -> tuple[list[Deal], History]:
+            deals = [deal for deal in self.gathered.now.deals if deal.status != "open"]
+            deals.sort(key=lambda deal: (-(deal.closed_us or 0), deal.deal_id))
+            latest = deals[:MOST_COMPARED]
+            if not latest:
+                return [], History.from_events(())
+            found = deals_of(database, [deal.deal_id for deal in latest])
+            return latest, History.from_table(found)
+
+        return self.once("closed", make)
+
+
+class Shelf:
+    """The reviews of one database that are kept.
+
+    Parameters
+    ----------
+    database
+        Holds events and models.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._kept: OrderedDict[Key, Kept | tuple[Version, RedflareError]] = OrderedDict()
+        self._under_way: set[Key] = set()
+        self._lock = threading.Lock()
+
+    def find(self, question: Question) -> Kept | None:
+        """The review of a question, or None while it is gathered in another thread.
+
+        One that no longer holds is answered until the new one is there.
+
+        Raises
+        ------
+        RedflareError
+            If it cannot be made.
+        """
+        key = (microseconds(question.as_of), question.period.last.isoformat())
+        with self._database.reading() as connection:
+            version = version_of(connection)
+            with self._lock:
+                kept = self._kept.get(key)
+            if isinstance(kept, Kept) and _holds(connection, kept, version, key[0]):
+                kept.version = version
+                return kept
+        if isinstance(kept, tuple):
+            if kept[0] == version:
+                raise kept[1]
+            kept = None
+        with self._lock:
+            if key not in self._under_way:
+                self._under_way.add(key)
+                threading.Thread(
+                    target=self._gather, args=(key, question, version), daemon=True
+                ).start()
+        return kept
+
+    def _gather(self, key: Key, question: Question, version: Version) -> None:
+        made: Kept | tuple[Version, RedflareError]
+        try:
+            made = Kept(gathered=self._gathered(question), version=version)
+        except RedflareError as error:
+            made = (version, error)
+        except Exception as error:
+            made = (version, ScoreError(f"a fault ({error!r})", "a review", "see the log"))
+            raise
+        finally:
+            with self._lock:
+                self._kept[key] = made
+                self._kept.move_to_end(key)
+                while len(self._kept) > MOST_KEPT:
+                    self._kept.popitem(last=False)
+                self._under_way.discard(key)
+
+    def _gathered(self, question: Question) -> Gathered:
+        as_of, since = microseconds(question.as_of), microseconds(question.since)
+        models = usable(models_at(self._database, as_of, since), question)
+        with database_source(self._database) as source:
+            record = source.record(as_of)
+            try:
+                return gather(source.shards(), record, question, models)
+            except HorizonError as error:
+                refused = f"The model in force cannot answer for {question.period.last}: {error}"
+                return gather(source.shards(), record, question, Models(refused=refused))
+
+
+def usable(models: Models, question: Question) -> Models:
+    """Those of the models that say something of a week without hindsight."""
+    as_of = microseconds(question.as_of)
+    if models.now is not None and as_of < models.now.known_before:
+        cut_off = from_microseconds(models.now.known_before).date()
+        return Models(
+            refused=f"The model in force has learned from what came until {cut_off}, after the "
+            f"begin of {week_name(question.as_of)}: its probabilities would be hindsight. Look "
+            "again next week, or put a model in force that was trained with --known-before "
+            f"{question.as_of.date()}."
+        )
+    if models.earlier is not None and microseconds(question.since) < models.earlier.known_before:
+        return replace(models, earlier=None)
+    return models
+
+
+def version_of(connection: Connection) -> Version:
+    """What a review made now would be made of."""
+    return Version(
+        event_id=connection.execute(select(func.max(EVENTS.c.id))).scalar() or 0,
+        forgotten=connection.execute(select(func.count()).select_from(TOMBSTONES)).scalar_one(),
+        in_force_id=connection.execute(select(func.max(MODELS_IN_FORCE.c.id))).scalar() or 0,
+    )
+
+
+def _holds(connection: Connection, kept: Kept, version: Version, as_of: int) -> bool:
+    """Whether a review holds though more was stored since: nothing that was known by then."""
+    old = kept.version
+    if (old.forgotten, old.in_force_id) != (version.forgotten, version.in_force_id):
+        return False
+    if old.event_id == version.event_id:
+        return True
+    news = select(EVENTS.c.id).where(EVENTS.c.id > old.event_id, EVENTS.c.known_at <= as_of)
+    return connection.execute(news.limit(1)).first() is None

@@ -1,0 +1,259 @@
+"""The served review, as the desk answers it; `test_browser` looks at it as a person does."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pytest
+
+from model.events import Event
+from service.review.asking import Request
+from service.review.desk import Desk
+from service.review.review_settings import ReviewSettings
+from service.storage.database import Database, open_database
+from tests.factories import date_of, deal_event
+from tests.service.review.conftest import NOW, install, keep, made
+
+
+def shown(
+    desk: Desk, place: str = "review", owners: frozenset[str] | None = None, **query: str
+) -> str:
+    deal_id = query.pop("deal_id", "")
+    request = Request(place=place, deal_id=deal_id, query=query, owners=owners, patient=False)
+    return made(desk, request).body.decode()
+
+
+def deals_of(page: str) -> list[str]:
+    """The deals of the table, in order."""
+    cell = r'<th scope="row" class="word"><a href="/review/deals/[^"]*">([^<]*)</a>'
+    return re.findall(cell, table_of(page))
+
+
+def table_of(page: str) -> str:
+    return page[page.index('id="deals"') :]
+
+
+def some_owner(page: str) -> str:
+    link = next(link for link in links(page) if "owner=" in link)
+    return dict(parse_qsl(urlsplit(link).query))["owner"]
+
+
+def links(page: str) -> list[str]:
+    return [unescape(each) for each in re.findall(r'href="([^"]+)"', page)]
+
+
+def test_every_open_deal_is_a_link_to_its_page(desk: Desk) -> None:
+    page = shown(desk)
+    found = deals_of(page)
+
+    assert len(found) > 20
+    assert f"/review/deals/{found[0]}" in page
+    assert "<h1>" + found[0] in shown(desk, "deal", deal_id=found[0])
+
+
+def test_a_link_in_a_heading_sorts_and_sorts_the_other_way_round(desk: Desk) -> None:
+    by_name, back = shown(desk, sort="deal"), shown(desk, sort="-deal")
+
+    assert deals_of(by_name) == sorted(deals_of(by_name))
+    assert deals_of(back) == deals_of(by_name)[::-1]
+    assert 'aria-sort="ascending"' in by_name
+    assert any("sort=-deal" in link for link in links(by_name))
+
+
+def test_an_owner_s_review_is_of_that_owner_s_deals_and_says_so(desk: Desk) -> None:
+    owner = some_owner(shown(desk))
+    page = shown(desk, owner=owner)
+
+    assert 0 < len(deals_of(page)) < len(deals_of(shown(desk)))
+    assert "Only some of the deals are shown" in page
+    rows = re.findall(r'<tr><th scope="row" class="word">.*?</tr>', table_of(page))
+    assert all(owner in row for row in rows)
+
+
+def test_a_key_of_some_owners_sees_their_deals_alone(desk: Desk) -> None:
+    everybody = shown(desk)
+    owner = some_owner(everybody)
+    bound = frozenset({owner})
+    page = shown(desk, owners=bound)
+    hidden = next(deal for deal in deals_of(everybody) if deal not in deals_of(page))
+
+    assert deals_of(page) == deals_of(shown(desk, owner=owner))
+    assert hidden not in page
+    assert deals_of(shown(desk, owners=bound, owner="somebody else")) == []
+    refused = made(desk, Request(place="deal", deal_id=hidden, owners=bound, patient=False))
+    assert refused.status == 404
+
+
+def test_a_bar_of_the_bridge_opens_the_deals_behind_it_which_add_up_to_it(desk: Desk) -> None:
+    page = shown(desk)
+    bars = [link for link in links(page) if "bar=" in link]
+    assert bars
+    for link in bars:
+        bar = dict(parse_qsl(urlsplit(link).query))["bar"]
+        opened = shown(desk, bar=bar)
+        cell = r'<th scope="row" class="word">.*?<td class="number[^"]*">([^<]+)</td>'
+        cents = re.findall(cell, table_of(opened))
+        total = re.search(rf'">{bar}</a></th><td class="number[^"]*">([^<]+)</td>', page)
+        assert total is not None
+        assert sum(map(money, cents)) == pytest.approx(money(total[1]))
+
+
+def money(text: str) -> float:
+    return float(text.replace(",", "").replace("\N{MINUS SIGN}", "-"))
+
+
+def test_a_deal_s_page_tells_all_that_the_meeting_asks(desk: Desk) -> None:
+    deal_id = deals_of(shown(desk))[0]
+    page = shown(desk, "deal", deal_id=deal_id)
+
+    for heading in (
+        "The way until now",
+        "Probability by date",
+        "What makes it so",
+        "Why it moved since last week",
+        "Milestones, as planned",
+        "Contacts",
+        "Gates",
+        "Past deals that stood alike",
+        "What if?",
+    ):
+        assert heading in page, heading
+    drawings = re.findall(r'<img class="drawing" src="([^"]+)"', page)
+    assert len(drawings) == 2
+    for source in drawings:
+        path = unquote(urlsplit(unescape(source)).path)
+        name = path.rsplit("/", 1)[1].removesuffix(".svg")
+        drawn = made(desk, Request(place="deal chart", deal_id=deal_id, name=name))
+        assert drawn.body.startswith(b'<svg xmlns="http://www.w3.org/2000/svg"')
+
+
+def test_drivers_on_a_deal_s_page_add_up(desk: Desk) -> None:
+    page = shown(desk, "deal", deal_id=deals_of(shown(desk))[0])
+    table = page[page.index('id="deal-drivers"') :].partition("</table>")[0]
+    told = [money(text) for text in re.findall(r'<td class="number">([^<]+)</td>', table)]
+
+    assert sum(told[:-1]) == pytest.approx(told[-1], abs=0.05 * len(told))
+
+
+def test_a_supposed_event_is_answered_or_refused_in_words(desk: Desk) -> None:
+    deal_id = deals_of(shown(desk))[0]
+    answered = shown(desk, "deal", deal_id=deal_id, kind="meeting_held", name="onsite")
+    refused = shown(desk, "deal", deal_id=deal_id, kind="milestone_reached")
+
+    assert "Meeting held: onsite" in answered
+    assert "as supposed" in answered
+    assert "milestone_reached without name" in refused
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ({"week": "2026-60"}, "a week of ISO 8601"),
+        ({"close_by": "soon"}, "a date"),
+        ({"show": "none"}, "one of all, flared"),
+        ({"sort": "colour"}, "one of deal, amount"),
+        ({"bar": "luck"}, "one of won, lost"),
+        ({"page": "-1"}, "a number from 1"),
+        ({"week": "2027-W03"}, "at most 90 days after"),
+    ],
+)
+def test_what_a_url_cannot_ask_is_refused_with_the_reason(
+    desk: Desk, query: dict[str, str], reason: str
+) -> None:
+    answer = made(desk, Request(place="review", query=query, patient=False))
+
+    assert answer.status == 422
+    assert reason in unescape(answer.body.decode())
+
+
+def test_served_pages_hold_no_script_style_or_foreign_address(desk: Desk) -> None:
+    pages = [
+        shown(desk),
+        shown(desk, "deal", deal_id=deals_of(shown(desk))[0]),
+        shown(desk, "login"),
+    ]
+    for page in pages:
+        assert not re.search(r"<script|<style|\sstyle=|\son\w+=|https?://", page)
+
+
+@pytest.fixture
+def empty(sqlite_template: Path, tmp_path: Path) -> Iterator[tuple[Database, Desk]]:
+    shutil.copy(sqlite_template, tmp_path / "redflare.db")
+    database = open_database(f"sqlite:///{tmp_path / 'redflare.db'}")
+    yield database, Desk(database, ReviewSettings(), lambda: NOW)
+    database.close()
+
+
+def a_deal() -> list[Event]:
+    return [
+        deal_event("deal_opened", -10.0),
+        deal_event("amount_changed", -10.0, number=1_000.0),
+        deal_event("close_date_changed", -10.0, date=date_of(30.0)),
+        deal_event("customer_replied", 5.0),
+    ]
+
+
+def test_an_empty_database_says_what_to_do(empty: tuple[Database, Desk]) -> None:
+    assert "Import your CRM" in shown(empty[1])
+
+
+def test_without_a_model_the_deals_are_shown_and_how_to_get_one(
+    empty: tuple[Database, Desk],
+) -> None:
+    database, desk = empty
+    keep(database, a_deal())
+
+    page = shown(desk, week="2026-W03")
+
+    assert "redflare model install" in page
+    assert deals_of(page) == ["D-1"]
+    assert "It can be given no probability" in shown(desk, "deal", deal_id="D-1", week="2026-W03")
+
+
+def test_a_model_that_knows_what_came_after_the_week_is_not_asked(
+    empty: tuple[Database, Desk], small_artifact: Path
+) -> None:
+    database, desk = empty
+    keep(database, a_deal())
+    install(database, small_artifact)
+
+    page = unescape(shown(desk, week="2026-W01"))
+
+    assert "its probabilities would be hindsight" in page
+    assert "--known-before 2025-12-29" in page
+
+
+def test_a_quarter_past_what_the_model_answers_is_said_to_be(
+    empty: tuple[Database, Desk], small_artifact: Path
+) -> None:
+    database, desk = empty
+    keep(database, a_deal())
+    install(database, small_artifact)
+
+    assert "cannot answer for 2026-12-31" in shown(desk, week="2026-W03", close_by="2026-12-31")
+
+
+def test_a_review_is_made_anew_when_what_it_was_made_of_changes_and_not_before(
+    database: Database,
+) -> None:
+    desk = Desk(database, ReviewSettings(), lambda: NOW)
+    keep(database, a_deal())
+    week = {"week": "2026-W03"}
+    assert deals_of(shown(desk, **week)) == ["D-1"]
+
+    keep(database, [deal_event("deal_opened", 8.0, deal_id="D-2")])  # known after the Monday
+    assert deals_of(shown(desk, **week)) == ["D-1"]
+    keep(database, [deal_event("deal_opened", 3.0, deal_id="D-3")])
+    assert deals_of(shown(desk, **week)) == ["D-1"], "the old one, while the new one is made"
+
+    found = ["D-1"]
+    until = time.monotonic() + 60
+    while found == ["D-1"] and time.monotonic() < until:
+        found = deals_of(shown(desk, **week))
+    assert found == ["D-1", "D-3"]
