@@ -72,7 +72,7 @@ COMMANDS: Final[dict[str, Target]] = {
         "service.what_if_command:whatif", "Suppose an event: the probability with it."
     ),
     "review": Target(
-        "service.review_command:review", "Write the weekly forecast review: page, CSV or mail."
+        "service.review_command:review", "Write the weekly forecast review: page, numbers, mail."
     ),
     "serve": Target("service.serve_command:serve", "Answer score requests over HTTP."),
     "worker": Target(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,27 +15,42 @@ from model.events import microseconds
 from model.period import quarter_until, week_begin
 from model.places import check_writable, part_of
 from service.batch import load_scorer
-from service.commands import EVENTS, HINDSIGHT
+from service.commands import HINDSIGHT
 from service.fields import read_date
 from service.review.question import Question, read_rates
+from service.storage.database import FORMS
 
-SUFFIXES: Final = (".html", ".csv")
+if TYPE_CHECKING:
+    from service.review.gathering import Models
+    from service.review.source import Source
+    from service.review.view import Review
+
+SUFFIXES: Final = (".html", ".csv", ".xlsx")
 
 
 @click.command()
-@EVENTS
+@click.argument("events", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--database", "url", help=f"Review what a database of the service holds, instead: {FORMS}."
+)
 @click.option("--week", required=True, help="ISO 8601, such as 2026-W03: as known on its Monday.")
 @click.option("--close-by", required=True, help="The quarter's last day: won by then counts.")
 @click.option(
-    "--artifact", type=click.Path(path_type=Path), help="What train wrote; none shows what was won."
+    "--artifact",
+    type=click.Path(path_type=Path),
+    help="What train wrote; none shows what was won. With --database: the models in force.",
 )
 @click.option(
     "--artifact-then",
     type=click.Path(path_type=Path),
     help="What was in force a week before, if another.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Write .html or .csv.")
-@click.option("--mail", "mail_to", type=click.Path(path_type=Path), help="Write a mail, .eml.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write .html, .csv or .xlsx.")
+@click.option(
+    "--mail",
+    "mail_to",
+    help="Write a mail, .eml; or send it by the destination of this name in REDFLARE_DESTINATIONS.",
+)
 @click.option("--target", type=click.FloatRange(0), help="Won amount to reach.")
 @click.option("--segment", help="The field that divides deals into segments.")
 @click.option("--rates", type=click.Path(path_type=Path), help="TOML of what currencies are worth.")
@@ -45,14 +62,15 @@ SUFFIXES: Final = (".html", ".csv")
     help="The month with which the fiscal year begins.",
 )
 @HINDSIGHT
-def review(
-    events: Path,
+def review(  # noqa: PLR0913, PLR0917 - one for each option
+    events: Path | None,
+    url: str | None,
     week: str,
     close_by: str,
     artifact: Path | None,
     artifact_then: Path | None,
     out: Path | None,
-    mail_to: Path | None,
+    mail_to: str | None,
     target: float | None,
     segment: str | None,
     rates: Path | None,
@@ -61,7 +79,8 @@ def review(
 ) -> int:
     """Write the weekly forecast review of EVENTS: the quarter, what moved, which deals to act on.
 
-    One page that needs nothing beside itself, its numbers as CSV, or a mail with the page attached.
+    One page that needs nothing beside itself, its numbers as CSV or a workbook, or a mail with the
+    page attached.
     """
     _check(out, mail_to, artifact, artifact_then)
     as_of = week_begin(week)
@@ -75,44 +94,84 @@ def review(
         fiscal_year_month=fiscal_year_month,
         hindsight=hindsight,
     )
-    from service.review.gathering import Models, gather
-    from service.review.mail import mail, summary
-    from service.review.numbers import numbers
-    from service.review.page import page
-    from service.review.source import file_source
-    from service.review.view import laid_open, review_of
+    from service.review.gathering import Models
 
-    source = file_source(events)
-    record = source.record(microseconds(as_of))
-    warning = record.check(microseconds(as_of))
-    if warning is not None:
-        click.echo(f"warning: {warning}", err=True)
-    models = Models(
+    given = Models(
         now=None if artifact is None else load_scorer(artifact),
         earlier=None if artifact_then is None else load_scorer(artifact_then),
     )
-    gathered = gather(source.shards(), record, question, models)
-    made = laid_open(gathered, review_of(gathered), source.of_deal)
-    written = page(made)
-    if out is not None:
-        _write(out, (written if out.suffix == ".html" else numbers(made)).encode())
-    if mail_to is not None:
-        _write(mail_to, mail(made, written))
-    click.echo(summary(made) if out is None and mail_to is None else _told(out, mail_to))
+    made = _made(events, url, question, given)
+    _deliver(made, out, mail_to)
     return 0
 
 
+def _made(events: Path | None, url: str | None, question: Question, given: Models) -> Review:
+    from service.review.source import database_source, file_source, models_at
+
+    if (events is None) == (url is None):
+        raise ScoreError(
+            "neither EVENTS nor --database" if url is None else "both EVENTS and --database",
+            "one of them",
+            "say what to review",
+        )
+    if events is not None:
+        return _of(file_source(events), question, given)
+    from service.database_commands import opened
+
+    with opened(url or "") as database:
+        at = microseconds(question.as_of), microseconds(question.since)
+        models = given if given.now is not None else models_at(database, *at)
+        with database_source(database) as source:
+            return _of(source, question, models)
+
+
+def _of(source: Source, question: Question, models: Models) -> Review:
+    from service.review.gathering import gather
+    from service.review.view import laid_open, review_of
+
+    as_of = microseconds(question.as_of)
+    record = source.record(as_of)
+    warning = record.check(as_of)
+    if warning is not None:
+        click.echo(f"warning: {warning}", err=True)
+    gathered = gather(source.shards(), record, question, models)
+    return laid_open(gathered, review_of(gathered), source.of_deal)
+
+
+def _deliver(made: Review, out: Path | None, mail_to: str | None) -> None:
+    from service.review.mail import mail, message, send, summary
+    from service.review.numbers import numbers
+    from service.review.page import page
+    from service.review.workbook import workbook
+
+    told = []
+    written = page(made)
+    if out is not None:
+        makers: dict[str, Callable[[], bytes]] = {
+            ".html": written.encode,
+            ".csv": lambda: numbers(made).encode(),
+            ".xlsx": lambda: workbook(made),
+        }
+        _write(out, makers[out.suffix]())
+        told.append(f"{out}")
+    if mail_to is not None and mail_to.endswith(".eml"):
+        _write(Path(mail_to), mail(made, written))
+        told.append(mail_to)
+    elif mail_to is not None:
+        got = send(message(made, written), mail_to, os.environ, datetime.now(UTC))
+        told.append(f"mailed to {', '.join(got)}")
+    click.echo("\n".join(told) or summary(made))
+
+
 def _check(
-    out: Path | None, mail_to: Path | None, artifact: Path | None, artifact_then: Path | None
+    out: Path | None, mail_to: str | None, artifact: Path | None, artifact_then: Path | None
 ) -> None:
     if out is not None:
         if out.suffix not in SUFFIXES:
-            raise ScoreError(f"--out {out}", "a name ending in .html or .csv", "rename it")
+            raise ScoreError(f"--out {out}", "a name ending in .html, .csv or .xlsx", "rename it")
         check_writable("--out", out)
-    if mail_to is not None:
-        if mail_to.suffix != ".eml":
-            raise ScoreError(f"--mail {mail_to}", "a name ending in .eml", "rename it")
-        check_writable("--mail", mail_to)
+    if mail_to is not None and mail_to.endswith(".eml"):
+        check_writable("--mail", Path(mail_to))
     if artifact is None and artifact_then is not None:
         raise ScoreError("--artifact-then without --artifact", "both", "name the one in force now")
 
@@ -121,7 +180,3 @@ def _write(path: Path, content: bytes) -> None:
     part = part_of(path)
     part.write_bytes(content)
     part.replace(path)
-
-
-def _told(*paths: Path | None) -> str:
-    return "\n".join(str(path) for path in paths if path is not None)

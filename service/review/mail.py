@@ -2,37 +2,101 @@
 
 from __future__ import annotations
 
+import smtplib
+from collections.abc import Mapping
+from datetime import datetime
 from email.message import EmailMessage
-from email.utils import format_datetime
+from email.utils import format_datetime, make_msgid
 from typing import Final
 
+from model.errors import RedflareError
 from service.review import words
 from service.review.view import Review
+from service.writeback.addresses import Unresolved
+from service.writeback.destinations import FILE_VARIABLE, read_destinations
+from service.writeback.mail import MailSender
 
 MOST_FLARES: Final = 10
 
 
+class MailError(RedflareError):
+    """A review cannot be mailed. Correct what is named, or write an .eml and send that."""
+
+
 def mail(review: Review, page: str) -> bytes:
-    """The bytes of an ``.eml`` file.
+    """The bytes of an ``.eml`` file that a mail program opens as a draft.
 
     Parameters
     ----------
     page
         The page, attached as ``review-WEEK.html``.
     """
-    message = EmailMessage()
-    message["Subject"] = f"Forecast review {review.week}"
-    message["Date"] = format_datetime(review.question.as_of)
-    message["X-Unsent"] = "1"  # mail programs open it as a draft that lacks but its addresses
-    message.set_content(summary(review))
-    message.add_attachment(
+    draft = message(review, page)
+    draft["Date"] = format_datetime(review.question.as_of)
+    draft["X-Unsent"] = "1"  # mail programs open it as a draft that lacks but its addresses
+    return draft.as_bytes()
+
+
+def message(review: Review, page: str) -> EmailMessage:
+    """The mail without addresses and date: the summary in the body, the page attached."""
+    made = EmailMessage()
+    made["Subject"] = f"Forecast review {review.week}"
+    made.set_content(summary(review))
+    made.add_attachment(
         page.encode(),
         maintype="text",
         subtype="html",
         filename=f"review-{review.week}.html",
         params={"charset": "utf-8"},
     )
-    return message.as_bytes()
+    return made
+
+
+def send(made: EmailMessage, name: str, environment: Mapping[str, str], now: datetime) -> list[str]:
+    """Hand a mail over to the server of a destination; those who got it.
+
+    Parameters
+    ----------
+    made
+        As `message` makes it.
+    name
+        Of a destination of kind ``mail`` in the file that ``REDFLARE_DESTINATIONS`` names.
+    environment
+        For instance ``os.environ``.
+    now
+        When it is sent.
+
+    Raises
+    ------
+    MailError
+        If there is no such destination, or its server does not take the mail.
+    """
+    known = {
+        key: each.sender
+        for key, each in read_destinations(environment).items()
+        if isinstance(each.sender, MailSender)
+    }
+    if name not in known:
+        raise MailError(
+            f"--mail {name}",
+            "a name ending in .eml, or a destination of kind mail"
+            + (f": {', '.join(known)}" if known else ""),
+            f"name one in the file of {FILE_VARIABLE}",
+        )
+    server, recipients = known[name].server, known[name].recipients
+    made["From"] = server.sender
+    made["To"] = ", ".join(recipients)
+    made["Date"] = format_datetime(now)
+    made["Message-ID"] = make_msgid(domain=server.sender.rpartition("@")[2])
+    try:
+        refused = server.send(made, recipients)
+    except (smtplib.SMTPException, OSError, Unresolved) as error:
+        raise MailError(
+            f"the mail server {server.host}:{server.port} ({type(error).__name__}: {error})",
+            "one that takes the mail",
+            f"check destination {name!r} of {FILE_VARIABLE}, then send it again",
+        ) from error
+    return [each for each in recipients if each not in refused]
 
 
 def summary(review: Review) -> str:

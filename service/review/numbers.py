@@ -70,6 +70,12 @@ def _rows(review: Review) -> Iterator[Row]:
             yield ("deal", deal.currency, deal.deal_id, "red_flare", None, flare.phrase)
 
 
+def quarter_rows(review: Review) -> Iterator[Row]:
+    """What the quarter may come to, by currency: whole, by month, owner and segment."""
+    for money in review.money:
+        yield from _quarter(money)
+
+
 def _quarter(money: Money) -> Iterator[Row]:
     outlook = money.outlook
     currency = outlook.currency

@@ -57,9 +57,9 @@ def keep(database: Database, told: Iterable[Event]) -> None:
         feeds.add(connection, events.append(connection, told, at=microseconds(NOW)).new)
 
 
-def made(desk: Desk, request: Request) -> Answer:
+def made(desk: Desk, request: Request, seconds: float = 60.0) -> Answer:
     """What a desk answers once it is ready."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + seconds
     while (found := desk.answer(request)) is None:
         assert time.monotonic() < until, "the review is not made"
         time.sleep(0.02)

@@ -5,11 +5,12 @@ import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from email import message_from_bytes, policy
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from openpyxl import Workbook, load_workbook
 
 from model.errors import ScoreError
 from model.event_table import read_events, table_of, write_events
@@ -19,6 +20,7 @@ from service.batch import known_feeds, load_scorer
 from service.cli import main
 from service.flares import Look, flared_shard
 from service.record import read_record
+from service.review.deal_row import DISAGREES
 from service.review.gathering import Models, gather
 from service.review.mail import mail, summary
 from service.review.numbers import numbers
@@ -26,7 +28,9 @@ from service.review.page import page
 from service.review.question import Question, Rates, read_rates
 from service.review.source import file_source
 from service.review.view import Review, laid_open, review_of
+from service.review.workbook import workbook
 from tests.factories import date_of, day, deal_event
+from tests.service.writeback.mail_server import MailServer, mail_serving
 
 if TYPE_CHECKING:
     from training.simulate import Simulation
@@ -319,8 +323,9 @@ def test_the_command_writes_page_numbers_and_mail(
     [
         (("--week", "2026-03"), "week '2026-03': expected a week of ISO 8601"),
         (("--week", "2026-W60"), "week '2026-W60'"),
-        (("--out", "r.pdf"), "a name ending in .html or .csv"),
+        (("--out", "r.pdf"), "a name ending in .html, .csv or .xlsx"),
         (("--mail", "r.txt"), "a name ending in .eml"),
+        (("--database", "sqlite:///r.db"), "both EVENTS and --database"),
         (("--artifact-then", "a"), "--artifact-then without --artifact"),
     ],
 )
@@ -333,3 +338,110 @@ def test_what_cannot_be_reviewed_is_refused_with_the_reason(
 
     assert main(["review", f"{path}", *spelt]) == 2
     assert reason in capsys.readouterr().err
+
+
+def read_workbook(content: bytes) -> Workbook:
+    return load_workbook(BytesIO(content))
+
+
+def test_the_workbook_has_the_page_s_numbers_as_numbers(review: Review) -> None:
+    book = read_workbook(workbook(review))
+    header, *rows = book["Deals"].iter_rows(values_only=True)
+    (money,) = review.money
+    assert money.bridge is not None
+
+    assert book.sheetnames == ["Quarter", "Bridge", "Moves", "Deals", "Past"]
+    assert [row[0] for row in rows] == [row.deal.deal_id for row in review.rows]
+    told = [row[header.index("probability")] for row in rows]
+    assert told == pytest.approx([row.probability for row in review.rows])
+    bridge = {row[1]: row[2] for row in book["Bridge"].iter_rows(min_row=2, values_only=True)}
+    assert bridge["this week"] == pytest.approx(money.bridge.after / 100)
+    assert book["Deals"]["C2"].number_format == "#,##0"
+
+
+def test_a_text_of_a_deal_is_no_formula_in_the_workbook(tmp_path: Path) -> None:
+    path = written(tmp_path, *odd_deal("=1+1", "EUR"))
+    cell = read_workbook(workbook(reviewed(path, None, asked())))["Deals"]["A2"]
+
+    assert (cell.value, cell.data_type) == ("=1+1", "s")
+
+
+def test_past_forecasts_stand_beside_what_came_and_hindsight_is_said(
+    review: Review, html: str
+) -> None:
+    (money,) = review.money
+    cut_off = review.scorer.known_before if review.scorer is not None else 0
+
+    assert len(money.past.quarters) == 4
+    for past in (*money.past.quarters, *money.past.weeks):
+        assert past.total is not None
+        assert past.hindsight == (past.moment.as_of < cut_off)
+        assert past.held == (past.total.p10 <= past.won <= past.total.p90)
+    assert [week.hindsight for week in money.past.weeks][:2] == [False, True]
+    assert "(hindsight)" in html
+
+
+def test_what_was_said_of_deals_beside_what_came_true_counts_each_once(review: Review) -> None:
+    (money,) = review.money
+    opened = sum(record.deals for record in money.past.categories)
+
+    assert 0 < sum(each.deals for each in money.past.reliability) <= opened
+    assert all(0 <= each.won <= 1 for each in money.past.reliability)
+
+
+def test_a_rep_is_called_surer_by_that_rep_s_own_record(review: Review) -> None:
+    for row in review.rows:
+        assert row.said is not None
+        gap = row.said - (row.probability or 0.0)
+        assert (row.disagreement == "") == (abs(gap) < DISAGREES)
+
+
+def test_the_command_reviews_a_database_by_the_model_in_force(
+    reviewed_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    week = ("--week", "2026-W03", "--close-by", "2026-03-31")
+    out = tmp_path / "review.xlsx"
+
+    assert main(["review", "--database", reviewed_url, *week, "--out", f"{out}"]) == 0
+    rows = list(read_workbook(out.read_bytes())["Deals"].iter_rows(min_row=2, values_only=True))
+
+    assert len(rows) > 20
+    assert all(row[3] is not None for row in rows)
+    assert capsys.readouterr().out.strip() == f"{out}"
+
+
+DESTINATION = """
+[destinations.meeting]
+kind = "mail"
+host = "127.0.0.1"
+port = {port}
+security = "none"
+from = "redflare@example.com"
+to = ["lead@example.com", "ann@example.com"]
+"""
+
+
+def test_the_command_mails_the_review_by_a_destination(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, *odd_deal("D-1", "EUR"), deal_event("deal_won", 6.5))
+    week = ("--week", "2026-W03", "--close-by", "2026-03-31")
+    named = tmp_path / "destinations.toml"
+    monkeypatch.setenv("REDFLARE_DESTINATIONS", f"{named}")
+    monkeypatch.setenv("REDFLARE_ALLOWED_PLACES", "127.0.0.1")
+
+    with mail_serving(MailServer()) as server:
+        named.write_text(DESTINATION.format(port=server.port))
+        assert main(["review", f"{path}", *week, "--mail", "meeting"]) == 0
+    assert main(["review", f"{path}", *week, "--mail", "meeting"]) == 2  # the server is gone
+    assert main(["review", f"{path}", *week, "--mail", "nobody"]) == 2
+
+    (got,) = server.got
+    assert server.recipients == [["lead@example.com", "ann@example.com"]]
+    assert got["Subject"] == "Forecast review 2026-W03"
+    assert got["X-Unsent"] is None
+    assert [part.get_filename() for part in got.iter_attachments()] == ["review-2026-W03.html"]
+    told = capsys.readouterr()
+    assert "mailed to lead@example.com, ann@example.com" in told.out
+    assert f"the mail server 127.0.0.1:{server.port}" in told.err
+    assert "a destination of kind mail: meeting" in told.err
