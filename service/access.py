@@ -15,10 +15,9 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from ipaddress import IPv6Address, ip_address
+from datetime import datetime
 from typing import Final, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from anyio import to_thread
 from fastapi import Request
@@ -28,23 +27,28 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from model.events import microseconds
 from service.exchange import send_problem
 from service.limiting import Limiter
-from service.problems import FORBIDDEN, NO_KEY, UNAVAILABLE, Refused, refused
+from service.origin import (
+    HARMLESS,
+    address_of,
+    check_own_name,
+    check_same_origin,
+    is_own_name,
+)
+from service.problems import FORBIDDEN, NO_KEY, Refused, refused
+from service.session_cookie import SESSION, cookie, session_of
 from service.storage import keys, sessions
 from service.storage.database import Database
-from service.storage.errors import RETRY_SECONDS, StoreUnavailable
+from service.storage.errors import StoreUnavailable
 from service.storage.keys import ApiKey
 from service.storage.keys import Scope as KeyScope
+from service.unavailable import unavailable
 
 T = TypeVar("T")
 
 GUARDED: Final = "/v1/"
 LOGIN: Final = "/login"
-COOKIE: Final = "redflare"  # on loopback, where browsers may not speak TLS
-SECURE_COOKIE: Final = "__Host-redflare"  # browsers take it over TLS alone, for this host alone
-SESSION: Final = timedelta(hours=12)
 KNOWN_SECONDS: Final = 5.0  # for which a key is not looked up again: as long it outlives a revoke
 MOST_KNOWN: Final = 1_000  # keys and sessions that are not looked up again
-HARMLESS: Final = ("GET", "HEAD", "OPTIONS")
 ADMITTED: Final = "redflare.access"  # in the scope of a request
 CHALLENGE: Final = (("WWW-Authenticate", 'Bearer realm="redflare"'),)
 
@@ -354,117 +358,6 @@ def next_page(given: str | None, default: str = "/") -> str:
     return given if given.isascii() and given.isprintable() else default
 
 
-def cookie(token: str | None, *, is_secure: bool) -> str:
-    """The value of ``Set-Cookie`` for a session; None takes the cookie away.
-
-    Examples
-    --------
-    >>> cookie("t", is_secure=True)
-    '__Host-redflare=t; Max-Age=43200; Path=/; HttpOnly; SameSite=Lax; Secure'
-    >>> cookie(None, is_secure=False)
-    'redflare=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax'
-    """
-    age = 0 if token is None else int(SESSION.total_seconds())
-    name, secure = (SECURE_COOKIE, "; Secure") if is_secure else (COOKIE, "")
-    return f"{name}={token or ''}; Max-Age={age}; Path=/; HttpOnly; SameSite=Lax{secure}"
-
-
-def session_of(header: str, *, is_secure: bool) -> str | None:
-    """The token in a header ``Cookie``; None where there is none.
-
-    Examples
-    --------
-    >>> session_of("redflare=planted; __Host-redflare=t", is_secure=True)
-    't'
-    """
-    wanted = SECURE_COOKIE if is_secure else COOKIE
-    for part in header.split(";"):
-        name, _, value = part.strip().partition("=")
-        if name == wanted and value:
-            return value
-    return None
-
-
-def is_own_name(host: str) -> bool:
-    """Whether a header ``Host`` names the machine itself.
-
-    Examples
-    --------
-    >>> [is_own_name(host) for host in ("localhost:8000", "127.0.0.1", "[::1]:8000", "example.com")]
-    [True, True, True, False]
-    """
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
-def check_own_name(host: str) -> None:
-    """Refuse a request at a name that others may give this machine, for their pages to reach it.
-
-    Raises
-    ------
-    Refused
-        With status 403.
-    """
-    if not is_own_name(host):
-        raise refused(
-            FORBIDDEN,
-            f"Host {host!r}",
-            "localhost or 127.0.0.1, where no keys are asked for",
-            "ask there, or serve with keys",
-        )
-
-
-def check_same_origin(method: str, headers: dict[bytes, bytes]) -> None:
-    """Refuse what a page of another site has a browser send.
-
-    Browsers say where a request comes from; what says nothing is no browser, and has no cookies
-    that another's page could make use of.
-
-    Raises
-    ------
-    Refused
-        With status 403.
-    """
-    if method in HARMLESS:
-        return
-    site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
-    if site is not None:
-        is_own = site in (b"same-origin", b"none")
-    else:
-        host = headers.get(b"host", b"")
-        is_own = origin is None or origin.partition(b"://")[2] == host
-    if not is_own:
-        raise refused(
-            FORBIDDEN, "a request from another site's page", "one of our own", "use our own page"
-        )
-
-
-def address_of(scope: Scope) -> str:
-    """The address that asks; of IPv6 the network, since whoever has one address has all of it.
-
-    Examples
-    --------
-    >>> address_of({"client": ("192.0.2.1", 5000)})
-    '192.0.2.1'
-    >>> address_of({"client": ("2001:db8:1:2:3::4", 5000)})
-    '2001:db8:1:2::/64'
-    """
-    client = scope.get("client")
-    host = client[0] if client else "unknown"
-    if ":" not in host:
-        return host
-    try:
-        address = IPv6Address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return f"{IPv6Address(int(address) >> 64 << 64)}/64"
-
-
 def _session_of(headers: dict[bytes, bytes]) -> str | None:
     is_secure = not is_own_name(headers.get(b"host", b"").decode("latin-1"))
     return session_of(headers.get(b"cookie", b"").decode("latin-1"), is_secure=is_secure)
@@ -489,10 +382,4 @@ def _told(find: Callable[[str], T], given: str) -> T:
     try:
         return find(given)
     except StoreUnavailable as error:
-        raise refused(
-            UNAVAILABLE,
-            "the database",
-            f"an answer ({error.reason})",
-            "try again",
-            headers=(("Retry-After", str(RETRY_SECONDS)),),
-        ) from error
+        raise unavailable(error) from error

@@ -3,73 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import orjson
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 from fastapi import APIRouter
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 
 from model.errors import RedflareError
 from model.scorer import Scorer
-from service.exchange import (
-    Disconnected,
-    check_media_type,
-    read_body,
-    send_json,
-    send_refusal,
-)
+from service.access import ADMITTED
+from service.batch_wire import Batch, inside
+from service.company import Company
+from service.endpoint import Endpoint
 from service.forms import ModelAnswer
 from service.problems import Refused, refused_by
 from service.scoring import score_question, what_if_question
-from service.settings import Settings
-from service.what_if_wire import read_what_if
+from service.storage.errors import StoreUnavailable
+from service.unavailable import unavailable
+from service.what_if_wire import read_supposition, read_what_if
 from service.wire import read_question
-
-INLINE_BYTES: Final = 2**16  # a longer body is answered in a thread, not to hold up the others
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ScoreEndpoint:
+class ScoreEndpoint(Endpoint):
     """``POST /v1/score``: one deal with its events in the body, its score back.
-
-    An ASGI application: a framework's reading, validating and writing of a body takes as long as
-    scoring it.
 
     Parameters
     ----------
     in_force
         Answers the scorer of the model in force.
-    settings
-        Of the service.
     clock
         Tells the present, UTC.
     """
 
     in_force: Callable[[], Scorer]
-    settings: Settings
     clock: Callable[[], datetime]
-    long_ones: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        try:
-            length = check_media_type(scope)
-            body = await read_body(
-                receive, length, self.settings.max_body_bytes, self.settings.request_seconds
-            )
-            if len(body) <= INLINE_BYTES:
-                answer = self.answer(body)
-            else:
-                answer = await to_thread.run_sync(self.answer, body, limiter=self.long_ones)
-        except Refused as refusal:
-            await send_refusal(receive, send, refusal.problem)
-        except Disconnected:
-            return
-        else:
-            await send_json(send, answer)
+    async def respond(self, _scope: Scope, body: bytes) -> bytes:
+        """See `Endpoint`."""
+        return await self.in_thread_if_long(self.answer, body)
 
     def answer(self, body: bytes) -> bytes:
         """The JSON of the score that the JSON of a request asks for.
@@ -100,6 +74,71 @@ class WhatIfEndpoint(ScoreEndpoint):
         try:
             question = read_what_if(body)
             return orjson.dumps(what_if_question(self.in_force(), question, self.clock()))
+        except RedflareError as error:
+            raise refused_by(error) from error
+
+
+class ScoresEndpoint(ScoreEndpoint):
+    """``POST /v1/scores``: many deals with their events, a score or a problem for each."""
+
+    async def respond(self, _scope: Scope, body: bytes) -> bytes:
+        """See `Endpoint`."""
+        return await to_thread.run_sync(self.answer, body, limiter=self.long_ones)
+
+    def answer(self, body: bytes) -> bytes:
+        """The JSON of the scores that the JSON of a request asks for.
+
+        Raises
+        ------
+        Refused
+            If it cannot be answered at all.
+        """
+        try:
+            batch = Batch(body)
+        except RedflareError as error:
+            raise refused_by(error) from error
+        scorer, now = self.in_force(), self.clock()
+        found: list[object] = []
+        refused = []
+        for index in range(len(batch)):
+            try:
+                try:
+                    found.append(score_question(scorer, batch.question(index), now))
+                except RedflareError as error:
+                    raise refused_by(error) from error
+            except Refused as refusal:
+                problem = inside(refusal, index)
+                deal_id = batch.deal_id(index)
+                refused.append({"index": index, "deal_id": deal_id, "problem": problem})
+        return orjson.dumps({"scores": found, "refused": refused})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StoredWhatIfEndpoint(Endpoint):
+    """``POST /v1/deals/{deal_id}/what-if``: what is supposed to happen to a deal that is kept.
+
+    Parameters
+    ----------
+    company
+        Whose deal it is.
+    """
+
+    company: Company
+
+    async def respond(self, scope: Scope, body: bytes) -> bytes:
+        """See `Endpoint`."""
+        return await to_thread.run_sync(self._answer, scope, body, limiter=self.long_ones)
+
+    def _answer(self, scope: Scope, body: bytes) -> bytes:
+        company, deal_id = self.company, scope["path_params"]["deal_id"]
+        try:
+            with company.database.reading() as connection:
+                company.deal(connection, deal_id, scope[ADMITTED])
+                events, heard = company.events(connection, deal_id), company.heard(connection)
+            question = read_supposition(body, events, heard)
+            return orjson.dumps(what_if_question(company.in_force(), question, company.clock()))
+        except StoreUnavailable as error:
+            raise unavailable(error) from error
         except RedflareError as error:
             raise refused_by(error) from error
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
@@ -14,17 +15,31 @@ from starlette.types import ASGIApp
 
 from model.scorer import Scorer
 from service.access import Gate, Guard, LoginNeeded, to_login
-from service.api import ScoreEndpoint, WhatIfEndpoint, model_routes
+from service.api import (
+    ScoreEndpoint,
+    ScoresEndpoint,
+    StoredWhatIfEndpoint,
+    WhatIfEndpoint,
+    model_routes,
+)
+from service.company import Company
+from service.deal_routes import DEAL, deal_routes
+from service.inbox_routes import inbox_routes
+from service.json_text import show
 from service.limiting import Limiter
 from service.metrics import Metrics
 from service.openapi import describe
-from service.problems import FAULT, MEDIA_TYPE, Problem, Refused, of_status
+from service.problems import FAULT, INVALID, MEDIA_TYPE, Problem, Refused, of_status, refused
 from service.readiness import Readiness
 from service.request_log import RequestLog, path_of
 from service.review.routes import ReviewPages, review_routes
 from service.settings import Settings
 from service.status import status_routes
 from service.storage.database import Database
+from service.storage.errors import StoreUnavailable
+from service.storage.group_commit import InboxWriter
+from service.taking import EventsEndpoint, MilestonesEndpoint
+from service.unavailable import unavailable
 from service.webhooks.routes import WebhookEndpoint, webhook_route
 
 
@@ -42,6 +57,8 @@ def create_app(
     metrics: Metrics | None = None,
     guard: Guard | None = None,
     review: ReviewPages | None = None,
+    writer: InboxWriter | None = None,
+    person: Callable[[str], str] = str,
 ) -> ASGIApp:
     """The service of one model.
 
@@ -56,13 +73,17 @@ def create_app(
     webhooks
         Takes deliveries; None where nothing keeps them.
     database
-        Looked at to say whether the service is ready, and what waits.
+        Of the deals that are kept; None where nothing is.
     metrics
         Counts what happens; the process's own unless given.
     guard
         Admits requests; None where nothing is kept, and everybody is answered.
     review
         Answers for the weekly review; None where nothing is kept that it could be made of.
+    writer
+        Keeps what is told; None where nothing is kept.
+    person
+        Hashes an address or a contact's id.
 
     Returns
     -------
@@ -84,14 +105,32 @@ def create_app(
     metrics.watch_model(readiness.scorer, clock)
     if database is not None:
         metrics.watch_database(database, clock)
-    for path, endpoint in (("/v1/score", ScoreEndpoint), ("/v1/what-if", WhatIfEndpoint)):
-        answering = endpoint(in_force=in_force, settings=settings, clock=clock)
+    company = Company(database, in_force, clock)
+    asking = {
+        "/v1/score": ScoreEndpoint,
+        "/v1/scores": ScoresEndpoint,
+        "/v1/what-if": WhatIfEndpoint,
+    }
+    taking = {"/v1/events": EventsEndpoint, f"{DEAL}/milestones": MilestonesEndpoint}
+    routes: list[tuple[str, ASGIApp]] = [
+        *(
+            (path, endpoint(in_force=in_force, settings=settings, clock=clock))
+            for path, endpoint in asking.items()
+        ),
+        *(
+            (path, endpoint(company=company, settings=settings, writer=writer, person=person))
+            for path, endpoint in taking.items()
+        ),
+        (f"{DEAL}/what-if", StoredWhatIfEndpoint(settings=settings, company=company)),
+    ]
+    for path, answering in routes:
         app.router.routes.append(Route(path, answering, methods=["POST"]))
     if webhooks is not None:
         app.router.routes.append(webhook_route(webhooks))
     if review is not None:
         app.router.routes += review_routes(review)
-    app.include_router(model_routes(in_force))
+    for router in (model_routes(in_force), deal_routes(company), inbox_routes(company)):
+        app.include_router(router)
     app.include_router(status_routes(readiness, metrics))
     document = describe(app)
     app.openapi = lambda: document  # type: ignore[method-assign] # how FastAPI has it replaced
@@ -100,6 +139,8 @@ def create_app(
     app.add_exception_handler(LoginNeeded, to_login)
     app.add_exception_handler(HTTPException, _answer_status)
     app.add_exception_handler(Refused, _answer_refusal)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(StoreUnavailable, _answer_unavailable)
     app.add_exception_handler(Exception, _answer_fault)
     return RequestLog(app, metrics)
 
@@ -131,6 +172,24 @@ async def _answer_refusal(_request: Request, error: Exception) -> Response:
     if not isinstance(error, Refused):
         raise error
     return _response(error.problem)
+
+
+async def _answer_invalid(_request: Request, error: Exception) -> Response:
+    """A path or a query that is not of the documented form."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    first = error.errors()[0]
+    place = " ".join(str(part) for part in first["loc"])
+    given = f"{place} {show(first['input'])}"
+    remedy = "see /openapi.json for what is answered"
+    return _response(refused(INVALID, given, first["msg"].lower(), remedy).problem)
+
+
+async def _answer_unavailable(_request: Request, error: Exception) -> Response:
+    """The database does not answer."""
+    if not isinstance(error, StoreUnavailable):
+        raise error
+    return _response(unavailable(error).problem)
 
 
 async def _answer_fault(_request: Request, _error: Exception) -> Response:

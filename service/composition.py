@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -30,7 +30,10 @@ from service.storage.group_commit import InboxWriter
 from service.storage.rows import insert_into
 from service.storage.schema import INSTALLATION
 from service.storage.upgrade import check, revision, upgrade
+from service.taking import SOURCE
+from service.webhooks.mapped import Terms
 from service.webhooks.sources import Sources, read_sources
+from service.webhooks.standard import StandardReceiver
 from service.worker import Worker
 from service.writeback.destinations import read_destinations
 
@@ -69,6 +72,8 @@ class Service:
         Not started yet.
     metrics
         What all of these measure.
+    person
+        Hashes an address or a contact's id.
     """
 
     database: Database
@@ -77,6 +82,7 @@ class Service:
     models: ModelInForce
     worker: Worker
     metrics: Metrics
+    person: Callable[[str], str]
 
     def in_force(self) -> Scorer:
         """The scorer of the model in force.
@@ -138,7 +144,7 @@ def compose(url: str, environment: Mapping[str, str], artifact: Path | None = No
     database = ready_database(url)
     key = cache(partial(person_key, database, environment))
     sources = read_sources(environment, key)
-    if sources and database.is_sqlite:
+    if database.is_sqlite:
         key()  # made now, for no writer makes it while another transaction is under way
     destinations = read_destinations(environment)
     if artifact is not None:
@@ -156,7 +162,9 @@ def compose(url: str, environment: Mapping[str, str], artifact: Path | None = No
 
     writer = InboxWriter(database, wake)
     fetching = fetchers(sources, destinations, lambda delivery: writer.submit(delivery).result())
-    receivers = {name: receiver for name, (_, receiver) in sources.items()}
+    terms = Terms(mapping="", person_key=key)
+    own = {SOURCE: StandardReceiver(keys=(), terms=terms)}  # what the API is told, signed by nobody
+    receivers = own | {name: receiver for name, (_, receiver) in sources.items()}
     metrics = Metrics()
     processor = Processor(
         database,
@@ -176,6 +184,7 @@ def compose(url: str, environment: Mapping[str, str], artifact: Path | None = No
         models=in_force,
         worker=worker,
         metrics=metrics,
+        person=terms.person,
     )
 
 

@@ -26,6 +26,11 @@ class Disconnected(Exception):  # noqa: N818 - it says what happened
     """The client went away before its request was whole."""
 
 
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The value of a header, by its name in small letters; None where it is not there."""
+    return next((bytes(value) for each, value in scope["headers"] if each == name), None)
+
+
 def check_media_type(scope: Scope) -> int | None:
     """Refuse a body that is not plain JSON by its headers, and answer its length if it is said.
 
@@ -109,15 +114,10 @@ async def read_body(receive: Receive, length: int | None, most: int, seconds: fl
     )
 
 
-async def send_json(send: Send, body: bytes) -> None:
-    """Answer JSON with status 200."""
-    await send_body(send, JSON, body)
-
-
-async def send_body(send: Send, media_type: str, body: bytes) -> None:
-    """Answer a body of a media type with status 200."""
+async def send_body(send: Send, media_type: str, body: bytes, status: int = 200) -> None:
+    """Answer a body of a media type."""
     headers = _headers(media_type, body)
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

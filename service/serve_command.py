@@ -155,7 +155,7 @@ def check_without_keys(host: str, *, without_keys: bool) -> None:
     --------
     >>> check_without_keys("127.0.0.1", without_keys=True)
     """
-    from service.access import is_own_name
+    from service.origin import is_own_name
 
     if without_keys and not is_own_name(f"[{host}]" if ":" in host else host):
         raise ServeError(

@@ -88,6 +88,8 @@ def serve_database(
         metrics=service.metrics,
         guard=guard,
         review=ReviewPages(answering=reviews.answer),
+        writer=service.writer,
+        person=service.person,
     )
     scorer = service.models.scorer
     return Served(

@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from model.errors import RedflareError
+from model.events import Event
+from model.feeds import Feed
 from model.hypothetical import Hypothetical
 from service.fields import FormError, read_count, read_date, read_list, read_number, read_text
-from service.json_text import pointer, show
+from service.json_text import pointer, read_json, show
 from service.problems import refused_by
 from service.wire import (
     REQUEST_FIELDS,
     ScoreQuestion,
+    check_date_asked,
     check_names,
+    question_about,
     question_of,
     read_member,
     read_request,
@@ -80,9 +84,68 @@ def read_what_if(body: bytes) -> WhatIfQuestion:
     form = read_request(body, (*REQUEST_FIELDS, "hypothetical", "best"))
     return WhatIfQuestion(
         score=question_of(form),
-        supposed=_supposed(read_member(form, "hypothetical", _read_rows, [])),
-        best=read_member(form, "best", _read_best, 0),
+        supposed=read_supposed(form),
+        best=read_best(form),
     )
+
+
+STORED_FIELDS: Final = ("close_by", "days", "drivers", "hypothetical", "best")
+
+
+def read_supposition(body: bytes, events: list[Event], feeds: dict[str, Feed]) -> WhatIfQuestion:
+    """Read the body of a what-if request about a deal that is kept.
+
+    Parameters
+    ----------
+    body
+        JSON, UTF-8: a what-if request without the deal.
+    events
+        Of the deal.
+    feeds
+        As they are known.
+
+    Raises
+    ------
+    JsonTextError
+        If it is no JSON.
+    Refused
+        If it is not of the documented form.
+    """
+    form: dict[str, Any] = read_json(body)
+    try:
+        if type(form) is not dict:
+            raise FormError(show(form), "an object", "send one request a body")
+        check_names(form, STORED_FIELDS)
+        check_date_asked(form)
+    except FormError as error:
+        raise refused_by(error, "") from error
+    return WhatIfQuestion(
+        score=question_about(form, events, feeds),
+        supposed=read_supposed(form),
+        best=read_best(form),
+    )
+
+
+def read_supposed(form: dict[str, Any]) -> list[Hypothetical]:
+    """What a form supposes.
+
+    Raises
+    ------
+    Refused
+        If it is not of the documented form.
+    """
+    return _supposed(read_member(form, "hypothetical", _read_rows, []))
+
+
+def read_best(form: dict[str, Any]) -> int:
+    """How many open actions a form asks for.
+
+    Raises
+    ------
+    Refused
+        If it is not of the documented form.
+    """
+    return read_member(form, "best", _read_best, 0)
 
 
 def _read_best(name: str, value: Any) -> int:

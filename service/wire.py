@@ -141,13 +141,26 @@ def question_of(form: dict[str, Any]) -> ScoreQuestion:
     Refused
         If a member is not of the documented form.
     """
+    return question_about(form, _events(form), read_feeds(form))
+
+
+def question_about(
+    form: dict[str, Any], events: list[Event], feeds: dict[str, Feed] | None
+) -> ScoreQuestion:
+    """The question of a form about a deal that is known already.
+
+    Raises
+    ------
+    Refused
+        If a member is not of the documented form.
+    """
     return ScoreQuestion(
-        events=_events(form),
+        events=events,
         as_of=read_member(form, "as_of", read_time, None),
         close_by=read_member(form, "close_by", read_date, None),
         days=read_member(form, "days", read_number, None),
         since=read_member(form, "since", read_time, None),
-        feeds=_feeds(form),
+        feeds=feeds,
         hindsight=read_member(form, "hindsight", read_flag, False),
         drivers=read_member(form, "drivers", _read_drivers, MAIN_DRIVERS),
     )
@@ -159,6 +172,17 @@ def _check_form(form: Any, known: tuple[str, ...]) -> None:
     check_names(form, known)
     if "events" not in form:
         raise FormError("no events", "the deal's events", "send all of them")
+    check_date_asked(form)
+
+
+def check_date_asked(form: dict[str, Any]) -> None:
+    """Refuse a form that asks for two dates or for none.
+
+    Raises
+    ------
+    FormError
+        Saying which.
+    """
     if "close_by" in form and "days" in form:
         raise FormError("both close_by and days", "one of them", "say one date to answer for")
     if "close_by" not in form and "days" not in form:
@@ -252,7 +276,14 @@ def _read_event(row: Any, deal_id: Any) -> Event:
     return Event(**row)
 
 
-def _feeds(form: dict[str, Any]) -> dict[str, Feed] | None:
+def read_feeds(form: dict[str, Any]) -> dict[str, Feed] | None:
+    """What a form says of the feeds; None where it says nothing.
+
+    Raises
+    ------
+    Refused
+        If it is not of the documented form.
+    """
     if "feeds" not in form:
         return None
     given: dict[str, Any] = read_member(form, "feeds", read_object, {})

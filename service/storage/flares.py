@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, select, update
 
 from model.red_flare import RedFlare
+from service.storage.rows import AnyRow
 from service.storage.schema import FLARES
 
 
 def standing(connection: Connection, deal_id: str) -> tuple[RedFlare, ...]:
     """The flares that stand for a deal."""
     query = select(FLARES).where(FLARES.c.deal_id == deal_id, FLARES.c.cleared_as_of.is_(None))
-    return tuple(
-        RedFlare(
-            rule=row.rule,
-            since=row.since,
-            phrase=row.phrase,
-            subject=row.subject,
-            fallen_from=row.fallen_from,
-        )
-        for row in connection.execute(query.order_by(FLARES.c.id))
+    return tuple(_flare(row) for row in connection.execute(query.order_by(FLARES.c.id)))
+
+
+def standing_of(
+    connection: Connection, deal_ids: Sequence[str]
+) -> Mapping[str, tuple[RedFlare, ...]]:
+    """The flares that stand for each of a few deals that have any."""
+    query = select(FLARES).where(FLARES.c.deal_id.in_(deal_ids), FLARES.c.cleared_as_of.is_(None))
+    found: dict[str, list[RedFlare]] = {}
+    for row in connection.execute(query.order_by(FLARES.c.id)):
+        found.setdefault(str(row.deal_id), []).append(_flare(row))
+    return {deal_id: tuple(each) for deal_id, each in found.items()}
+
+
+def _flare(row: AnyRow) -> RedFlare:
+    return RedFlare(
+        rule=row.rule,
+        since=row.since,
+        phrase=row.phrase,
+        subject=row.subject,
+        fallen_from=row.fallen_from,
     )
 
 

@@ -224,6 +224,15 @@ def find(connection: Connection, inbox_id: int) -> Kept:
     return _kept(row)
 
 
+def find_by_key(connection: Connection, source: str, dedupe_key: str) -> Kept | None:
+    """One delivery by what tells it from the others of its source."""
+    query = select(INBOX).where(
+        INBOX.c.source == source, INBOX.c.dedupe_key == stored_key(dedupe_key)
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _kept(row)
+
+
 def listed(
     connection: Connection,
     state: State | None = None,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, tuple_
 
 from model.events import microseconds, parse_time
 from model.score import Score, score_from_json
@@ -14,6 +14,17 @@ from service.storage.rows import AnyRow, json_of
 from service.storage.schema import SCORES
 
 Cause = Literal["delivery", "tick"]
+_LISTED: Final = (
+    SCORES.c.id,
+    SCORES.c.as_of,
+    SCORES.c.made_at,
+    SCORES.c.cause,
+    SCORES.c.inbox_id,
+    SCORES.c.model_version,
+    SCORES.c.days,
+    SCORES.c.probability,
+    SCORES.c.shown_probability,
+)
 
 
 def add(
@@ -67,17 +78,34 @@ def latest(connection: Connection, deal_id: str, *, until: int | None = None) ->
     return None if answer is None else score_from_json(json.loads(answer))
 
 
+def answer(connection: Connection, score_id: int) -> str | None:
+    """The JSON of a score; None where there is none."""
+    return connection.execute(select(SCORES.c.answer).where(SCORES.c.id == score_id)).scalar()
+
+
+def page(
+    connection: Connection, deal_id: str, *, before: tuple[int, int] | None, most: int
+) -> Sequence[AnyRow]:
+    """Scores of a deal, the latest first.
+
+    Parameters
+    ----------
+    connection
+        Reading.
+    before
+        `as_of` and `id` of the last one of the page before; None for the first page.
+    most
+        How many.
+    """
+    place = tuple_(SCORES.c.as_of, SCORES.c.id)
+    query = select(*_LISTED).where(SCORES.c.deal_id == deal_id)
+    if before is not None:
+        query = query.where(place < before)
+    query = query.order_by(SCORES.c.as_of.desc(), SCORES.c.id.desc()).limit(most)
+    return connection.execute(query).all()
+
+
 def history(connection: Connection, deal_id: str) -> Iterator[AnyRow]:
     """Every score of a deal, the earliest first: as of when, made when, by what, how probable."""
-    columns = (
-        SCORES.c.id,
-        SCORES.c.as_of,
-        SCORES.c.made_at,
-        SCORES.c.cause,
-        SCORES.c.inbox_id,
-        SCORES.c.model_version,
-        SCORES.c.probability,
-        SCORES.c.shown_probability,
-    )
-    query = select(*columns).where(SCORES.c.deal_id == deal_id)
+    query = select(*_LISTED).where(SCORES.c.deal_id == deal_id)
     yield from connection.execute(query.order_by(SCORES.c.as_of, SCORES.c.id)).all()

@@ -13,9 +13,10 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import PlainTextResponse, Response
 
 from model.scorer import Scorer
-from service.access import COOKIE, SECURE_COOKIE, Access, Guard, needs
+from service.access import Access, Guard, needs
 from service.app import create_app
 from service.limiting import FAILURES_A_MINUTE, Limiter
+from service.session_cookie import COOKIE, SECURE_COOKIE
 from service.storage import keys, sessions
 from service.storage.database import Database
 from service.storage.keys import Scope

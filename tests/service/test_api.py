@@ -27,8 +27,8 @@ from model.score import CurvePoint, Driver, Interval, Score
 from model.scorer import Scorer
 from model.unusual import Unusual
 from service import forms
-from service.api import INLINE_BYTES
 from service.app import create_app
+from service.endpoint import INLINE_BYTES
 from tests.service.requests import AS_OF, event_json, request_json
 from training.simulate import Simulation
 

@@ -371,7 +371,7 @@ def test_the_character_set_of_json_may_be_said(post: Post, open_deals: list[list
 @pytest.mark.parametrize(
     ("method", "path", "status", "detail"),
     [
-        ("GET", "/v1/scores", 404, "GET /v1/scores: expected a path of this service"),
+        ("GET", "/v1/nothing", 404, "GET /v1/nothing: expected a path of this service"),
         ("POST", "/v1/score/", 404, "POST /v1/score/: expected a path of this service"),
         ("GET", "/docs", 404, "GET /docs"),
         ("GET", "/redoc", 404, "GET /redoc"),

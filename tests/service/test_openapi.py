@@ -74,6 +74,8 @@ def test_everything_has_a_description(document: dict[str, Any]) -> None:
     for form in (
         *("Event", "Feed", "Hypothetical", "ProblemAnswer"),
         *("ScoreRequest", "ScoreAnswer", "WhatIfRequest", "WhatIfAnswer"),
+        *("ScoresRequest", "EventsRequest", "ToldEvent", "MilestoneRequest", "DealWhatIfRequest"),
+        *("DealForm", "MilestoneForm", "ForecastAnswer", "CurrencyForm", "DeliveryForm"),
     ):
         for name, member in document["components"]["schemas"][form]["properties"].items():
             assert "description" in member, f"{form}.{name}"
@@ -106,7 +108,10 @@ def test_every_answered_path_is_documented(document: dict[str, Any], scorer: Sco
     app: Any = create_app(scorer)
 
     paths = {"/v1/score", "/v1/what-if", "/v1/model", "/webhooks/{source}"}
-    paths |= {"/healthz", "/readyz", "/metrics"}
+    paths |= {"/healthz", "/readyz", "/metrics", "/v1/scores", "/v1/events", "/v1/deals"}
+    paths |= {f"/v1/deals/{{deal_id}}{more}" for more in ("", "/scores", "/milestones", "/what-if")}
+    paths |= {"/v1/forecast", "/v1/models", "/v1/inbox", "/v1/inbox/{number}"}
+    paths |= {"/v1/inbox/{number}/retry"}
     assert set(document["paths"]) == paths
     assert {route.path for route in app.app.routes if isinstance(route, APIRoute)} <= set(
         document["paths"]

@@ -1,0 +1,147 @@
+"""The forecast of a quarter from the deals that the service keeps."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, or_, select
+
+from model.errors import RedflareError
+from model.events import from_microseconds
+from model.history import History
+from model.outlook import Outlook
+from model.period import Period, quarter_until
+from service.access import Access
+from service.company import Company
+from service.deal_forms import ForecastQuery
+from service.problems import refused_by
+from service.review.question import Question
+from service.review.week import Week, joined, look, outlooks_of
+from service.storage.schema import DEALS
+
+AT_ONCE: Final = 200  # deals whose events are held at a time
+KEPT_SECONDS: Final = 60.0  # for which a forecast is not made again
+MOST_KEPT: Final = 100
+_Key = tuple[object, ...]
+
+
+class Forecasting:
+    """Makes forecasts, one at a time, and keeps each for a minute.
+
+    Parameters
+    ----------
+    company
+        Whose deals they are of.
+    """
+
+    def __init__(self, company: Company) -> None:
+        self._company = company
+        self._kept: dict[_Key, tuple[float, dict[str, Any]]] = {}
+        self._making = threading.Lock()
+
+    def answer(self, access: Access, query: ForecastQuery) -> dict[str, Any]:
+        """The forecast that a caller asks for, of the deals that it sees.
+
+        Raises
+        ------
+        Refused
+            If there is no database or no model, or the quarter ends past what the model answers.
+        """
+        owners = _owners(access, query)
+        scorer = self._company.in_force()
+        key = (
+            scorer.artifact.model_version,
+            query.close_by,
+            query.fiscal_year_month,
+            query.target,
+            owners,
+        )
+        with self._making:
+            kept = self._kept.get(key)
+            if kept is not None and time.monotonic() < kept[0]:
+                return kept[1]
+            try:
+                made = self._made(query, owners)
+            except RedflareError as error:
+                raise refused_by(error) from error
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[key] = time.monotonic() + KEPT_SECONDS, made
+            return made
+
+    def _made(self, query: ForecastQuery, owners: tuple[str, ...] | None) -> dict[str, Any]:
+        company, scorer = self._company, self._company.in_force()
+        period = quarter_until(query.close_by, query.fiscal_year_month)
+        now = company.clock()
+        question = Question(
+            as_of=now,
+            since=now - timedelta(days=7),
+            period=period,
+            fiscal_year_month=query.fiscal_year_month,
+        )
+        as_of = company.now_us
+        weeks: list[Week] = []
+        with company.database.reading() as connection:
+            feeds = scorer.feeds(company.heard(connection))
+            for deal_ids in _parts(_wanted(connection, period, owners)):
+                history = History.from_events(company.events_of(connection, deal_ids))
+                weeks.append(look(scorer, history, as_of, question, feeds))
+        if not weeks:  # a history is never empty
+            weeks.append(Week(as_of=as_of, deals=[], opened=[], of_open=None, shown={}))
+        found = outlooks_of(joined(weeks), scorer, question, unopened=owners is None)
+        return {
+            "as_of": from_microseconds(as_of).isoformat(),
+            "first": period.first,
+            "last": period.last,
+            "model_version": scorer.artifact.model_version,
+            "currencies": [_currency(each, query.target) for each in found],
+        }
+
+
+def _owners(access: Access, query: ForecastQuery) -> tuple[str, ...] | None:
+    """Whose deals count; None: all."""
+    if access.owners is None:
+        return tuple(sorted(set(query.owner))) or None
+    if not query.owner:
+        return tuple(sorted(access.owners))
+    return tuple(sorted(set(query.owner) & set(access.owners)))
+
+
+def _wanted(
+    connection: Connection, period: Period, owners: tuple[str, ...] | None
+) -> Sequence[str]:
+    """Deals that are open, or of which something was known since the quarter began."""
+    query = select(DEALS.c.deal_id).where(
+        DEALS.c.known_at.is_not(None), or_(DEALS.c.is_open, DEALS.c.known_at >= period.begin_us)
+    )
+    if owners is not None:
+        query = query.where(DEALS.c.owner.in_(owners))
+    return connection.execute(query.order_by(DEALS.c.deal_id)).scalars().all()
+
+
+def _parts(deal_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(deal_ids), AT_ONCE):
+        yield deal_ids[first : first + AT_ONCE]
+
+
+def _currency(outlook: Outlook, target: float | None) -> dict[str, Any]:
+    made = outlook.forecast
+    return {
+        "currency": outlook.currency or None,
+        "won": outlook.won,
+        "won_deals": outlook.won_deals,
+        "open_deals": outlook.open_deals,
+        "unscorable": outlook.unscorable,
+        "without_amount": outlook.without_amount,
+        "quarter": None if made is None else asdict(made.whole),
+        "months": [
+            {"first": month.first, "last": month.last, "part": asdict(part)}
+            for month, part in outlook.months
+        ],
+        "reach": None if made is None or target is None else made.reach(target),
+    }
