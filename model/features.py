@@ -28,6 +28,7 @@ from model.feature import (
 )
 from model.feeds import Feeds
 from model.history import Floats, History, Ints
+from model.own_features import OwnFeatures, declared
 from model.rates import WinRates, win_rate
 from model.terms import carriers, reads, ready
 from model.vocabulary import KIND_OF_ACTIVITY, NEVER_SEEN, OTHER, Vocabulary
@@ -45,6 +46,8 @@ class FeatureSet:
         The company's own names.
     names
         The features to keep, in order; None keeps all.
+    own
+        The company's own features, of a file that it named; None where there are none.
 
     Examples
     --------
@@ -52,9 +55,17 @@ class FeatureSet:
     True
     """
 
-    def __init__(self, vocabulary: Vocabulary, names: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        names: tuple[str, ...] | None = None,
+        own: OwnFeatures | None = None,
+    ) -> None:
         self.vocabulary = vocabulary
+        self.own = own
         features = _all_features(vocabulary)
+        if own is not None:
+            features += own.known_to(vocabulary)
         if names is not None:
             by_name = {feature.name: feature for feature in features}
             features = tuple(by_name[name] for name in names)
@@ -176,17 +187,25 @@ class FeatureSet:
             ]
         return found
 
-    def __reduce__(self) -> tuple[type, tuple[Vocabulary, tuple[str, ...]]]:
-        return (type(self), (self.vocabulary, self.names))
+    def __reduce__(self) -> tuple[type, tuple[Vocabulary, tuple[str, ...], OwnFeatures | None]]:
+        return (type(self), (self.vocabulary, self.names, self.own))
 
     def to_json(self) -> dict[str, Any]:
         """A form that JSON can hold."""
-        return {"names": list(self.names), "vocabulary": self.vocabulary.to_json()}
+        told = {"names": list(self.names), "vocabulary": self.vocabulary.to_json()}
+        return told if self.own is None else told | {"own": self.own.to_json()}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> FeatureSet:
-        """The inverse of `to_json`."""
-        return cls(Vocabulary.from_json(value["vocabulary"]), tuple(value["names"]))
+        """The inverse of `to_json`.
+
+        Raises
+        ------
+        ArtifactError
+            If it has own features, of a file that was not named, or is another by now.
+        """
+        own = None if value.get("own") is None else declared(value["own"])
+        return cls(Vocabulary.from_json(value["vocabulary"]), tuple(value["names"]), own)
 
 
 def _all_features(vocabulary: Vocabulary) -> tuple[Feature, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ from model.hazard import edge_weights
 from model.history import History, Ints
 from model.score import Score
 from model.scorer import Scorer, days_until
+from service.own_features import declare_named
 from service.points import Points, Unscored, pairs
 from service.record import MOST_UNRECORDED_DAYS, Record, read_record
 from service.score_columns import driver_table, within_table
@@ -210,6 +212,7 @@ def _moments(question: Question) -> Iterator[int]:
 @lru_cache(maxsize=2)
 def load_scorer(artifact: Path) -> Scorer:
     """The scorer of an artifact, loaded and verified once a process."""
+    declare_named(os.environ)  # to a process of several, which no command line told
     return Scorer(Artifact.load(artifact))
 
 

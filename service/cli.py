@@ -18,6 +18,7 @@ import click
 
 from model.errors import RedflareError
 from service.arguments import spread
+from service.own_features import declare_named
 
 DONE: Final = 0
 DONE_IN_PART: Final = 1  # rows were rejected, or deals refused; the rest is done
@@ -32,6 +33,7 @@ Exit status:
   1    done in part: rows were rejected, deals refused, or a log without any closing imported,
        and the output says which
   2    the input cannot be used, and the message says why and what to do
+  3    monitor found a reason to retrain, and says it
   70   a fault in Redflare itself, with its traceback
   130  interrupted"""
 
@@ -59,6 +61,7 @@ COMMANDS: Final[dict[str, Target]] = {
         "training.backtest_command:backtest", "Judge past forecasts by what came of them."
     ),
     "retrain": Target("training.retrain_command:retrain", "Train a challenger, and ask its gate."),
+    "monitor": Target("training.monitor_command:monitor", "Look whether the model still holds."),
     "register": Target(
         "training.retrain_command:register", "Register a candidate that retrain kept."
     ),
@@ -179,6 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
     try:
         given = spread(sys.argv[1:] if arguments is None else arguments)
+        declare_named(os.environ)
         status = cli.main(args=given, prog_name="redflare", standalone_mode=False)
         sys.stdout.flush()
     except RedflareError as error:

@@ -14,6 +14,7 @@ import click
 
 from model.events import microseconds, parse_time
 from model.places import check_folder, part_of
+from training.cli import FEATURES, own_features, show_progress
 
 if TYPE_CHECKING:
     from training.backtest import Backtest
@@ -47,11 +48,12 @@ SCHEMA_VERSION: Final = 1
     help="Deals that a stage, owner or other value needs; the rest are pooled.",
 )
 @click.option("--drop", multiple=True, help="A feature to leave out; may be repeated.")
+@FEATURES
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True)
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for page, CSV and JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def backtest(
+def backtest(  # noqa: PLR0913, PLR0917 - click hands over each option
     events: Path,
     origins: int | None,
     dates: tuple[str, ...],
@@ -60,6 +62,7 @@ def backtest(
     every: float,
     smallest: int,
     drop: tuple[str, ...],
+    features: tuple[Path, ...],
     seed: int,
     jobs: int,
     out: Path | None,
@@ -76,7 +79,6 @@ def backtest(
     from training.backtest import ORIGINS, Plan
     from training.backtest import backtest as go_back
     from training.backtest_report import build_report
-    from training.cli import show_progress
     from training.preparing import Options
 
     if origins and dates:
@@ -88,7 +90,9 @@ def backtest(
         origins_us=tuple(microseconds(parse_time("--origin", date)) for date in dates),
         within_days=within,
         spacing_days=every,
-        options=Options(edges_days=edges or None, drop=drop, seed=seed, jobs=jobs),
+        options=Options(
+            edges_days=edges or None, drop=drop, own=own_features(features), seed=seed, jobs=jobs
+        ),
     )
     tested = go_back(read_events(events), plan, show_progress)
     report = build_report(tested, smallest, seed)

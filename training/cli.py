@@ -12,6 +12,16 @@ import click
 from tqdm import tqdm
 
 from model.events import microseconds, parse_time
+from model.own_features import VARIABLE, OwnFeatures, declare
+
+FEATURES = click.option(
+    "--features",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    envvar=VARIABLE,
+    show_envvar=True,
+    help="A Python file of your own features, which is run; a second is an earlier model's.",
+)
 
 
 @click.command()
@@ -45,12 +55,13 @@ def simulate(deals: int, seed: int, out: Path, world: int, no_truth: bool) -> in
 @click.option("--edges", type=float, multiple=True, help="Horizon edges in days, several.")
 @click.option("--spacing", type=click.FloatRange(0, min_open=True), help="Days between snapshots.")
 @click.option("--drop", multiple=True, help="A feature to leave out; may be repeated.")
+@FEATURES
 @click.option("--strict", is_flag=True, help="Refuse features that seem to know the outcome.")
 @click.option("--base-rate", is_flag=True, help="The base rate by stage and age alone.")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True)
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def train(
+def train(  # noqa: PLR0913, PLR0917 - click hands over each option
     events: Path,
     known_before: str,
     out: Path,
@@ -58,6 +69,7 @@ def train(
     edges: tuple[float, ...],
     spacing: float | None,
     drop: tuple[str, ...],
+    features: tuple[Path, ...],
     strict: bool,
     base_rate: bool,
     seed: int,
@@ -82,6 +94,7 @@ def train(
             drop=drop,
             strict=strict,
             base_rate=base_rate,
+            own=own_features(features),
             seed=seed,
             jobs=jobs,
         ),
@@ -113,6 +126,12 @@ def train(
     else:
         click.echo(_report(report))
     return 0
+
+
+def own_features(files: tuple[Path, ...]) -> OwnFeatures | None:
+    """Run files of own features; the first one is learned with."""
+    found = [declare(path) for path in files]
+    return found[0] if found else None
 
 
 def show_progress(stage: str, steps: int) -> Callable[[], None]:

@@ -188,7 +188,7 @@ def check_drift(learning: Learning, since: int, limits: DataThresholds) -> list[
     since
         The moment, microseconds since 1970 UTC.
     """
-    checks = [_win_rate(learning.history, since, limits)]
+    checks = [check_win_rate(learning.history, since, limits)]
     moved = moved_features(learning, since, limits)
     if moved is None:
         words = f"too few deals since {day_of(since)} to tell whether features moved"
@@ -240,11 +240,12 @@ def _one_each(data: Dataset, rows: NDArray[np.bool_]) -> Ints:
     return order[first]
 
 
-def compare_values(old: Ints, new: Ints) -> tuple[float, float]:
+def compare_values(old: Ints, new: Ints, old_size: float | None = None) -> tuple[float, float]:
     """The stability index of two samples of bins, and the p-value of the chi-squared test.
 
     ``PSI = sum_g (q_g - p_g) log(q_g / p_g)`` over groups of neighbouring bins of about a tenth of
-    the old sample each.
+    the old sample each. The old sample counts in the test as `old_size` values, where some of it
+    repeat each other; as what it holds if None.
 
     Examples
     --------
@@ -267,6 +268,8 @@ def compare_values(old: Ints, new: Ints) -> tuple[float, float]:
         ]
     )
     counts = counts[:, counts.sum(axis=0) > 0]
+    if old_size is not None:
+        counts[0] *= old_size / len(old)
     total = counts.sum(axis=1)
     p, q = np.maximum(counts / total[:, None], LEAST_SHARE)
     expected = total[:, None] * counts.sum(axis=0) / counts.sum()
@@ -280,7 +283,8 @@ def _count(values: Ints, size: int) -> Floats:
     return np.bincount(values, minlength=size).astype(np.float64)
 
 
-def _win_rate(history: History, since: int, limits: DataThresholds) -> Check:
+def check_win_rate(history: History, since: int, limits: DataThresholds) -> Check:
+    """The share won of deals closed before a moment and since, by each deal's last closing."""
     deal = deal_of_rows(history)
     closed = np.flatnonzero((history.kind == WON) | (history.kind == LOST))
     last = np.full(history.deals, -1)

@@ -6,6 +6,7 @@ artifact. It is imported by MLflow alone.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from model.events import microseconds, parse_time
 from model.feature_rows import FeatureRowError, encode, score_rows, usual_days
 from model.feeds import feeds_of
 from model.history import History
+from model.own_features import VARIABLE, declare
 from model.score import Score
 from model.scorer import Scorer
 
@@ -34,7 +36,9 @@ class DealModel(PythonModel):
     """Answers a frame of events, or of features, with probabilities by date and drivers."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Read the artifact, checked against its manifest."""
+        """Read the artifact, checked against its manifest; own features, where they are named."""
+        for path in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
+            declare(Path(path))
         self.scorer = Scorer(Artifact.load(Path(context.artifacts["artifact"])))
 
     def predict(

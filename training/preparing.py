@@ -19,6 +19,7 @@ from model.feeds import feeds_of
 from model.grid import MAX_THRESHOLDS, BinArray, Grid
 from model.hazard import check_edges
 from model.history import Floats, History
+from model.own_features import OwnFeatures
 from training.dataset import NEVER, Dataset, build_dataset, deal_of_rows, win_times
 from training.grid_fit import make_grid
 from training.horizons import (
@@ -60,6 +61,8 @@ class Options:
     base_rate
         Whether to learn the base rate by stage and age alone, from as few as
         `FEWEST_FOR_BASE_RATE` deals of each outcome.
+    own
+        The company's own features, beside the catalogue; None where there are none.
     seed
         Of everything random.
     jobs
@@ -72,6 +75,7 @@ class Options:
     drop: tuple[str, ...] = ()
     strict: bool = False
     base_rate: bool = False
+    own: OwnFeatures | None = None
     seed: int = 0
     jobs: int = 2
 
@@ -128,7 +132,7 @@ def prepare(events: pa.Table, known_before: int, options: Options) -> Learning:
     history = History.from_table(events)
     _check_closings(history, known_before, end, options.base_rate)
     vocabulary = learn_vocabulary(history, known_before)
-    everything = FeatureSet(vocabulary)
+    everything = FeatureSet(vocabulary, own=options.own)
     _check_drop(options, everything)
     spacing = options.spacing_days
     if spacing is None:
@@ -163,7 +167,8 @@ def prepare(events: pa.Table, known_before: int, options: Options) -> Learning:
             else name not in options.drop and _varies(data.x[:, column])
         )
     ]
-    features = FeatureSet(vocabulary, tuple(everything.names[column] for column in kept))
+    names = tuple(everything.names[column] for column in kept)
+    features = FeatureSet(vocabulary, names, options.own)
     data = replace(data, x=data.x[:, kept])
     if options.edges_days is None:
         fewest = FEWEST_FOR_BASE_RATE if options.base_rate else FEWEST_WINS

@@ -15,7 +15,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from model.artifact import Artifact
 from model.errors import RedflareError
 from training.candidate import ARTIFACT, Candidate, read_candidate
 from training.logged_model import ignore_its_own, save_flavour
+from training.version import Act, RegistryAwayError, RegistryError, Version
 
 NAME: Final = "redflare"
 CHAMPION: Final = "champion"
@@ -40,66 +40,6 @@ SETTINGS: Final = {
 }
 SQLITE: Final = "sqlite:///"
 PAGE: Final = 1000  # versions asked for at a time
-
-
-class RegistryError(RedflareError):
-    """The registry does not hold what was asked for, or refuses. Check the name or the version."""
-
-
-class RegistryAwayError(RegistryError):
-    """The registry cannot be reached. Start its server, and try again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Version:
-    """A registered version.
-
-    Parameters
-    ----------
-    number
-        As MLflow counts, from 1.
-    aliases
-        Those that point at it.
-    run_id
-        Of the run that logged it.
-    tags
-        Without the prefix ``redflare.``.
-    """
-
-    number: str
-    aliases: tuple[str, ...]
-    run_id: str
-    tags: dict[str, str]
-
-    @property
-    def model_version(self) -> str:
-        """The id of its artifact."""
-        return self.tags.get("model_version", "")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Act:
-    """An entry of the audit.
-
-    Parameters
-    ----------
-    at, who, why
-        ISO 8601 UTC, who did it, and the reason in words.
-    what
-        ``promote`` or ``rollback``.
-    version, replaced
-        The version that became champion, and the one before it; None where there was none.
-    forced
-        Whether it was against the gate.
-    """
-
-    at: str
-    who: str
-    why: str
-    what: str
-    version: str
-    replaced: str | None
-    forced: bool = False
 
 
 class Registry:
@@ -376,6 +316,15 @@ class Registry:
         held = found[0].tags if found else {}
         return {key: value for key, value in held.items() if key.startswith(AUDIT)}
 
+    def line(self, champion: Version) -> Iterator[Version]:
+        """The version that a champion replaced, the one that that one had replaced, and so on."""
+        replaced = {act.version: act.replaced for act in self.audit() if act.what == "promote"}
+        met, number = {champion.number}, replaced.get(champion.number)
+        while number is not None and number not in met:
+            yield self.version(number)
+            met.add(number)
+            number = replaced.get(number)
+
     def before(self, champion: Version) -> Version:
         """The version that a champion replaced, to go back to.
 
@@ -384,11 +333,9 @@ class Registry:
         RegistryError
             If it replaced none.
         """
-        for act in reversed(self.audit()):
-            if act.what == "promote" and act.version == champion.number:
-                if act.replaced is None:
-                    break
-                return self.version(act.replaced)
+        found = next(self.line(champion), None)
+        if found is not None:
+            return found
         raise RegistryError(
             f"champion {champion.number}, which replaced none",
             "an earlier champion",

@@ -16,11 +16,13 @@ import click
 
 from model.errors import RedflareError
 from model.events import microseconds, parse_time
+from training.cli import FEATURES, own_features, show_progress
 
 if TYPE_CHECKING:
     from training.candidate import Candidate
-    from training.registry import Registry, Version
+    from training.registry import Registry
     from training.retrain import Retraining
+    from training.version import Version
 
 DONE: Final = 0
 KEPT_HERE: Final = 1  # the registry was away: the candidate is kept, the command to register told
@@ -54,6 +56,7 @@ class PromotionError(RedflareError):
 @click.option("--every", type=click.FloatRange(0.25), default=7.0, show_default=True)
 @click.option("--spacing", type=click.FloatRange(0, min_open=True), help="Days between snapshots.")
 @click.option("--drop", multiple=True, help="A feature to leave out; may be repeated.")
+@FEATURES
 @click.option("--no-refit", is_flag=True, help="Promote the judged artifact, not its refit.")
 @click.option("--rejects", type=click.Path(path_type=Path), help="rejects.csv of the imports.")
 @click.option("--thresholds", type=click.Path(path_type=Path), help="TOML of other thresholds.")
@@ -75,9 +78,10 @@ def retrain(events: Path, registry: str, **asked: Any) -> int:
     """
     from training.candidate import write_candidate
     from training.lock import only_one
-    from training.registry import Registry, RegistryAwayError
+    from training.registry import Registry
     from training.retrain_files import verdict_section
     from training.section import section_text
+    from training.version import RegistryAwayError
 
     _check_force(asked["force"], asked["reason"])
     store = Registry(registry, asked["name"])
@@ -135,13 +139,13 @@ def _train(
 ) -> tuple[Retraining, Candidate, dict[str, str]]:
     """The work between the champion of now and a candidate that can be written."""
     from model.event_table import read_events
-    from training.cli import show_progress
     from training.preparing import Options
     from training.retrain import Plan
     from training.retrain import retrain as run
     from training.retrain_files import candidate_of
     from training.thresholds import read_thresholds
 
+    own = own_features(asked["features"])
     limits, origin = read_thresholds(asked["thresholds"]), asked["origin"]
     plan = Plan(
         known_before_us=microseconds(parse_time("--known-before", asked["known_before"] or now)),
@@ -153,10 +157,11 @@ def _train(
             within_days=asked["within"],
             spacing_days=asked["spacing"],
             drop=asked["drop"],
+            own=own,
             seed=asked["seed"],
             jobs=asked["jobs"],
         ),
-        rejected=_rejected(events, asked["rejects"]),
+        rejected=rejected_rows(events, asked["rejects"]),
     )
     artifact = None if champion is None else store.artifact(champion)
     before = None if champion is None else {"events": int(champion.tags.get("events", 0))}
@@ -232,7 +237,8 @@ def promote(
 @INTO
 def rollback(registry: str, name: str, reason: str, by: str | None, into: Path | None) -> int:
     """Make the version that the champion replaced the champion again."""
-    from training.registry import Registry, RegistryError
+    from training.registry import Registry
+    from training.version import RegistryError
 
     store = Registry(registry, name)
     champion = store.champion()
@@ -333,7 +339,7 @@ def _promote(
     replaced: str | None,
     what: str = "promote",
 ) -> None:
-    from training.registry import Act
+    from training.version import Act
 
     act = Act(
         at=_now(),
@@ -354,7 +360,7 @@ def _export(store: Registry, version: Version, into: Path | None, *, quiet: bool
             click.echo(f"{version.model_version} in {into}")
 
 
-def _rejected(events: Path, named: Path | None) -> int | None:
+def rejected_rows(events: Path, named: Path | None) -> int | None:
     """How many rows imports rejected; None where no file says."""
     from training.rejects import read_rejects
 

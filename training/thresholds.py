@@ -1,4 +1,4 @@
-"""The thresholds of retraining and promotion, in one file."""
+"""The thresholds of retraining, promotion and monitoring, in one file."""
 
 from __future__ import annotations
 
@@ -49,16 +49,38 @@ class DataThresholds:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MonitorThresholds:
+    """When a model in force asks for a retraining."""
+
+    spacing_days: float
+    judged_days: float
+    reference_days: float
+    fewest_deals: int
+    fewest_won: int
+    open_deals: int
+    level: float
+    slope: tuple[float, float]
+    intercept: tuple[float, float]
+    psi: float
+    psi_level: float
+    moved_share: float
+    forecast_error: float
+    new_closings: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Thresholds:
     """All of them."""
 
     promotion: PromotionThresholds
     data: DataThresholds
+    monitor: MonitorThresholds
 
 
 PARTS: Final[dict[str, type[Any]]] = {
     "promotion": PromotionThresholds,
     "data": DataThresholds,
+    "monitor": MonitorThresholds,
 }
 
 

@@ -16,7 +16,8 @@ import pytest
 from model.errors import ArtifactError
 from tests.conftest import BESIDE_PYTHON
 from training.candidate import CandidateError, read_candidate
-from training.registry import CHALLENGER, CHAMPION, Act, Registry, RegistryAwayError, RegistryError
+from training.registry import CHALLENGER, CHAMPION, Registry
+from training.version import Act, RegistryAwayError, RegistryError
 
 Make = Callable[..., Path]
 QUICK_SERVER = {

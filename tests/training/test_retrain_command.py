@@ -25,7 +25,8 @@ from training.boosting import Settings
 from training.candidate import read_candidate
 from training.curves import learned_curves
 from training.lock import only_one
-from training.registry import Registry, RegistryAwayError
+from training.registry import Registry
+from training.version import RegistryAwayError
 
 DEALS = 320
 FIRST, LATER, LATEST = (from_microseconds(day_us(day)).isoformat() for day in (700, 960, 962))

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from threadpoolctl import threadpool_limits
+
+from model.artifact import Artifact
+from model.errors import TrainingDataError
+from model.event_table import table_of, write_events
+from model.events import from_microseconds
+from model.tables import Calibration
+from service.cli import main
+from tests.factories import day_us
+from tests.training.companies import deals_events
+from training import fit
+from training.boosting import Settings
+from training.fit import train
+from training.monitor import Monitoring, monitor
+from training.preparing import Options
+from training.thresholds import read_thresholds
+
+DEALS = 500
+CUTOFF, NOW = day_us(700), day_us(1400)
+EVENTS = table_of(deals_events(DEALS))
+THRESHOLDS = read_thresholds()
+# A small company, whose last deals opened long before the end.
+LIMITS = replace(
+    THRESHOLDS,
+    monitor=replace(
+        # Thirty trees that nothing calibrated are timid.
+        THRESHOLDS.monitor,
+        fewest_deals=40,
+        open_deals=8,
+        judged_days=900.0,
+        new_closings=2.0,
+        slope=(0.5, 4.0),
+    ),
+    data=replace(THRESHOLDS.data, stale_days=(7.0, 3000.0)),
+)
+
+
+@pytest.fixture(scope="module")
+def artifact() -> Iterator[Artifact]:
+    with threadpool_limits(1), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "candidates", lambda _rows: [Settings(rows_a_leaf=20, trees=30)])
+        options = Options(edges_days=(10.0, 20.0, 40.0), spacing_days=7.0, jobs=1)
+        yield train(EVENTS, CUTOFF, options)
+
+
+def shifted(artifact: Artifact, by: float) -> Artifact:
+    """The same model, whose log-odds are all too high."""
+    lines = artifact.calibration
+    return replace(
+        artifact,
+        calibration=Calibration(intercepts=lines.intercepts + by, slopes=lines.slopes),
+        bag_calibrations=(),
+    )
+
+
+def look(artifact: Artifact, events: pa.Table = EVENTS, **given: Any) -> Monitoring:
+    return monitor(events, given.pop("now", NOW), [artifact], LIMITS, **given)
+
+
+def state(found: Monitoring, name: str) -> str:
+    return {each.name: each.state for each in found.findings}[name]
+
+
+def test_a_model_that_holds_is_left_alone(artifact: Artifact) -> None:
+    found = look(artifact)
+
+    assert not found.retrain_now, found.reasons
+    assert state(found, "calibration") == state(found, "forecast") == "well"
+    assert state(found, "win rate") == "well"
+    assert [each.days for each in found.horizons] == [10.0, 20.0, 40.0]
+    assert sum(each.came for each in found.windows) > 20
+    assert all(each.low <= each.expected <= each.high for each in found.windows)
+    starts = [each.day for each in found.windows]
+    assert starts == sorted(set(starts))
+
+
+def test_a_model_that_promises_too_much_is_to_be_trained_again(artifact: Artifact) -> None:
+    found = look(shifted(artifact, 1.5))
+
+    assert found.retrain_now
+    assert state(found, "calibration") == state(found, "forecast") == "retrain"
+    assert any("within 10 days the calibration intercept" in words for words in found.reasons)
+    assert any("wins were expected" in words and "(+" in words for words in found.reasons)
+
+
+def test_deals_that_became_others_are_told(artifact: Artifact) -> None:
+    """From the cut-off on every customer stays silent."""
+    crowd = table_of(
+        [
+            replace(each, deal_id=f"{seed}{each.deal_id}", source_id=f"{seed}{each.source_id}")
+            for seed in range(4)
+            for each in deals_events(300, seed=seed)
+        ]
+    )
+    late = np.array(crowd["known_at"].cast(pa.int64())) >= CUTOFF
+    replied = np.array(crowd["kind"].to_pylist()) == "customer_replied"
+    now = day_us(890)
+
+    found = look(artifact, crowd.filter(pa.array(~(late & replied))), now=now)
+    before = look(artifact, crowd, now=now)
+
+    moved = {each.feature: each for each in found.moved}
+    assert moved["silence_days"].moved
+    assert moved["silence_days"].psi > 1.0
+    assert state(found, "drift") == "retrain"
+    assert state(before, "drift") == "well"
+
+
+def test_what_comes_later_changes_no_judgement(artifact: Artifact) -> None:
+    now = day_us(1100)
+    known = np.array(EVENTS["known_at"].cast(pa.int64())) < now
+
+    assert (
+        look(artifact, now=now).horizons
+        == look(artifact, EVENTS.filter(pa.array(known)), now=now).horizons
+    )
+
+
+def test_each_moment_is_scored_by_the_model_in_force_then(artifact: Artifact) -> None:
+    """A model promoted today is not asked about yesterday, and none of what it saw counts."""
+    later = replace(
+        shifted(artifact, 3.0),
+        facts=artifact.facts | {"known_before": from_microseconds(day_us(1200)).isoformat()},
+    )
+
+    both = monitor(EVENTS, NOW, [artifact, later], LIMITS)
+    alone = look(artifact)
+
+    early = [each for each in both.months if each.month < "2029-04"]
+    assert early
+    assert [each for each in alone.months if each.month < "2029-04"] == early
+    late = {each.month: each.expected for each in both.months}
+    assert late["2029-06"] > {each.month: each.expected for each in alone.months}["2029-06"]
+
+
+def test_soon_after_a_promotion_nothing_can_be_judged_and_it_says_so(artifact: Artifact) -> None:
+    found = look(artifact, now=day_us(706))
+
+    assert not found.retrain_now, found.reasons
+    assert state(found, "calibration") == state(found, "forecast") == "unknown"
+    with pytest.raises(TrainingDataError, match="the cut-off of the model in force"):
+        look(artifact, now=day_us(600))
+
+
+@pytest.fixture
+def desk(artifact: Artifact, tmp_path: Path) -> Path:
+    artifact.save(tmp_path / "good")
+    shifted(artifact, 1.5).save(tmp_path / "bad")
+    write_events(EVENTS, tmp_path / "events.parquet")
+    (tmp_path / "limits.toml").write_text(
+        "[monitor]\nfewest_deals = 40\nopen_deals = 8\n"
+        "judged_days = 900\nnew_closings = 2.0\nslope = [0.5, 4.0]\n"
+        "[data]\nstale_days = [7, 3000]\n"
+    )
+    return tmp_path
+
+
+def run(desk: Path, artifact: str, *more: str) -> int:
+    return main(
+        [
+            *("monitor", str(desk / "events.parquet"), "--artifact", str(desk / artifact)),
+            *("--known-before", from_microseconds(NOW).isoformat(), *more),
+        ]
+    )
+
+
+def test_the_exit_status_and_the_metrics_tell_alerts(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limits, metrics = str(desk / "limits.toml"), desk / "redflare.prom"
+    asked = ("--thresholds", limits, "--metrics", str(metrics), "--json")
+
+    assert run(desk, "good", *asked) == 0
+    good = json.loads(capsys.readouterr().out)
+    assert run(desk, "bad", *asked) == 3
+    bad = json.loads(capsys.readouterr().out)
+
+    assert (good["retrain_now"], good["reasons"]) == (False, [])
+    assert bad["retrain_now"]
+    assert any("calibration intercept" in words for words in bad["reasons"])
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(metrics.read_text())
+        for sample in family.samples
+    }
+    assert found["redflare_monitor_retrain_now",] == 1.0
+    assert found["redflare_monitor_state", "calibration"] == 3.0
+    assert found["redflare_monitor_psi", "silence_days"] >= 0.0
+    assert found["redflare_monitor_model_known_before_timestamp_seconds",] == CUTOFF / 1e6
+    assert run(desk, "bad", "--thresholds", limits) == 3
+    said = capsys.readouterr().out
+    assert "Retrain now." in said
+    assert "retrain: within 10 days the calibration intercept" in said
+
+
+def test_a_record_that_ended_is_no_ground_to_judge_by_but_the_metrics_say_so(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = desk / "redflare.prom"
+    write_events(EVENTS.slice(0, EVENTS.num_rows - 2000), desk / "events.parquet")
+
+    assert (
+        main(
+            [
+                *("monitor", str(desk / "events.parquet"), "--artifact", str(desk / "good")),
+                *("--known-before", from_microseconds(day_us(2400)).isoformat()),
+                *("--metrics", str(metrics)),
+            ]
+        )
+        == 2
+    )
+    assert "data that is broken: the last event became known on" in capsys.readouterr().err
+    assert "redflare_monitor_data_broken 1.0" in metrics.read_text()
+    assert run(desk, "good", "--registry", str(desk)) == 2
