@@ -10,12 +10,16 @@ DEMO_KNOWN_BEFORE := 2026-01-05
 DEMO_AS_OF := 2026-01-12
 DEMO_CLOSE_BY := 2026-03-31
 DEMO_WEEK := 2026-W03
+DEMO_PORT := 8000
+DEMO_DATABASE := sqlite:///demo/redflare.db
+DEMO_SERVE := REDFLARE_REVIEW_SEGMENT=industry REDFLARE_REVIEW_TARGET=2500000 \
+	$(REDFLARE) serve --database $(DEMO_DATABASE) --without-keys --no-worker
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lock
+.PHONY: help demo demo-review test bench lock
 
 help:
-	@echo 'make demo   simulate a company, train, show its riskiest deals, write a review (in demo/)'
+	@echo 'make demo   simulate a company, train, show its riskiest deals, serve its review (in demo/)'
 	@echo 'make test   lint, types, tests and documentation examples'
 	@echo 'make bench  the speed figures of the README, measured here'
 	@echo 'make lock   write requirements.lock anew from pyproject.toml (needs uv)'
@@ -43,6 +47,23 @@ demo: $(READY)
 		--as-of $(DEMO_AS_OF) --close-by $(DEMO_CLOSE_BY) --riskiest 10
 	$(REDFLARE) review demo/events.parquet --artifact demo/artifact \
 		--week $(DEMO_WEEK) --close-by $(DEMO_CLOSE_BY) --segment industry --out demo/review.html
+	@rm -f demo/redflare.*
+	$(REDFLARE) db upgrade --database $(DEMO_DATABASE)
+	$(REDFLARE) db load-events demo/events.parquet --database $(DEMO_DATABASE)
+	$(REDFLARE) model install demo/artifact --database $(DEMO_DATABASE)
+	@$(MAKE) --no-print-directory demo-review
+
+# On a terminal the review is served until Ctrl-C; elsewhere it is asked for once, and nothing waits.
+demo-review: $(READY)
+	@if [ -t 0 ] && [ -t 1 ]; then \
+		echo 'The weekly review: http://127.0.0.1:$(DEMO_PORT)/review (Ctrl-C ends it)'; \
+		$(DEMO_SERVE) --port $(DEMO_PORT); \
+	else \
+		$(DEMO_SERVE) --port 0 >demo/serve.log 2>&1 & served=$$!; \
+		trap 'kill $$served' EXIT; \
+		$(BIN)/python -m service.review.ask_once demo/serve.log && \
+		echo 'To click through it: make demo-review, on a terminal'; \
+	fi
 
 # One thread a process, so that small matrices do not wait for each other's threads.
 test: $(READY)

@@ -179,8 +179,7 @@ class Desk:
             )
         made = replace(made, notes=notes)
         question = made.question
-        whole = Choice(owners=choice.owners)
-        deals = [deal for deal, _ in kept.deals().values() if whole.takes(deal.owner, deal.segment)]
+        owners, segments = kept.names(choice.owners)
         present = self._present(latest)
         weeks = {week_name(present - timedelta(weeks=back)) for back in range(WEEKS_OFFERED)}
         quarters = _quarters(present.date(), question.fiscal_year_month)
@@ -190,8 +189,8 @@ class Desk:
             "week": made.week,
             "quarters": sorted(quarters | {question.period.last}, reverse=True),
             "close_by": question.period.last,
-            "owners": sorted({deal.owner or "" for deal in deals}),
-            "segments": sorted({deal.segment or "" for deal in deals}) if question.segment else [],
+            "owners": owners,
+            "segments": segments if question.segment else [],
         }
         return _html(served_page(made, listed(made, asked), Links(asked=asked), choices))
 

@@ -197,16 +197,16 @@ class _Looking:
             before=before,
             rows=deal_rows(scorer, history, now, before, trend, feeds),
             ways=ways,
-            past=[self._past(history, moment) for moment in self.moments],
+            past=[self._past(history, moment, now) for moment in self.moments],
         )
 
-    def _past(self, history: History, moment: Moment) -> Week:
+    def _past(self, history: History, moment: Moment, now: Week) -> Week:
         asked = replace(self.question, period=moment.period)
         try:
             week = self._look(self.models.now, history, moment.as_of, asked)
         except HorizonError:
             week = self._look(None, history, moment.as_of, asked)
-        return trimmed(week, moment.period)
+        return trimmed(week, moment.period, now)
 
     def _look(
         self, scorer: Scorer | None, history: History, moment: int, question: Question

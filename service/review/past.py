@@ -13,10 +13,12 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
+from model.data_quality import DataQuality
 from model.events import DAY_US, from_microseconds
 from model.forecast import Spread
 from model.period import Period, quarter_until
 from model.pipeline import Deal
+from model.scored import Checks
 from model.scorer import Scorer
 from service.review.question import Question
 from service.review.week import Week, outlooks_of
@@ -27,6 +29,10 @@ WEEK_US: Final = 7 * DAY_US
 BINS: Final = 10  # of the reliability diagram
 # How sure a rep's word is taken to be until there is a record of it, most first.
 SURE: Final = {"commit": 0.7, "best case": 0.4, "pipeline": 0.15, "omitted": 0.05}
+# What is kept of a past moment's checks.
+_NOTHING_SAID: Final = DataQuality(verdict="good", findings=())
+SCORABLE: Final = Checks(gates=(), data_quality=_NOTHING_SAID, unusual=())
+UNSCORABLE: Final = replace(SCORABLE, data_quality=replace(_NOTHING_SAID, verdict="unscorable"))
 WORTH: Final = 10  # deals: how much that, or all reps' record, counts beside a rep's own
 
 
@@ -195,16 +201,33 @@ def moments(question: Question, as_of: int) -> list[Moment]:
     return found
 
 
-def trimmed(week: Week, period: Period) -> Week:
-    """A past moment with those deals alone that its forecast looks at."""
-    return replace(
-        week,
-        deals=[
-            deal
-            for deal in week.deals
-            if deal.status == "open" or (deal.status == "won" and period.holds(deal.closed_us or 0))
-        ],
-    )
+def trimmed(week: Week, period: Period, now: Week) -> Week:
+    """A past moment with no more than its forecast looks at, for many are kept.
+
+    Parameters
+    ----------
+    period
+        Whose wins count.
+    now
+        Shares the deals that stand now as they did then.
+    """
+    same = {deal.deal_id: deal for deal in now.deals}
+
+    def shared(deal: Deal) -> Deal:
+        known = same.get(deal.deal_id)
+        return known if known == deal and known is not None else deal
+
+    opened = [shared(deal) for deal in week.opened]
+    won = [
+        shared(deal)
+        for deal in week.deals
+        if deal.status == "won" and period.holds(deal.closed_us or 0)
+    ]
+    of_open = week.of_open
+    if of_open is not None:
+        checks = [SCORABLE if each.scorable else UNSCORABLE for each in of_open.checks]
+        of_open = replace(of_open, checks=checks)
+    return replace(week, deals=[*opened, *won], opened=opened, of_open=of_open)
 
 
 def past_of(

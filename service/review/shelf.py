@@ -104,6 +104,19 @@ class Kept:
 
         return self.once("deals", make)
 
+    def names(self, owners: frozenset[str] | None) -> tuple[list[str], list[str]]:
+        """The owners and the segments of the deals that may be seen."""
+
+        def make() -> tuple[list[str], list[str]]:
+            seen = Choice(owners=owners)
+            mine = [deal for deal, _ in self.deals().values() if seen.takes(deal.owner, None)]
+            return (
+                sorted({deal.owner or "" for deal in mine}),
+                sorted({deal.segment or "" for deal in mine}),
+            )
+
+        return self.once(("names", owners), make)
+
     def closed(self, database: Database) -> tuple[list[Deal], History]:
         """The latest closings, with their events."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -19,7 +20,7 @@ from service.review.deal_row import DealRow, flared
 from service.review.gathering import Gathered, told
 from service.review.past import Past, past_of
 from service.review.question import Question
-from service.review.week import chosen_of, outlooks_of
+from service.review.week import Week, chosen_of, outlooks_of
 
 MOST_FLARED = 20  # laid open one by one; the others stand in the list
 OfDeal = Callable[[str], pa.Table]
@@ -71,6 +72,9 @@ class Money:
         Probability to reach the target; None without one, or without a forecast.
     past
         Past forecasts against what came.
+    of_category
+        For each of the rep's categories the mean probability of the open deals in it that have a
+        number, and how many they are.
     """
 
     outlook: Outlook
@@ -78,6 +82,7 @@ class Money:
     bridge: Bridge | None
     reach: float | None
     past: Past
+    of_category: Mapping[str, tuple[float, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,9 +258,18 @@ def _money(gathered: Gathered, *, unopened: bool) -> list[Money]:
                     currency,
                     unopened=unopened,
                 ),
+                of_category=_of_category(now, currency),
             )
         )
     return found
+
+
+def _of_category(week: Week, currency: str) -> dict[str, tuple[float, int]]:
+    found: dict[str, list[float]] = defaultdict(list)
+    for deal in week.opened:
+        if deal.currency == currency and deal.deal_id in week.shown:
+            found[deal.category or ""].append(week.shown[deal.deal_id])
+    return {name: (sum(shares) / len(shares), len(shares)) for name, shares in found.items()}
 
 
 def _notes(gathered: Gathered, outlooks: Sequence[Outlook]) -> list[str]:
