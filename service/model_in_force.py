@@ -27,7 +27,7 @@ class ModelInForce:
 
     def __init__(self, database: Database | None = None, scorer: Scorer | None = None) -> None:
         self._database = database
-        self._refused: str | None = None
+        self._refused: int | None = None  # which time one was put in force that is not taken
         self.scorer = scorer
 
     def refresh(self) -> bool:
@@ -43,15 +43,16 @@ class ModelInForce:
         if self._database is None:
             return False
         with self._database.reading() as connection:
-            version = models.in_force(connection)
-            if version is None or version == self._refused:
+            latest = models.latest(connection)
+            if latest is None or latest[0] == self._refused:
                 return False
+            number, version = latest
             if self.scorer is not None and self.scorer.artifact.model_version == version:
                 return False
             try:
                 scorer = models.load(connection, version)
             except (ArtifactError, StorageError) as error:
-                self._refused = version
+                self._refused = number
                 LOG.error("model %s is not put in force: %s", version, error)  # the reason suffices
                 return False
         self.scorer, self._refused = scorer, None

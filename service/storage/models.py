@@ -68,6 +68,8 @@ def read_artifact(directory: Path) -> tuple[str, dict[str, bytes]]:
 def install(connection: Connection, version: str, files: dict[str, bytes], *, at: int) -> bool:
     """Keep an artifact and put it in force; whether another one, or none, was in force before.
 
+    One that was damaged where it is kept is mended, and put in force anew.
+
     Parameters
     ----------
     connection
@@ -95,12 +97,21 @@ def install(connection: Connection, version: str, files: dict[str, bytes], *, at
             f"{kept}, as it is kept",
             "install the artifact as it was trained, without changes",
         )
+    query = select(MODEL_FILES.c.name, MODEL_FILES.c.content).where(
+        MODEL_FILES.c.version == version
+    )
+    stored = {row.name: bytes(row.content) for row in connection.execute(query)}
     for name, content in files.items():
         statement = insert_into(connection, MODEL_FILES).values(
             version=version, name=name, content=content
         )
-        connection.execute(statement.on_conflict_do_nothing())
-    if in_force(connection) == version:
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["version", "name"], set_={"content": content}
+            )
+        )
+    is_mended = bool(stored) and stored != files
+    if in_force(connection) == version and not is_mended:
         return False
     connection.execute(MODELS_IN_FORCE.insert().values(version=version, since=at))
     return True
@@ -120,6 +131,13 @@ def in_force(connection: Connection, at: int | None = None) -> str | None:
     if at is not None:
         query = query.where(MODELS_IN_FORCE.c.since <= at)
     return connection.execute(query).scalar()
+
+
+def latest(connection: Connection) -> tuple[int, str] | None:
+    """Which time a model was put in force last, and its version; None where none ever was."""
+    query = select(MODELS_IN_FORCE.c.id, MODELS_IN_FORCE.c.version)
+    row = connection.execute(query.order_by(MODELS_IN_FORCE.c.id.desc()).limit(1)).one_or_none()
+    return None if row is None else (row.id, row.version)
 
 
 def load(connection: Connection, version: str) -> Scorer:
