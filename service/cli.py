@@ -83,8 +83,10 @@ COMMANDS: Final[dict[str, Target]] = {
     ),
     "model": Target("service.keeping_commands:model_group", "Put a model in force; list them."),
     "inbox": Target("service.keeping_commands:inbox", "See deliveries; retry those that failed."),
+    "outbox": Target("service.outbox_commands:outbox", "See write-backs; retry those given up."),
     "keys": Target("service.keeping_commands:keys", "Make, list and revoke keys of the API."),
     "forget": Target("service.keeping_commands:forget", "Erase a deal or a person, with a trace."),
+    "retain": Target("service.retention_command:retain", "Let go of what is old, with a trace."),
     "db": Target("service.database_commands:db", "Make, upgrade and fill the service's database."),
     "export-events": Target(
         "service.database_commands:export_events", "Write the database's events for training."

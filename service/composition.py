@@ -35,7 +35,7 @@ from service.webhooks.mapped import Terms
 from service.webhooks.sources import Sources, read_sources
 from service.webhooks.standard import StandardReceiver
 from service.worker import Worker
-from service.writeback.destinations import read_destinations
+from service.writeback.destinations import Destination, read_destinations
 
 PERSON_KEY_VARIABLE: Final = "REDFLARE_PERSON_KEY"
 PERSON_KEY_SUFFIX: Final = ".person-key"  # of the file beside a SQLite database
@@ -151,11 +151,7 @@ def compose(url: str, environment: Mapping[str, str], artifact: Path | None = No
         install_first(database, artifact)
     in_force = ModelInForce(database)
     in_force.refresh()
-    policy = Policy(
-        destinations={name: each.sources for name, each in destinations.items()},
-        tells={name: each.tells for name, each in destinations.items()},
-        moved_points=_moved_points(environment),
-    )
+    policy = policy_of(environment, destinations)
 
     def wake() -> None:  # the writer wakes the worker, which fetches records for the writer
         worker.wake()
@@ -185,6 +181,21 @@ def compose(url: str, environment: Mapping[str, str], artifact: Path | None = No
         worker=worker,
         metrics=metrics,
         person=terms.person,
+    )
+
+
+def policy_of(environment: Mapping[str, str], destinations: Mapping[str, Destination]) -> Policy:
+    """When and to whom something is told of a deal.
+
+    Raises
+    ------
+    StorageError
+        If the points by which a score must move are none.
+    """
+    return Policy(
+        destinations={name: each.sources for name, each in destinations.items()},
+        tells={name: each.tells for name, each in destinations.items()},
+        moved_points=_moved_points(environment),
     )
 
 

@@ -158,7 +158,9 @@ class PastScoreForm(Form):
 
     as_of: datetime = Field(description="Nothing known later was used.")
     made_at: datetime = Field(description="When it was made.")
-    cause: Literal["delivery", "tick"] = Field(description="News, or the passing of a day.")
+    cause: Literal["delivery", "tick", "forgetting"] = Field(
+        description="News, the passing of a day, or a person forgotten."
+    )
     days: float = Field(description="It is the probability to be won in so many.")
     probability: float | None = Field(ge=0.0, le=1.0, description="By the model alone.")
     shown_probability: float | None = Field(ge=0.0, le=1.0, description="As forecasts use it.")

@@ -204,9 +204,9 @@ def model_list(url: str, as_json: bool) -> None:
 def forget(deal: str | None, person: str | None, listed: bool, url: str, as_json: bool) -> int:
     """Erase a deal or a person, and leave a tombstone: who asked, when, how many rows.
 
-    Of a person's events the facts stay, and who it was and what was said goes. What is forgotten is
-    not taken again from later deliveries and loads. Backups and exports made before are yours to
-    erase.
+    Of a person's events the facts stay, and who it was and what was said goes; their open deals are
+    scored anew at once. What is forgotten is not taken again from later deliveries and loads.
+    Backups and exports made before are yours to erase.
     """
     from service.composition import now_us, person_key
     from service.storage import tombstones
@@ -221,16 +221,22 @@ def forget(deal: str | None, person: str | None, listed: bool, url: str, as_json
             with database.reading() as connection:
                 stones = tombstones.listed(connection)
         else:
-            by, at = _asker(), now_us()
-            hashed = None
+            by, at = asker(), now_us()
             if person is not None:
                 from model.sources.persons import person_of
+                from service.composition import policy_of
+                from service.forgetting import forget_person
+                from service.model_in_force import ModelInForce
+                from service.writeback.destinations import read_destinations
 
                 hashed = person_of(person, person_key(database, os.environ))
-            with database.writing() as connection:
-                if hashed is not None:
-                    stones = [tombstones.forget_person(connection, hashed, by=by, at=at)]
-                else:
+                models = ModelInForce(database)
+                models.refresh()
+                policy = policy_of(os.environ, read_destinations(os.environ))
+                stone, _ = forget_person(database, hashed, models.scorer, policy, by=by, at=at)
+                stones = [stone]
+            else:
+                with database.writing() as connection:
                     stones = [tombstones.forget_deal(connection, deal or "", by=by, at=at)]
     for stone in stones:
         told = stone.to_json()
@@ -245,7 +251,7 @@ def forget(deal: str | None, person: str | None, listed: bool, url: str, as_json
     return 0
 
 
-def _asker() -> str:
+def asker() -> str:
     """Who runs the command."""
     try:
         return getpass.getuser()

@@ -75,7 +75,7 @@ class Occasion:
     Parameters
     ----------
     cause
-        ``delivery`` or ``tick``.
+        ``delivery``, ``tick`` or ``forgetting``: the last two score as of the present.
     inbox_id
         The delivery.
     until
@@ -149,7 +149,7 @@ def _moment(
     times = [time for event in known if (time := events.known_at(event)) <= occasion.until]
     if not times:
         return None
-    as_of = max(occasion.until if occasion.cause == "tick" else max(times), scored or 0)
+    as_of = max(max(times) if occasion.cause == "delivery" else occasion.until, scored or 0)
     # A model knows closings up to its cut-off: to score earlier would be hindsight.
     cut_off = 0 if scorer is None else scorer.known_before
     return max(as_of, cut_off) if cut_off <= occasion.until else as_of

@@ -122,6 +122,12 @@ def of_deals(connection: Connection, deal_ids: Sequence[str]) -> Iterator[tuple[
         yield deal_id, [from_row(row) for row in rows]
 
 
+def deals_of_person(connection: Connection, person: str) -> Sequence[str]:
+    """The deals whose events tell of a person, by their keyed hash."""
+    query = select(EVENTS.c.deal_id).where(EVENTS.c.person == person).distinct()
+    return connection.execute(query.order_by(EVENTS.c.deal_id)).scalars().all()
+
+
 def count(connection: Connection) -> int:
     """How many there are."""
     return connection.execute(select(func.count()).select_from(EVENTS)).scalar_one()

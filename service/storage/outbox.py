@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, select, update
 
 from model.events import from_microseconds, microseconds
 from service.storage.errors import StorageError
@@ -28,6 +28,8 @@ class Kept:
 
     Parameters
     ----------
+    number
+        Of the entry in the outbox.
     entry
         What is told to whom.
     state
@@ -39,6 +41,7 @@ class Kept:
         Why the last attempt failed.
     """
 
+    number: int
     entry: Entry
     state: State
     due_at: int
@@ -47,6 +50,7 @@ class Kept:
     def to_json(self) -> dict[str, Any]:
         """A form that JSON can hold."""
         return {
+            "number": self.number,
             "id": self.entry.id,
             "kind": self.entry.kind,
             "destination": self.entry.destination,
@@ -57,6 +61,7 @@ class Kept:
             "state": self.state,
             "due_at": from_microseconds(self.due_at).isoformat(),
             "reason": self.reason,
+            "delivery_id": self.entry.delivery_id,
         }
 
 
@@ -194,23 +199,75 @@ def put_off(
     return True
 
 
-def retry(connection: Connection, *, at: int) -> int:
-    """Make all parked entries due again; how many there were."""
-    query = update(OUTBOX).where(OUTBOX.c.state == "parked")
-    return connection.execute(
-        query.values(state="pending", due_at=at, queued_at=at, attempts=0, finished_at=None)
+def retry(connection: Connection, numbers: Sequence[int] | None, *, at: int) -> tuple[int, int]:
+    """Give parked entries the whole schedule again, all of them where no numbers are given.
+
+    A score of which a newer one was told since is superseded instead, lest the older come last.
+
+    Parameters
+    ----------
+    connection
+        Writing.
+    at
+        The present, microseconds since 1970 UTC.
+
+    Returns
+    -------
+    tuple
+        How many are due again, and how many are superseded.
+    """
+    parked = OUTBOX.c.state == "parked"
+    if numbers is not None:
+        parked &= OUTBOX.c.id.in_(numbers)
+    newer = OUTBOX.alias()
+    told_since = (
+        select(newer.c.id)
+        .where(
+            newer.c.kind == SCORE_CHANGED,
+            newer.c.deal_id == OUTBOX.c.deal_id,
+            newer.c.destination == OUTBOX.c.destination,
+            newer.c.id > OUTBOX.c.id,
+        )
+        .exists()
+    )
+    old = update(OUTBOX).where(parked, OUTBOX.c.kind == SCORE_CHANGED, told_since)
+    superseded = connection.execute(old.values(state="superseded", finished_at=at)).rowcount
+    again = update(OUTBOX).where(parked)
+    due = connection.execute(
+        again.values(state="pending", due_at=at, queued_at=at, attempts=0, finished_at=None)
     ).rowcount
+    return due, superseded
 
 
-def listed(connection: Connection, state: State | None = None, *, most: int = 100) -> list[Kept]:
-    """Entries, the latest first."""
+def listed(
+    connection: Connection,
+    state: State | None = None,
+    *,
+    destination: str | None = None,
+    before: int | None = None,
+    most: int = 100,
+) -> list[Kept]:
+    """Entries, the latest first.
+
+    Parameters
+    ----------
+    connection
+        Reading.
+    state, destination
+        Only those.
+    before
+        Only those with a smaller number, for the next page.
+    most
+        How many.
+    """
     query = select(OUTBOX).order_by(OUTBOX.c.id.desc()).limit(most)
     if state is not None:
         query = query.where(OUTBOX.c.state == state)
-    return [
-        Kept(entry=_entry(row), state=row.state, due_at=row.due_at, reason=row.reason)
-        for row in connection.execute(query)
-    ]
+    if destination is not None:
+        query = query.where(OUTBOX.c.destination == destination)
+    if before is not None:
+        query = query.where(OUTBOX.c.id < before)
+    return [_kept(row) for row in connection.execute(query)]
 
 
 def find(connection: Connection, message_id: str) -> Kept:
@@ -221,10 +278,25 @@ def find(connection: Connection, message_id: str) -> Kept:
     StorageError
         If there is none.
     """
-    row = connection.execute(select(OUTBOX).where(OUTBOX.c.message_id == message_id)).one_or_none()
+    return _found(connection, OUTBOX.c.message_id == message_id, f"entry {message_id!r}")
+
+
+def numbered(connection: Connection, number: int) -> Kept:
+    """One entry by its number.
+
+    Raises
+    ------
+    StorageError
+        If there is none.
+    """
+    return _found(connection, OUTBOX.c.id == number, f"entry {number}")
+
+
+def _found(connection: Connection, which: ColumnElement[bool], given: str) -> Kept:
+    row = connection.execute(select(OUTBOX).where(which)).one_or_none()
     if row is None:
-        raise StorageError(f"entry {message_id!r}", "one of the outbox", "correct the id")
-    return Kept(entry=_entry(row), state=row.state, due_at=row.due_at, reason=row.reason)
+        raise StorageError(given, "one of the outbox", "see them with redflare outbox list")
+    return _kept(row)
 
 
 def waiting(connection: Connection, *, at: int) -> tuple[int, int | None]:
@@ -260,6 +332,12 @@ def counts(connection: Connection) -> Mapping[str, int]:
 def _set(connection: Connection, message_id: str, **values: Any) -> None:
     pending = (OUTBOX.c.message_id == message_id) & (OUTBOX.c.state == "pending")
     connection.execute(update(OUTBOX).where(pending).values(**values))
+
+
+def _kept(row: AnyRow) -> Kept:
+    return Kept(
+        number=row.id, entry=_entry(row), state=row.state, due_at=row.due_at, reason=row.reason
+    )
 
 
 def _entry(row: AnyRow) -> Entry:

@@ -13,7 +13,7 @@ from model.score import Score, score_from_json
 from service.storage.rows import AnyRow, json_of
 from service.storage.schema import SCORES
 
-Cause = Literal["delivery", "tick"]
+Cause = Literal["delivery", "tick", "forgetting"]
 _LISTED: Final = (
     SCORES.c.id,
     SCORES.c.as_of,
@@ -39,7 +39,7 @@ def add(
     score
         Of one deal.
     cause
-        Whether a delivery or the passing of time asked for it.
+        Whether a delivery, the passing of time or a person forgotten asked for it.
     inbox_id
         The delivery.
     at

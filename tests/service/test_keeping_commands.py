@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,16 +12,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from model.event_table import read_events, write_events
-from model.events import Event
+from model.events import Event, microseconds
 from model.scorer import Scorer
+from model.sources.persons import person_of
 from service import cli
 from service.doctor import examine
-from service.storage import events, inbox, scores
+from service.sending import Sending
+from service.storage import audit, deals, events, inbox, models, outbox, scores, tombstones
 from service.storage.database import VARIABLE, Database, open_database
+from service.storage.retention import retain
 from service.webhooks.sources import SECRETS_VARIABLE
+from service.writeback.entry import Refused
 from tests.service.databases import on_sqlite
 from tests.service.deliveries import delivery, give, processor, work_all
 from tests.service.requests import AS_OF
+from tests.service.test_processing import known
+from tests.service.test_sending import Destination
 from training.simulate import Simulation
 
 NOW = AS_OF + timedelta(days=1)
@@ -66,6 +73,30 @@ def test_deliveries_are_listed_shown_and_retried(
     assert "0 deliveries" in say("inbox", "retry", "99", status=1)
     assert "redflare inbox list" in say("inbox", "show", "99", status=2)
     assert "exactly one of them" in say("inbox", "retry", status=2)
+
+
+def test_write_backs_are_listed_shown_and_retried(
+    say: Say, database: Database, scorer: Scorer, open_deals: list[list[Event]]
+) -> None:
+    give(database, delivery(*open_deals[0], key="good", at=NOW))
+    work_all(processor(database, scorer, now=lambda: NOW))
+    refusing = Destination(Refused(reason="status 404: no deal"))
+    Sending(database, {"crm": refusing}, lambda: NOW).send()
+
+    assert "1 parked, 0 superseded" in say("outbox", "list")
+    (parked,) = json.loads(say("outbox", "list", "--state", "parked", "--json"))
+    assert (parked["destination"], parked["reason"]) == ("crm", "status 404: no deal")
+    assert parked["delivery_id"] == delivery(key="good", at=NOW).id
+    number = str(parked["number"])
+    shown = json.loads(say("outbox", "show", number))
+    assert shown["payload"]["score"]["deal_id"] == open_deals[0][0].deal_id
+    assert say("outbox", "list", "--destination", "other", "--json") == "[]\n"
+    assert say("outbox", "list", "--before", "1", "--json") == "[]\n"
+    assert say("outbox", "retry", number).startswith("1 entries are due again, 0 were superseded")
+    assert say("outbox", "retry", "--all").startswith("0 entries")
+    assert "0 entries" in say("outbox", "retry", number, status=1)
+    assert "redflare outbox list" in say("outbox", "show", "99", status=2)
+    assert "exactly one of them" in say("outbox", "retry", status=2)
 
 
 def test_a_key_is_printed_once(say: Say) -> None:
@@ -116,7 +147,9 @@ def test_events_loaded_are_exported_as_they_were_and_scored_at_the_next_tick(
         assert any(scores.latest(connection, deal_id) is not None for deal_id in deal_ids)
 
 
-def test_a_person_is_forgotten_by_an_address(say: Say, database: Database) -> None:
+def test_a_person_is_forgotten_by_an_address_and_their_deals_are_scored_at_once(
+    say: Say, database: Database, small_artifact: Path, open_deals: list[list[Event]]
+) -> None:
     from service.webhooks.mapped import Terms
     from service.webhooks.standard import StandardReceiver
 
@@ -135,12 +168,92 @@ def test_a_person_is_forgotten_by_an_address(say: Say, database: Database) -> No
     give(database, delivery(reply, key="a", at=NOW))
     work_all(own)
 
-    assert "1 of events" in say("forget", "--person", "ann@example.com")
+    with database.writing() as connection:
+        models.install(connection, *models.read_artifact(small_artifact), at=0)
+        events.append(connection, open_deals[0], at=0)
+        ann = person_of("ann@example.com", b"a long random text of the company")
+        told = replace(reply, deal_id=open_deals[0][0].deal_id, source_id="2", person=ann)
+        events.append(connection, [told], at=0)
+        deals.lock(connection, [told.deal_id])
+    assert "2 of events" in say("forget", "--person", "ann@example.com")
+    with database.reading() as connection:  # scored at once, where the next tick is far
+        (made,) = scores.history(connection, told.deal_id)
+    assert (made.cause, made.as_of) == ("forgetting", made.made_at)
     assert "person" in say("forget", "--list")
     with database.reading() as connection:
         (found,) = events.of_deal(connection, "D-1")
     assert (found.person, found.text) == (None, None)
     assert "exactly one of them" in say("forget", status=2)
+
+
+def test_what_is_old_is_let_go_and_what_scores_need_stays(
+    say: Say,
+    database: Database,
+    scorer: Scorer,
+    open_deals: list[list[Event]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service.storage.retention.AT_ONCE", 1)
+    now = [NOW]
+    own = processor(database, scorer, now=lambda: now[0])
+    open_deals = [[each for each in deal if known(each) <= NOW] for deal in open_deals]
+    for index, deal in enumerate(open_deals[:3]):
+        give(database, delivery(*deal, key=str(index), at=NOW))
+    give(database, delivery(key="odd", at=NOW, body=b"{"))
+    work_all(own)
+    while Sending(database, {"crm": Destination()}, lambda: now[0]).send():
+        pass
+    now[0] += timedelta(days=40)
+    own.tick()
+    closed = open_deals[0][0].deal_id
+    won = Event(deal_id=closed, kind="deal_won", occurred_at=now[0], source="crm", source_id="won")
+    give(database, delivery(won, key="won", at=now[0]))
+    work_all(own)
+    now[0] += timedelta(days=30)
+    own.tick()
+    with database.reading() as connection:
+        kept = events.count(connection)
+        last = [scores.latest(connection, deal[0].deal_id) for deal in open_deals[:3]]
+
+    def let_go(days: float, **asked: bool) -> audit.Deed:
+        at = microseconds(now[0])
+        cut = at - int(days * 86_400_000_000)
+        given = {"failed": False, "closed_deals": False} | asked
+        return retain(database, cut, at=at, by="ann", **given)
+
+    assert let_go(100).detail == {
+        "inbox": 0,
+        "outbox": 0,
+        "scores": 0,
+        "deals": 0,
+        "older_than": microseconds(now[0] - timedelta(days=100)),
+    }
+    first = let_go(50).detail
+    assert (first["inbox"], first["scores"], first["deals"]) == (3, 3, 0)
+    assert first["outbox"] >= 3
+    with database.reading() as connection:
+        assert [len(each.delivery.body) > 0 for each in inbox.listed(connection)] == [
+            *(True, True, False, False, False)
+        ]
+        assert events.count(connection) == kept
+        assert [scores.latest(connection, deal[0].deal_id) for deal in open_deals[:3]] == last
+        assert outbox.counts(connection)["sent"] == 0
+        assert outbox.counts(connection)["pending"] > 0
+    assert give(database, delivery(*open_deals[1], key="1", at=now[0])) == [False]
+
+    assert let_go(50, failed=True).detail["inbox"] == 1
+    assert let_go(35, closed_deals=True).detail["deals"] == 0
+    assert let_go(20, closed_deals=True).detail["deals"] == 1
+    with database.reading() as connection:
+        assert events.of_deal(connection, closed) == []
+        assert events.count(connection) < kept
+        (stone,) = tombstones.listed(connection)
+    assert stone.forgotten_by == "ann (retain)"
+    assert len(say("retain", "--list").splitlines()) == 5
+    assert "by ann, before" in say("retain", "--list")
+    assert "at least 14 days" in say("retain", "--older-than", "13", status=2)
+    assert "exactly one of them" in say("retain", status=2)
+    assert json.loads(say("retain", "--older-than", "90", "--json"))["what"] == "retain"
 
 
 def test_another_key_for_people_is_refused(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:

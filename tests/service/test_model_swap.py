@@ -17,11 +17,12 @@ from sqlalchemy import update
 
 from model.artifact import Artifact
 from model.events import Event
+from service import cli
 from service.storage import scores
 from service.storage.database import open_database
 from service.storage.schema import MODEL_FILES, MODELS_IN_FORCE
 from tests.service.requests import request_json
-from tests.service.test_serve_database import Run, post, serve, waited  # noqa: F401 - a fixture
+from tests.service.test_serve_database import post, serve, waited  # noqa: F401 - a fixture
 
 CLIENTS = 4
 PAUSE_SECONDS = 0.01  # of each, that the commands beside may have their turn
@@ -79,7 +80,7 @@ def another(small_artifact: Path, tmp_path: Path) -> Path:
 
 def test_models_are_exchanged_under_load_without_a_request_dropped_or_failed(
     serve: Callable[..., Any],  # noqa: F811 - a fixture
-    redflare: Run,
+    capfd: pytest.CaptureFixture[str],
     open_deals: list[list[Event]],
     small_artifact: Path,
     another: Path,
@@ -92,11 +93,15 @@ def test_models_are_exchanged_under_load_without_a_request_dropped_or_failed(
     _, _, url = serve("--artifact", str(small_artifact), "--database", where, "--without-keys")
     log = tmp_path / "log"
     database = open_database(f"sqlite:///{tmp_path / 'redflare.db'}")
+
+    def install(directory: Path) -> int:
+        return cli.main(["model", "install", str(directory), "--database", str(database.url)])
+
     with Load(url, open_deals) as load:
         load.until_all_have(old)
-        refused = redflare("model", "install", "damaged")
-        assert (refused.returncode, "tables.npz" in refused.stderr) == (2, True)
-        assert redflare("model", "install", "another").returncode == 0
+        assert install(tmp_path / "damaged") == cli.UNUSABLE
+        assert "tables.npz" in capfd.readouterr().err
+        assert install(another) == cli.DONE
         load.until_all_have(new)
         assert post(url, open_deals[0], "msg_1").status_code == 200  # the worker has it too
         told = waited(database, lambda own: scores.latest(own, open_deals[0][0].deal_id))
@@ -108,7 +113,7 @@ def test_models_are_exchanged_under_load_without_a_request_dropped_or_failed(
             connection.execute(MODELS_IN_FORCE.insert().values(version=old, since=0))
         assert waited(database, lambda _: f"model {old} is not put in force" in log.read_text())
         load.until_all_have(new)
-        assert redflare("model", "install", str(small_artifact)).returncode == 0
+        assert install(small_artifact) == cli.DONE
         load.until_all_have(old)
     database.close()
 

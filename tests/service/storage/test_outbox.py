@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from model.events import from_microseconds
 from service.storage import outbox
 from service.storage.database import Database
 from service.storage.errors import StorageError
@@ -94,8 +95,31 @@ def test_the_attempts_span_three_days_and_then_it_is_parked(database: Database) 
     assert timedelta(days=2) <= (now - first) * US <= timedelta(days=3)
     assert found(database, "a").reason == "status 500"
     with database.writing() as connection:
-        assert outbox.retry(connection, at=now) == 1
+        assert outbox.retry(connection, None, at=now) == (1, 0)
     assert take(database, now) == "a"
+    entry = found(database, "a").entry
+    assert entry.attempt == 1  # of a whole schedule
+    assert entry.queued_at == from_microseconds(now)
+
+
+def test_what_is_retried_by_hand_is_told_after_nothing_newer(database: Database) -> None:
+    def parked(message_id: str, **overrides: object) -> int:
+        queue(database, message_id, **overrides)
+        with database.writing() as connection:
+            outbox.park(connection, message_id, "status 404", at=day_us(1))
+        return found(database, message_id).number
+
+    older = parked("older")
+    alert = parked("alert", kind=RED_FLARE_RAISED)
+    elsewhere = parked("elsewhere", destination="other")
+    newer = parked("newer")
+    with database.writing() as connection:
+        assert outbox.retry(connection, [older, alert], at=day_us(2)) == (1, 1)
+    states = [found(database, each).state for each in ("older", "alert", "elsewhere", "newer")]
+    assert states == ["superseded", "pending", "parked", "parked"]
+    with database.writing() as connection:
+        assert outbox.retry(connection, [older, 99], at=day_us(2)) == (0, 0)
+        assert outbox.retry(connection, [newer, elsewhere], at=day_us(2)) == (2, 0)
 
 
 def test_a_destination_that_asks_to_wait_is_waited_for(database: Database) -> None:

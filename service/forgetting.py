@@ -1,0 +1,51 @@
+"""A person forgotten, and the deals that told of them scored anew, in one transaction."""
+
+from __future__ import annotations
+
+from model.scorer import Scorer
+from service.rescoring import Occasion, Policy, rescore
+from service.storage import deals, events, feeds, tombstones
+from service.storage.database import Database
+from service.storage.tombstones import Tombstone
+
+
+def forget_person(
+    database: Database, person: str, scorer: Scorer | None, policy: Policy, *, by: str, at: int
+) -> tuple[Tombstone, int]:
+    """Erase a person, and score what is left of the open deals that told of them.
+
+    Parameters
+    ----------
+    database
+        In use or not.
+    person
+        The keyed hash, as events carry it.
+    scorer
+        Of the model in force; None scores nothing.
+    policy
+        When and to whom a score that moved by it is told.
+    by
+        Who asks.
+    at
+        The present, microseconds since 1970 UTC.
+
+    Returns
+    -------
+    tuple
+        What was erased, and how many deals have a new score.
+
+    Raises
+    ------
+    StoreUnavailable
+        If the database does not answer: nothing is forgotten.
+    """
+    occasion = Occasion(cause="forgetting", inbox_id=None, until=at, at=at)
+    scored = 0
+    with database.writing() as connection:
+        touched = events.deals_of_person(connection, person)
+        stone = tombstones.forget_person(connection, person, by=by, at=at)
+        known = None if scorer is None else scorer.feeds(feeds.heard(connection))
+        for row in deals.lock(connection, touched).values():
+            score = rescore(connection, row, scorer, known, policy, occasion)
+            scored += score is not None
+    return stone, scored
