@@ -24,6 +24,7 @@ from service.review.deal_row import DealRow
 from service.review.gathering import Gathered, Models, gather
 from service.review.question import Question
 from service.review.source import database_source, deals_of, models_at
+from service.review.stored import with_stored_trends
 from service.review.view import Choice, Review, laid_open, review_of
 from service.storage.database import Database
 from service.storage.schema import EVENTS, MODELS_IN_FORCE, TOMBSTONES
@@ -200,10 +201,11 @@ class Shelf:
         with database_source(self._database) as source:
             record = source.record(as_of)
             try:
-                return gather(source.shards(), record, question, models)
+                made = gather(source.shards(), record, question, models)
             except HorizonError as error:
                 refused = f"The model in force cannot answer for {question.period.last}: {error}"
                 return gather(source.shards(), record, question, Models(refused=refused))
+        return with_stored_trends(made, self._database)
 
 
 def usable(models: Models, question: Question) -> Models:

@@ -6,16 +6,22 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 
-from model.events import Event
+from model.events import DAY_US, Event, microseconds
+from model.history import History
+from model.period import quarter_of, week_begin
+from service.batch import load_scorer
 from service.review.asking import Request
 from service.review.desk import Desk
 from service.review.review_settings import ReviewSettings
+from service.review.stored import probability_within
+from service.storage import scores
 from service.storage.database import Database, open_database
 from tests.factories import date_of, deal_event
 from tests.service.review.conftest import NOW, install, keep, made
@@ -257,3 +263,26 @@ def test_a_review_is_made_anew_when_what_it_was_made_of_changes_and_not_before(
     while found == ["D-1"] and time.monotonic() < until:
         found = deals_of(shown(desk, **week))
     assert found == ["D-1", "D-3"]
+
+
+def test_a_trend_is_of_what_was_said_then(
+    empty: tuple[Database, Desk], small_artifact: Path
+) -> None:
+    database, desk = empty
+    told = [*a_deal(), *(deal_event("customer_replied", n - 9.0) for n in range(9))]
+    keep(database, told)
+    install(database, small_artifact)
+    scorer, history = load_scorer(small_artifact), History.from_events(told)
+    friday = week_begin("2026-W03") - timedelta(days=10)  # of the week before the last one
+    days = (quarter_of(friday.date()).end_us - microseconds(friday)) / DAY_US
+    score = scorer.score(history, friday, days=150.0, hindsight=True)
+    with database.writing() as connection:
+        scores.add(connection, score, cause="tick", inbox_id=None, at=microseconds(friday))
+
+    page = shown(desk, week="2026-W03")
+    said = probability_within(score, days)
+
+    exactly = scorer.score(history, friday, days=days, hindsight=True).probability
+    assert said == pytest.approx(exactly)
+    assert "2 weeks" in page
+    assert f"from {said:.0%} to " in page
