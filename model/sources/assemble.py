@@ -97,7 +97,7 @@ def assemble(
         Whether it is known that no two rows have the same content.
     """
     board = Board(drafts, existing)
-    export_only = settle_openings(board)
+    export_only = settle_openings(board, stages)
     drop_unchanged(board)
     prefer_histories(board, close_by_stage(board, stages))
     opened, opened_again = open_deals(board, opens)

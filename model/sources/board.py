@@ -109,6 +109,18 @@ class Board:
         order = np.lexsort((self.row[index], rank, self.occurred[index], self.deal[index]))
         return index[order]
 
+    def move(self, index: Places, occurred: Longs) -> None:
+        """Let drafts happen, and be known, at other times."""
+        if not index.size:
+            return
+        self.occurred = self.occurred.copy()
+        self.occurred[index] = occurred
+        for name in ("occurred_at", "known_at"):
+            times = np.asarray(self.table[name]).copy()
+            times[index] = occurred
+            place = self.table.column_names.index(name)
+            self.table = self.table.set_column(place, self.table.field(name), pa.array(times))
+
     def starts(self, index: Places) -> Flags:
         """Which of drafts sorted by deal are the first of their deal."""
         start = np.ones(index.size, np.bool_)

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pyarrow as pa
 
-from model.sources.board import FIELD, KIND_NAMES, Board, Places
+from model.sources.board import FIELD, KIND_NAMES, LOST, STAGE, WON, Board, Places
 from model.sources.carriers import CARRIERS
+from model.sources.closings import NEVER, OPEN, Stages
 from model.sources.drafts import DRAFT_SCHEMA, Origin
-from model.sources.values import Flags
+from model.sources.values import Flags, Longs
+
+STRAY: Final = 0.01  # of a history's rows may be older than the history, moved in from elsewhere
 
 
-def settle_openings(board: Board) -> list[str]:
+def settle_openings(board: Board, stages: Stages) -> list[str]:
     """Decide what was so when each deal was opened.
 
     A deal's row says how things stand at the time of export. Where a history knows the first
-    change, the value before it held at the opening; where it knows none of a value that it
-    follows, today's value did. A value that no history follows is left out: it may have been
-    set on the day of the closing.
+    change, the value before it held until then; where it knows none of a value that it follows,
+    today's value did. Either held from the opening on if the history had begun by then; of a deal
+    that is older, from the history's beginning on, since CRMs keep a history for some months only
+    and what came before is not known. What closed before that stays without a value, and so does
+    whoever would stand in a closing stage from the opening on: only the outcome tells it.
+
+    A value that no history follows is left out: it may have been set on the day of the closing.
 
     Parameters
     ----------
     board
-        The drafts; those of `Origin.EXPORT` are kept, corrected or dropped.
+        The drafts; those of `Origin.EXPORT` are kept, corrected, moved or dropped.
+    stages
+        Which stages close a deal.
 
     Returns
     -------
@@ -37,7 +48,9 @@ def settle_openings(board: Board) -> list[str]:
         tracked, labels = _tracked(board, int(kind), own, history)
         unknown |= {label for label, ok in zip(labels, tracked, strict=True) if not ok}
         board.keep[own[~tracked]] = False
-        _correct(board, int(kind), own[tracked], history)
+        _begin(board, int(kind), own[tracked], history)
+        _correct(board, int(kind), own[board.keep[own]], history)
+    _drop_closing_stages(board, stages)
     board.keep[board.origin == Origin.FORMER] = False
     return sorted(unknown)
 
@@ -69,7 +82,43 @@ def _correct(board: Board, kind: int, own: Places, history: Places) -> None:
     board.there_again += int(board.is_there(own[blind], earliest[blind]).sum())
     board.keep[own[blind]] = False
     told = changed & ~blind
-    _replace(board, kind, own[told], earliest[told])
+    over = told & (board.occurred[earliest] <= board.occurred[own])
+    board.keep[own[over]] = False
+    _replace(board, kind, own[told & ~over], earliest[told & ~over])
+
+
+def _begin(board: Board, kind: int, own: Places, history: Places) -> None:
+    """Let no value hold before the history that vouches for it began."""
+    if not own.size:
+        return
+    labels = board.column("name", np.concatenate([own, history])).dictionary_encode()
+    label = np.asarray(labels.combine_chunks().indices.fill_null(-1)) if kind == FIELD else None
+    begins = np.empty(own.size, np.int64)
+    for value in np.unique(label) if label is not None else [None]:
+        mine = slice(None) if label is None else label[: own.size] == value
+        theirs = slice(None) if label is None else label[own.size :] == value
+        times = board.occurred[history[theirs]]
+        if times.size:
+            begins[mine] = np.quantile(times, STRAY, method="lower")
+    late = begins > board.occurred[own]
+    over = _closed_at(board)[board.deal[own]] <= begins
+    board.keep[own[late & over]] = False
+    board.move(own[late & ~over], begins[late & ~over])
+
+
+def _closed_at(board: Board) -> Longs:
+    """When each deal was first closed, as any record tells; `NEVER` where none does."""
+    closed = np.full(len(board.deals), NEVER, np.int64)
+    index = np.flatnonzero(board.keep & np.isin(board.kind, (WON, LOST)))
+    np.minimum.at(closed, board.deal[index], board.occurred[index])
+    return closed
+
+
+def _drop_closing_stages(board: Board, stages: Stages) -> None:
+    index = np.flatnonzero(board.keep & (board.kind == STAGE) & (board.origin == Origin.EXPORT))
+    names = board.column("name", index).to_pylist()
+    closing = [name is not None and stages.status(name) != OPEN for name in names]
+    board.keep[index[np.array(closing, np.bool_)]] = False
 
 
 def _replace(board: Board, kind: int, own: Places, former: Places) -> None:

@@ -60,13 +60,13 @@ def test_a_field_history_becomes_changes_of_its_kinds(tmp_path: Path) -> None:
         deals__csv=DEALS,
         changes__csv="id,at,field,old,new\n"
         "D-1,2026-01-06T09:00:00Z,Stage,,Demo\nD-1,2026-01-07T09:00:00Z,Amount,100,300\n"
-        "D-1,2026-01-08T09:00:00Z,CloseDate,,2026-03-31\n"
+        "D-0,2026-01-05T00:00:00Z,Amount,5,6\nD-1,2026-01-08T09:00:00Z,CloseDate,,2026-03-31\n"
         "D-1,2026-01-08T10:00:00Z,Seats,,12\nD-1,2026-01-08T11:00:00Z,Region,,007\n"
         "D-1,2026-01-09T09:00:00Z,Note,,Call Ada\nD-1,2026-01-09T10:00:00Z,InternalScore,,1\n"
         "D-1,2026-01-09T11:00:00Z,Amount,300,\n"
         "D-1,2026-01-10T09:00:00Z,CloseDate,,tomorrow\n",
     )
-    assert [(r.line, r.column, r.value) for r in rejects] == [(10, "new", "tomorrow")]
+    assert [(r.line, r.column, r.value) for r in rejects] == [(11, "new", "tomorrow")]
     assert summary.values_emptied == 1
     assert summary.rows_left_out == 1
     changes = folder.events("deal_id", "kind", "name", "text", "number", "date")
@@ -88,12 +88,55 @@ def test_a_value_that_a_history_follows_and_never_saw_change_held_at_the_opening
     folder = Folder(tmp_path, FIELDS)
     summary, _ = folder.run(
         deals__csv=DEALS,
-        changes__csv="id,at,field,old,new\nD-1,2026-01-07T09:00:00Z,Amount,100,300\n",
+        changes__csv="id,at,field,old,new\nD-1,2026-01-07T09:00:00Z,Amount,100,300\n"
+        "D-0,2026-01-04T09:00:00Z,Amount,5,6\n",
     )
     amounts = [row[1:] for row in folder.events("kind", "deal_id", "number", "occurred_at")
                if row[0] == "amount_changed"]  # fmt: skip
     assert amounts == [("D-1", 100.0, at(5, 0)), ("D-1", 300.0, at(7)), ("D-2", 50.0, at(5, 0))]
     assert summary.export_only == ["owner", "region"]
+
+
+# Stages and regions are followed from 2026-01-10 on only; D-9 is of another year.
+TRUNCATED_DEALS = (
+    "id,created,stage,region,closed,how\n"
+    "D-1,2026-01-02,Demo,north,,\n"  # open, never changed
+    "D-2,2026-01-02,Offer,south,,\n"  # open, changed later
+    "D-3,2026-01-02,Lost,west,2026-01-08,lost\n"  # closed before the history begins
+    "D-4,2026-01-12,Lost,east,2026-01-20,lost\n"  # closed within it, untold by it
+    "D-5,2026-01-12,Demo,east,,\n"
+)
+TRUNCATED_CHANGES = (
+    "id,at,field,old,new\n"
+    "D-9,2026-01-10T09:00:00Z,Stage,Demo,Offer\nD-9,2026-01-10T09:00:00Z,region,a,b\n"
+    "D-2,2026-01-15T09:00:00Z,Stage,Demo,Offer\n"
+)
+
+
+def test_no_value_holds_before_the_history_that_vouches_for_it_began(tmp_path: Path) -> None:
+    current = 'amount_changed = "amount"\nowner_changed = "owner"'
+    mapping = FIELDS.replace(current, 'stage_changed = "stage"')
+    mapping = mapping.replace('account_changed = "account"', "")
+    closings = 'closed_at = "closed?"\nwon = { how = ["won"] }\nlost = { how = ["lost"] }\n'
+    mapping = mapping.replace("[record.current]", f"{closings}[record.current]", 1)
+    folder = Folder(tmp_path, mapping)
+    _, rejects = folder.run(deals__csv=TRUNCATED_DEALS, changes__csv=TRUNCATED_CHANGES)
+
+    assert not rejects
+    told = folder.events("kind", "deal_id", "name", "text", "occurred_at", "known_at")
+    assert [row[1:3] + row[4:] for row in told if row[0] == "stage_changed"] == [
+        ("D-1", "Demo", at(10), at(10)),
+        ("D-2", "Demo", at(10), at(10)),
+        ("D-2", "Offer", at(15), at(15)),
+        ("D-5", "Demo", at(12, 0), at(12, 0)),
+    ]
+    assert [(row[1], row[3], row[4]) for row in told if row[0] == "field_changed"] == [
+        ("D-1", "north", at(10)),
+        ("D-2", "south", at(10)),
+        ("D-4", "east", at(12, 0)),
+        ("D-5", "east", at(12, 0)),
+    ]
+    assert [row[1] for row in told if row[0] == "deal_lost"] == ["D-3", "D-4"]
 
 
 def test_without_a_history_todays_values_are_left_out_and_named(tmp_path: Path) -> None:

@@ -152,13 +152,15 @@ def test_salesforce_s_change_events_tell_what_an_import_of_its_field_history_tel
         OpportunityFieldHistory__csv=as_csv(
             [
                 {
-                    "OpportunityId": deal,
+                    "OpportunityId": whose,
                     "CreatedDate": time.isoformat(),
                     "Field": field,
                     "OldValue": before,
                     "NewValue": after,
                 }
-                for time, field, before, after in zip(times, fields, old, new, strict=True)
+                # Another deal's rows show that the history began before this deal.
+                for whose, of in (("006q000000HddohAAC", [START] * 6), (deal, times))
+                for time, field, before, after in zip(of, fields, old, new, strict=True)
             ]
         ),
     )
