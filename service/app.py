@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
 from model.scorer import Scorer
@@ -41,6 +42,8 @@ from service.storage.group_commit import InboxWriter
 from service.taking import EventsEndpoint, MilestonesEndpoint
 from service.unavailable import unavailable
 from service.webhooks.routes import WebhookEndpoint, webhook_route
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def utc_now() -> datetime:
@@ -163,8 +166,21 @@ async def _answer_status(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     headers = dict(error.headers or {})
+    if "Allow" in headers:  # of the path's first route alone
+        headers["Allow"] = ", ".join(_allowed(request))
     given = f"{request.method} {path_of(request.scope)}"
     return _response(of_status(error.status_code, given, headers.get("Allow")), headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that a path answers."""
+    routes = request.app.router.routes
+    scopes = {method: {**request.scope, "method": method} for method in METHODS}
+    return [
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    ]
 
 
 async def _answer_refusal(_request: Request, error: Exception) -> Response:

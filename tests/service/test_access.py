@@ -11,11 +11,13 @@ import pytest
 from anyio import run
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import PlainTextResponse, Response
+from limits import RateLimitItemPerMinute
+from limits.strategies import SlidingWindowCounterRateLimiter
 
 from model.scorer import Scorer
 from service.access import Access, Guard, needs
 from service.app import create_app
-from service.limiting import FAILURES_A_MINUTE, Limiter
+from service.limiting import FAILURES_A_MINUTE, Counts, Limiter
 from service.session_cookie import COOKIE, SECURE_COOKIE
 from service.storage import keys, sessions
 from service.storage.database import Database
@@ -256,6 +258,20 @@ def test_too_many_requests_are_told_when_to_come_back(
     assert refused.headers["ratelimit-policy"] == '"requests";q=3;w=60'
     assert refused.headers["ratelimit"].startswith('"requests";r=0;t=')
     assert ask("GET", "/v1/model", headers=other).status_code == 200
+
+
+def test_counting_starts_no_thread_for_each_request() -> None:
+    counts = Counts()
+    counts.timer.join()
+    limiter = SlidingWindowCounterRateLimiter(counts)
+    for caller in range(50):
+        limiter.hit(RateLimitItemPerMinute(3), str(caller))
+    first = counts.timer
+    first.join()
+    for caller in range(50):
+        limiter.hit(RateLimitItemPerMinute(3), str(caller))
+
+    assert counts.timer is first
 
 
 def test_keys_are_not_tried_for_long(ask: Ask, key_of: Callable[..., str]) -> None:

@@ -29,14 +29,20 @@ SECRETS = {
     "SALES_TOKEN": "a secret long enough",
     "CALLBACK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "HUBSPOT_TOKEN": "a secret long enough",
+    "SMTP_PASSWORD": "a secret long enough",
 }
 
 
 def block(language: str, holding: str) -> str:
     """The fenced block that holds a text."""
+    [text] = blocks(language, holding)
+    return text
+
+
+def blocks(language: str, holding: str) -> list[str]:
+    """The fenced blocks that hold a text."""
     found = re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    [text] = [text for text in found if holding in text]
-    return str(text)
+    return [text for text in found if holding in text]
 
 
 def test_the_signed_delivery_of_the_readme_is_taken(scorer: Scorer) -> None:
@@ -74,15 +80,18 @@ def test_the_signed_delivery_of_the_readme_is_taken(scorer: Scorer) -> None:
     assert (ran.returncode, ran.stdout) == (0, "{}"), ran.stdout + ran.stderr
     [delivery] = shelf.kept.values()
     translated = endpoint.sources["events"][1].translate(delivery)
-    assert [event.kind for event in translated.events] == ["customer_replied"]
+    assert [event.kind for event in translated.events] == [
+        "deal_opened",
+        "customer_replied",
+    ]
 
 
 def test_the_readme_s_sources_and_destinations_can_be_read(tmp_path: Path) -> None:
     file = tmp_path / "file.toml"
     file.write_text(block("toml", "[sources."), "utf-8")
     assert len(read_sources({"REDFLARE_WEBHOOKS": str(file), **SECRETS}, lambda: KEY)) == 2
-    file.write_text(block("toml", "[destinations."), "utf-8")
-    assert len(read_destinations({"REDFLARE_DESTINATIONS": str(file), **SECRETS})) == 2
+    file.write_text("\n".join(blocks("toml", "[destinations.")), "utf-8")
+    assert len(read_destinations({"REDFLARE_DESTINATIONS": str(file), **SECRETS})) == 3
 
 
 def test_the_readme_names_every_kind_and_every_value() -> None:
