@@ -3,16 +3,17 @@
 Around the mean m_b of an edge's log-odds, ``eta_b -> m_b + shift + slope (eta_b - m_b)``. Shift
 and slope are fitted to all edges together, each around its own mean, so that what tells edges from
 each other is no slope, and to each edge alone. They are believed only as far as they hold across
-time: with V their variance over the judged time (a jackknife that leaves out one of `BLOCKS`
-stretches after the other), an estimate t is drawn to its target t0 by the positive-part
-James-Stein factor
+time and deals: with V their variance, the larger of that over the judged time (a jackknife that
+leaves out one of `BLOCKS` stretches after the other) and that over deals (the sandwich variance
+with deals as clusters: a long deal stands in most stretches, and has one outcome), an estimate t is
+drawn to its target t0 by the positive-part James-Stein factor
 
     t0 + (t - t0) max(0, 1 - V / (t - t0)^2).
 
 The target of all edges together is (0, 1), no change; that of an edge alone is what all edges
 share. A market that wins a little more this month and less the next is no reason to move every
 score. An edge with fewer than `FEW_WINS` winning deals takes the common pair (Platt 1999; Cox
-1958; Efron and Morris 1973).
+1958; Efron and Morris 1973; Liang and Zeger 1986 for the clusters).
 """
 
 from __future__ import annotations
@@ -173,7 +174,7 @@ def _blocks(as_of: Ints, judged: NDArray[np.bool_]) -> Ints:
 
 
 def _kept(rows: _Rows, found: Floats, target: Floats) -> Floats:
-    """How far shift and slope are believed, 0 to 1, for holding over time. Shape (2,).
+    """How far shift and slope are believed, 0 to 1, for holding over time and deals. Shape (2,).
 
     With one stretch of time alone nothing can be said to hold, and nothing is believed.
     """
@@ -181,9 +182,20 @@ def _kept(rows: _Rows, found: Floats, target: Floats) -> Floats:
     if len(blocks) < 2:
         return np.zeros(2)
     spread = np.array([_fit(rows.take(rows.block != block)) for block in blocks])
-    variance = (len(blocks) - 1) * spread.var(axis=0)
+    variance = np.maximum((len(blocks) - 1) * spread.var(axis=0), _variance_of_deals(rows, found))
     away = np.maximum((found - target) ** 2, 1e-12)
     return np.asarray(np.maximum(0.0, 1.0 - variance / away))
+
+
+def _variance_of_deals(rows: _Rows, found: Floats) -> Floats:
+    """The variance of shift and slope over deals, each counted once. Shape (2,)."""
+    away = np.stack([np.ones(len(rows.eta)), rows.eta - rows.center])
+    told = expit(rows.center + found @ away)
+    place = np.unique(rows.deal, return_inverse=True)[1]
+    missed = rows.weight * (rows.won - told) * away
+    scores = np.stack([np.bincount(place, weights=each) for each in missed])
+    bread = np.linalg.pinv((rows.weight * told * (1.0 - told) * away) @ away.T, hermitian=True)
+    return np.asarray(np.diag(bread @ (scores @ scores.T) @ bread))
 
 
 def _drawn(target: Floats, found: Floats, kept: Floats) -> Floats:

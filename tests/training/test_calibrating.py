@@ -61,6 +61,26 @@ def test_what_is_already_right_is_left_nearly_alone() -> None:
     assert found.intercepts[0] == pytest.approx(0.0, abs=0.1)
 
 
+def test_noise_of_few_long_deals_is_hardly_believed() -> None:
+    corrections, errors = [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        deals, rows = 400, 25  # weeks of each
+        told = rng.normal(-1.0, 1.2, deals)
+        won = rng.random(deals) < 1.0 / (1.0 + np.exp(-told))
+        at = rng.uniform(0.0, 30.0, deals)[:, None] + 7.0 * np.arange(rows)
+        data = snapshots(
+            np.repeat(np.arange(deals), rows),
+            at.ravel(),
+            np.repeat(np.where(won, 10.0, np.inf), rows),
+        )
+        found = fit_calibration(data, EDGE, np.repeat(told, rows)[:, None])
+        corrections.append(found.intercepts[0] + found.slopes[0] * -1.0 + 1.0)
+        errors.append(np.log(won.mean() / (1 - won.mean())))
+    # Those 400 outcomes alone would move each company's mean by this much, by chance.
+    assert np.std(corrections) < 0.6 * np.std(errors)
+
+
 def test_a_slope_is_above_zero_even_where_the_order_is_wrong() -> None:
     told, at = log_odds(1500)
     found = judged(told, -told, at)
