@@ -144,9 +144,13 @@ def encode(features: FeatureSet, columns: Mapping[str, Sequence[Any]]) -> Floats
     for column, feature in enumerate(features.features):
         values = columns[feature.name]
         if feature.is_category:
-            codes = {name: float(code) for code, name in enumerate(features.categories(feature))}
+            codes = {name: code for code, name in enumerate(features.categories(feature))}
+            new = UNSEEN
+            if feature.name in features.vocabulary.categories:
+                codes |= features.vocabulary.category_codes[feature.name]
+                new = features.vocabulary.new_code(feature.name)
             x[:, column] = [
-                np.nan if _is_missing(value) else codes.get(str(value), float(UNSEEN))
+                np.nan if _is_missing(value) else float(codes.get(str(value), new))
                 for value in values
             ]
             continue

@@ -262,7 +262,7 @@ class Scorer:
         coverage = self._coverage(feeds, tuple(history.sources))
         step = max(1, CELLS_AT_ONCE // vocabulary.size)
         parts = []
-        for first in range(0, len(deal), step):
+        for first in range(0, max(len(deal), 1), step):
             part = slice(first, first + step)
             asof = AsOf(history, vocabulary, codes, deal[part], as_of[part], coverage)
             own = None if weights is None else weights[part]

@@ -173,10 +173,10 @@ def _check_values(event: Hypothetical, as_of: int, features: FeatureSet) -> None
 
 
 def _values(features: FeatureSet, category: str) -> Sequence[str] | None:
-    """Every value of a category that training met; None where it is no feature."""
-    if category not in features.names:
-        return None
+    """Every value of a category that training met; None where it is no feature, or any will do."""
     vocabulary = features.vocabulary
+    if category not in features.names or category in vocabulary.crowded:
+        return None
     values = (*vocabulary.categories[category], *vocabulary.rare.get(category, ()))
     return [value for value in values if value != OTHER]
 

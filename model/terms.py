@@ -18,7 +18,7 @@ from model.feature import (
     Since,
     Term,
 )
-from model.vocabulary import UNSEEN, Vocabulary
+from model.vocabulary import Vocabulary
 
 Value = Callable[[Snapshot], float]
 
@@ -51,7 +51,8 @@ def ready(feature: Feature, code_of: Mapping[str, int], vocabulary: Vocabulary) 
         return _number(code_of[term.code])
     if isinstance(term, Category | FieldCategory):
         own = vocabulary.category_codes[feature.name]
-        return _category(code_of[term.code], own, is_field=isinstance(term, FieldCategory))
+        new = vocabulary.new_code(feature.name)
+        return _category(code_of[term.code], own, new, is_field=isinstance(term, FieldCategory))
     if isinstance(term, LastEvent):
         return _last_event(vocabulary.event_categories)
     return term.compute if isinstance(term, Computed) else lambda _: nan
@@ -132,7 +133,7 @@ def _number(code: int) -> Value:
     return number
 
 
-def _category(code: int, own: Mapping[str, int], *, is_field: bool) -> Value:
+def _category(code: int, own: Mapping[str, int], new: int, *, is_field: bool) -> Value:
     def category(snapshot: Snapshot) -> float:
         rows = snapshot.by_code.get(code)
         if not rows:
@@ -141,7 +142,7 @@ def _category(code: int, own: Mapping[str, int], *, is_field: bool) -> Value:
         last = (deal.text if is_field else deal.name)[rows[-1]]
         if last < 0:
             return nan
-        return float(own.get((deal.texts if is_field else deal.names)[last], UNSEEN))
+        return float(own.get((deal.texts if is_field else deal.names)[last], new))
 
     return category
 

@@ -40,6 +40,9 @@ class Vocabulary:
         For each categorical feature its values in the order of their codes.
     rare
         For each categorical feature the values that count as `OTHER`.
+    crowded
+        The categorical features with too many such values to remember: there a value that is no
+        category counts as `OTHER`, whether training saw it or not.
     calendar
         The calendar features that the training data was long enough to learn.
     """
@@ -49,6 +52,7 @@ class Vocabulary:
     text_fields: tuple[str, ...] = ()
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rare: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    crowded: tuple[str, ...] = ()
     calendar: tuple[str, ...] = ()
 
     @cached_property
@@ -67,12 +71,6 @@ class Vocabulary:
     def code_names(self) -> tuple[str, ...]:
         """The name of every code: a kind, an activity's or a field's name."""
         return (*KINDS, *self.activities, *self.number_fields, *self.text_fields)
-
-    @cached_property
-    def kind_of_code(self) -> Ints:
-        """The kind that each code is of. Shape (C,)."""
-        own = [kind for kind, _ in self.own_codes]
-        return np.array([*range(len(KINDS)), *own], dtype=np.int64)
 
     def codes(self, history: History) -> Ints:
         """Every row's code: its kind, or its activity's or field's own code. Shape (N,)."""
@@ -101,6 +99,17 @@ class Vocabulary:
             codes[name] = own
         return codes
 
+    def new_code(self, feature: str) -> int:
+        """The code of a value of a categorical feature that `category_codes` does not know.
+
+        Examples
+        --------
+        >>> words = Vocabulary(categories={"stage": ("new", OTHER)}, crowded=("stage",))
+        >>> words.new_code("stage")
+        1
+        """
+        return self.category_codes[feature][OTHER] if feature in self.crowded else UNSEEN
+
     @cached_property
     def event_categories(self) -> list[float]:
         """The category of ``last_event`` for each code."""
@@ -115,6 +124,7 @@ class Vocabulary:
             "text_fields": list(self.text_fields),
             "categories": {name: list(values) for name, values in self.categories.items()},
             "rare": {name: list(values) for name, values in self.rare.items()},
+            "crowded": list(self.crowded),
             "calendar": list(self.calendar),
         }
 
@@ -127,5 +137,6 @@ class Vocabulary:
             text_fields=tuple(value["text_fields"]),
             categories={name: tuple(values) for name, values in value["categories"].items()},
             rare={name: tuple(values) for name, values in value["rare"].items()},
+            crowded=tuple(value.get("crowded", ())),
             calendar=tuple(value["calendar"]),
         )

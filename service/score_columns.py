@@ -179,7 +179,5 @@ def _reasons(check: Checks) -> str:
 
 def _strongest(points: Floats) -> Ints:
     """The features that add or take the most of each row, strongest first."""
-    named = min(NAMED_DRIVERS, points.shape[1])
-    strongest = np.argpartition(-np.abs(points), named - 1, axis=1)[:, :named]
-    order = np.argsort(-np.abs(np.take_along_axis(points, strongest, axis=1)), axis=1)
-    return np.asarray(np.take_along_axis(strongest, order, axis=1))
+    # Stable, as a single score orders them: of equals the first in the catalogue.
+    return np.argsort(-np.abs(points), axis=1, kind="stable")[:, :NAMED_DRIVERS]

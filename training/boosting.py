@@ -25,7 +25,7 @@ from training.leaves import Booster
 T = TypeVar("T")
 
 STAGE: Final = 10  # trees between two looks at the judging rows
-MOST_ROWS: Final = 200_000  # of one ensemble; more are thinned evenly by deal
+MOST_ROWS: Final = 200_000  # of one ensemble; of more a sample is drawn
 BAG_SHARE: Final = 0.5  # of the deals
 
 

@@ -20,8 +20,6 @@ from model.places import part_of
 SCHEMA_VERSION: Final = 1
 DOCUMENT: Final = "candidate.json"
 ARTIFACT: Final = "artifact"
-REPORT: Final = "report"
-PLOTS: Final = "plots"
 
 
 class CandidateError(RedflareError):

@@ -110,7 +110,7 @@ def learn(
         | {
             "basis": "base rate" if options.base_rate else "model",
             "actions": learned.actions.to_json(),
-            "forecast": forecast_facts(learning.history, data, edges, learned.judged, known_before),
+            "forecast": forecast_facts(learning.history, data, edges, learned.told, known_before),
             "leaks": [leak.to_json() for leak in leaks],
         },
     )
@@ -152,6 +152,8 @@ class _Learned:
     ----------
     judged
         Calibrated log-odds of the judged snapshots, NaN elsewhere. Shape (R, B).
+    told
+        The same before calibration, which has seen what came of them all.
     choices
         What was chosen, for the facts.
     """
@@ -160,6 +162,7 @@ class _Learned:
     calibration: Calibration
     bag_calibrations: tuple[Calibration, ...]
     judged: Floats
+    told: Floats
     actions: ActionTable
     choices: dict[str, Any]
 
@@ -178,6 +181,7 @@ def _learn_model(
         calibration=calibration,
         bag_calibrations=bag_calibrations,
         judged=calibration.intercepts + calibration.slopes * best.eta,
+        told=best.eta,
         actions=action_table(
             learning.history,
             learning.features,
@@ -202,6 +206,7 @@ def _learn_base_rate(learning: Learning, division: Division, options: Options) -
         calibration=Calibration.none(len(edges) - 1),
         bag_calibrations=(),
         judged=eta,
+        told=eta,
         # By what the deal itself had no part in; each bag has a part in all bags' mean.
         actions=learn_actions(
             learning.history,

@@ -63,7 +63,8 @@ def forecast_facts(
     edges
         Days. Shape (B + 1,).
     judged
-        Calibrated log-odds of the judged snapshots, NaN elsewhere. Shape (R, B).
+        Log-odds of the judged snapshots, NaN elsewhere; not calibrated on them, or part of what
+        is common to a quarter would be taken out. Shape (R, B).
     known_before
         The cut-off, microseconds since 1970 UTC.
     """

@@ -16,7 +16,7 @@ MOST_ACTIVITIES: Final = 60
 MOST_FIELDS: Final = 100
 MOST_CATEGORIES: Final = 30
 MOST_EVENTS: Final = 60  # told apart as the last event
-MOST_RARE: Final = 500  # rare values remembered as known
+MOST_RARE: Final = 500  # rare values of a feature that are remembered
 FEWEST_DEALS: Final = 5
 SMALLEST_SHARE: Final = 0.005  # of the deals
 NUMBER_SHARE: Final = 0.95  # a field is a number if this share of its values are
@@ -56,6 +56,7 @@ def learn_vocabulary(history: History, known_before: int) -> Vocabulary:
     activities = frequent(rows_of(KIND_OF_ACTIVITY), history.name, names, MOST_ACTIVITIES)
     categories: dict[str, tuple[str, ...]] = {}
     rare: dict[str, tuple[str, ...]] = {}
+    crowded: list[str] = []
 
     def learn(feature: str, rows: Ints, codes: Ints, strings: list[str]) -> bool:
         rows = rows[codes[rows] >= 0]
@@ -65,7 +66,10 @@ def learn_vocabulary(history: History, known_before: int) -> Vocabulary:
             return False
         with_other = others and OTHER not in kept
         categories[feature] = tuple(sorted(kept)) + ((OTHER,) if with_other else ())
-        rare[feature] = tuple(others[:MOST_RARE])
+        if len(others) > MOST_RARE:
+            crowded.append(feature)
+        else:
+            rare[feature] = tuple(others)
         return True
 
     for feature, kind in (
@@ -108,5 +112,6 @@ def learn_vocabulary(history: History, known_before: int) -> Vocabulary:
         text_fields=vocabulary.text_fields,
         categories=categories,
         rare=rare,
+        crowded=tuple(crowded),
         calendar=tuple(feature.name for days, feature in CALENDAR if span_days >= days),
     )

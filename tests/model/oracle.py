@@ -163,7 +163,8 @@ class Oracle:
         if value is None:
             return None
         values = self.vocabulary.categories[feature]
-        if value in self.vocabulary.rare.get(feature, ()):
+        is_crowded = feature in self.vocabulary.crowded and value not in values
+        if value in self.vocabulary.rare.get(feature, ()) or is_crowded:
             value = OTHER
         return float(values.index(value)) if value in values else -1.0
 

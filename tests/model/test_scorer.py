@@ -458,6 +458,16 @@ def test_a_driver_tells_the_fact_behind_it(company: Company) -> None:
         assert driver.phrase
 
 
+def test_no_deals_are_no_scores(company: Company) -> None:
+    none = np.zeros(0, dtype=np.int64)
+    scored = company.scorer.score_many(company.history, none, none, np.zeros(0), checked=True)
+
+    assert scored.is_open.shape == (0,)
+    assert scored.checks == []
+    assert scored.split is not None
+    assert scored.split.points.shape == (0, len(company.scorer.features))
+
+
 def test_scores_without_drivers_cannot_be_asked_for_as_scores(company: Company) -> None:
     one = company.deal[:1], company.as_of[:1]
     bare = company.scorer.score_many(company.history, *one, None)

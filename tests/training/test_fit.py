@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +16,18 @@ from model.artifact import Artifact
 from model.errors import HorizonError, TrainingDataError
 from model.event_table import EVENT_SCHEMA, table_of
 from model.events import Event, from_microseconds
-from model.history import History
+from model.history import Floats, History
 from model.scorer import Scorer
+from model.tables import Tables
 from tests.factories import day, day_us, deal_event
 from tests.training.companies import DEALS, KNOWN_BEFORE, deals_events, deals_table
-from training import fit
+from training import calibrating, fit, judging, learners
 from training.boosting import Settings
+from training.compile import compile_leaves
 from training.fit import BAGS, train
+from training.judging import Judgement
 from training.learners import candidates, title
+from training.leaves import Leaves
 from training.preparing import Options, prepare
 from training.smooth import SmoothSettings
 
@@ -172,6 +178,57 @@ def test_a_blend_of_trees_and_smooth_effects_is_tables_whose_parts_are_told(
     assert sum(part["weight"] for part in parts) == pytest.approx(1.0, abs=1e-5)
     assert artifact.tables.bags == BAGS
     assert artifact.facts["judged"][0]["auc"] > 0.65
+
+
+def test_a_blend_is_made_and_calibrated_of_all_its_parts_at_the_size_of_each_edge(
+    table: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heavy, light = Settings(rows_a_leaf=10, trees=20), Settings(rows_a_leaf=30, trees=20)
+    sizes = {heavy: [3, 5], light: [2, 4]}
+    etas, fitted, compiled, calibrated = [], [], [], []
+
+    def judged(*given: Any, **named: Any) -> Judgement:
+        own = replace(judging.judge(*given, **named), sizes=np.array(sizes[given[5]]))
+        etas.append(own.eta)
+        return own
+
+    def leaves(*given: Any) -> Leaves:
+        fitted.append((given[5], given[6], learners.fit_leaves(*given)))
+        return fitted[-1][2]
+
+    def compiled_of(bags: Any, *given: Any) -> Tables:
+        compiled.append(given)
+        return compile_leaves(bags, *given)
+
+    def calibrations(data: Any, edges: Floats, eta: Floats, **named: Any) -> Any:
+        calibrated.append(eta)
+        return calibrating.fit_calibrations(data, edges, eta, **named)
+
+    monkeypatch.setattr(fit, "candidates", lambda _rows: [light, heavy])
+    monkeypatch.setattr(fit, "blend_weights", lambda *_: np.array([0.25, 0.75]))
+    monkeypatch.setattr(fit, "judge", judged)
+    monkeypatch.setattr(fit, "fit_leaves", leaves)
+    monkeypatch.setattr(fit, "compile_leaves", compiled_of)
+    monkeypatch.setattr(fit, "fit_calibrations", calibrations)
+    options = Options(edges_days=(20.0, 40.0), spacing_days=10.0, jobs=1)
+    artifact = train(table, KNOWN_BEFORE, options)
+
+    assert [(who, size) for who, size, _ in fitted] == [
+        (heavy, 3), (light, 2), (heavy, 5), (light, 4)
+    ] * BAGS  # fmt: skip
+    np.testing.assert_allclose(calibrated[0], 0.25 * etas[0] + 0.75 * etas[1])
+    apart = {}
+    for part, who in enumerate((heavy, light)):
+        own = [each[2] for each in fitted[part::2]]
+        bags = [own[2 * bag : 2 * bag + 2] for bag in range(BAGS)]
+        apart[who] = compile_leaves(bags, *compiled[0])
+    rows = np.random.default_rng(0).integers(0, artifact.grid.bins, (50, len(artifact.grid)))
+    bins = rows.astype(np.uint8)
+    np.testing.assert_allclose(
+        artifact.tables.eta_bags(bins),
+        0.75 * apart[heavy].eta_bags(bins) + 0.25 * apart[light].eta_bags(bins),
+        atol=1e-9,
+    )
 
 
 def test_an_empty_table_is_refused() -> None:

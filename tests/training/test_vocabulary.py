@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from model.events import Event
 from model.features import FeatureSet
 from model.grid import MAX_BINS
 from model.history import History
-from model.vocabulary import OTHER, Vocabulary
+from model.vocabulary import OTHER, UNSEEN, Vocabulary
 from tests.factories import day_us, deal_event
 from training.vocabulary import (
     FEWEST_DEALS,
@@ -74,7 +76,7 @@ def test_a_field_of_many_values_keeps_the_frequent_and_remembers_the_rare() -> N
         events += in_deals(10 + i, "field_changed", at=i, name="product", text=text)
     events += [
         deal_event("field_changed", deal_id=f"D-{i}", name="product", text=f"code {i:04d}")
-        for i in range(2 * MOST_RARE)
+        for i in range(MOST_RARE - 10)
     ]
 
     vocabulary = learn(events)
@@ -84,6 +86,26 @@ def test_a_field_of_many_values_keeps_the_frequent_and_remembers_the_rare() -> N
     assert kept[:-1] == tuple(f"value {i:02d}" for i in range(10, MOST_CATEGORIES + 10))
     assert len(rare) == MOST_RARE
     assert not set(rare) & set(kept)
+    assert vocabulary.new_code("field:product") == UNSEEN
+
+
+def test_where_rare_values_are_too_many_to_remember_no_value_is_unseen() -> None:
+    events = in_deals(20, "field_changed", name="campaign", text="spring")
+    events += [
+        deal_event("field_changed", deal_id=f"D-{i}", at=1, name="campaign", text=f"code {i:04d}")
+        for i in range(MOST_RARE + 1)
+    ]
+
+    vocabulary = learn(events)
+
+    assert vocabulary.categories["field:campaign"] == ("spring", OTHER)
+    assert vocabulary.crowded == ("field:campaign",)
+    assert "field:campaign" not in vocabulary.rare
+    history = History.from_events(events)
+    every, then = np.arange(history.deals), np.full(history.deals, day_us(30))
+    x = FeatureSet(vocabulary, ("field:campaign",)).matrix(history, every, then)
+    assert set(x.ravel().tolist()) <= {0.0, 1.0}
+    assert Vocabulary.from_json(vocabulary.to_json()) == vocabulary
 
 
 def test_a_field_whose_values_are_all_rare_is_no_feature() -> None:
