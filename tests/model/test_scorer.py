@@ -465,7 +465,7 @@ def test_no_deals_are_no_scores(company: Company) -> None:
     assert scored.is_open.shape == (0,)
     assert scored.checks == []
     assert scored.split is not None
-    assert scored.split.points.shape == (0, len(company.scorer.features))
+    assert scored.split.points.shape == (0, len(company.scorer.features.names))
 
 
 def test_scores_without_drivers_cannot_be_asked_for_as_scores(company: Company) -> None:
