@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
+from model.errors import RedflareError
 from model.scorer import Scorer
 from service.access import Gate, Guard, LoginNeeded, to_login
 from service.api import (
@@ -197,8 +198,11 @@ async def _answer_invalid(_request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     place = " ".join(str(part) for part in first["loc"])
     given = f"{place} {show(first['input'])}"
-    remedy = "see /openapi.json for what is answered"
-    return _response(refused(INVALID, given, first["msg"].lower(), remedy).problem)
+    expected, remedy = first["msg"].lower(), "see /openapi.json for what is answered"
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, RedflareError):
+        expected, remedy = cause.expected, cause.remedy
+    return _response(refused(INVALID, given, expected, remedy).problem)
 
 
 async def _answer_unavailable(_request: Request, error: Exception) -> Response:

@@ -5,16 +5,27 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
-from model.events import EARLIEST, EARLIEST_DATE, LATEST, LATEST_DATE
 from model.scorer import MAIN_DRIVERS
+from service.fields import read_date, read_near_date, read_time
 from service.forms import Form, ScoreAnswer
 from service.wire import MOST_DRIVERS
 
 MOST_LISTED: Final = 200  # deals or scores of one page
 LISTED: Final = 50
 LONGEST_NAME: Final = 500  # characters of an owner, a stage or a cursor that is looked for
+Day = Annotated[date, BeforeValidator(lambda value: read_date("a date", value))]
+NearDay = Annotated[date, BeforeValidator(lambda value: read_near_date("a date", value))]
+Moment = Annotated[datetime, BeforeValidator(lambda value: read_time("a time", value))]
+Cursor = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME)]
 Name = Annotated[str, StringConstraints(max_length=LONGEST_NAME, pattern=r"^[^\x00]*$")]
 
 
@@ -28,7 +39,7 @@ class PageQuery(Query):
     """A page of a list."""
 
     limit: int = Field(LISTED, ge=1, le=MOST_LISTED, description="At most so many on the page.")
-    after: Name | None = Field(None, description="What the answer of the page before calls next.")
+    after: Cursor | None = Field(None, description="What the answer of the page before calls next.")
 
 
 class DealsQuery(PageQuery):
@@ -46,8 +57,8 @@ class DealsQuery(PageQuery):
         None, ge=0.0, le=1.0, description="Less probable than this, as forecasts use it."
     )
     flagged: bool | None = Field(None, description="With a red flare, or without any.")
-    closes_from: date | None = Field(None, description="Planned to close then or later.")
-    closes_until: date | None = Field(None, description="Planned to close then or earlier.")
+    closes_from: Day | None = Field(None, description="Planned to close then or later.")
+    closes_until: Day | None = Field(None, description="Planned to close then or earlier.")
     order: Literal["deal_id", "riskiest"] = Field(
         "deal_id",
         description="By id, which stays the same from page to page; or the least probable first, "
@@ -58,13 +69,11 @@ class DealsQuery(PageQuery):
 class DealQuery(Query):
     """For which date the deal is scored now; neither asks for its last score."""
 
-    close_by: date | None = Field(
-        None, ge=EARLIEST_DATE, lt=LATEST_DATE, description="To be won by, inclusive, UTC."
-    )
+    close_by: NearDay | None = Field(None, description="To be won by, inclusive, UTC.")
     days: float | None = Field(
         None, gt=0.0, allow_inf_nan=False, description="To be won in, from now."
     )
-    since: datetime | None = Field(
+    since: Moment | None = Field(
         None, description="Say too why the probability by close_by moved since then."
     )
     drivers: int = Field(
@@ -76,20 +85,15 @@ class DealQuery(Query):
         """Refuse two dates, and a change without the one date that both moments look at."""
         if self.close_by is not None and self.days is not None:
             raise ValueError("both close_by and days: expected one of them")
-        if self.since is not None:
-            if self.close_by is None:
-                raise ValueError("since without close_by: expected both")
-            if self.since.tzinfo is None or not EARLIEST <= self.since < LATEST:
-                raise ValueError("since: expected a time with its offset, from 1970 to 2199")
+        if self.since is not None and self.close_by is None:
+            raise ValueError("since without close_by: expected both")
         return self
 
 
 class ForecastQuery(Query):
     """Which quarter, and whose deals."""
 
-    close_by: date = Field(
-        ge=EARLIEST_DATE, lt=LATEST_DATE, description="The quarter's last day that counts."
-    )
+    close_by: NearDay = Field(description="The quarter's last day that counts, from 1970 to 2199.")
     fiscal_year_month: int = Field(
         1, ge=1, le=12, description="The month with which the fiscal year begins."
     )

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from model.errors import RedflareError
-from model.events import check_time, parse_time
+from model.events import EARLIEST_DATE, LATEST_DATE, check_time, parse_time
 from service.json_text import show
 
 
@@ -67,6 +67,20 @@ def read_date(name: str, value: Any) -> date:
         day = None
     if day is None or day.isoformat() != text:
         raise FormError(f"{name} {text!r}", "a date", "write it as 2026-03-31")
+    return day
+
+
+def read_near_date(name: str, value: Any) -> date:
+    """A calendar date that can be a fact's or a plan's.
+
+    Raises
+    ------
+    FormError
+        If it is not written as 2026-03-31, or lies outside 1970 to 2199.
+    """
+    day = read_date(name, value)
+    if not EARLIEST_DATE <= day < LATEST_DATE:
+        raise FormError(f"{name} {day}", "a date from 1970 to 2199", "correct it")
     return day
 
 

@@ -30,7 +30,7 @@ from service.access import ADMITTED, Access
 from service.company import Company
 from service.endpoint import Endpoint
 from service.exchange import header
-from service.fields import FormError, read_date, read_text, read_time
+from service.fields import FormError, read_near_date, read_text, read_time
 from service.json_text import pointer, read_json
 from service.milestones import ACTS, SET, milestones
 from service.problems import (
@@ -222,7 +222,7 @@ def _milestone_event(
         raise refused_by(error, "") from error
     kind = read_member(form, "kind", _read_kind, "")
     name = read_member(form, "name", _read_name, "")
-    day = read_member(form, "date", _read_day, None)
+    day = read_member(form, "date", read_near_date, None)
     if (day is None) == (kind in DATED):
         wanted = "a due date" if kind in DATED else "no date"
         raise refused(INVALID, f"{kind} {day}", wanted, "see /openapi.json", pointer("date"))
@@ -268,13 +268,6 @@ def _read_name(name: str, value: Any) -> str:
         given = f"{name} of {len(text)} characters"
         raise FormError(given, f"1 to {LONGEST_NAME}", "correct it")
     return text
-
-
-def _read_day(name: str, value: Any) -> date:
-    day = read_date(name, value)
-    if not date(1970, 1, 1) <= day < date(2200, 1, 1):
-        raise FormError(f"{name} {day}", "a date from 1970 to 2199", "correct it")
-    return day
 
 
 def _read(body: bytes) -> Any:

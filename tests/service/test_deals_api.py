@@ -156,7 +156,8 @@ def test_a_deal_is_scored_now_as_its_events_sent_along_are(
     [
         ({"close_by": "2026-03-31", "days": "3"}, "both close_by and days"),
         ({"since": "2026-01-08T00:00:00Z"}, "since without close_by"),
-        ({"close_by": "2026-03-31", "since": "2026-01-08T00:00:00"}, "a time with its offset"),
+        ({"close_by": "2026-03-31", "since": "2026-01-08T00:00:00"}, "its UTC offset"),
+        ({"close_by": "0"}, "query close_by '0': expected a date. Remedy: write it as 2026-03-31"),
         ({"close_by": "2199-12-31"}, "days ahead 63541"),
         ({"close_by": "9999-12-31"}, "query close_by"),
         ({"days": "1e300"}, "days"),

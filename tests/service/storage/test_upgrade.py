@@ -121,3 +121,41 @@ def test_the_wheel_carries_the_migrations(root: Path, tmp_path: Path) -> None:
         "service/storage/migrations/env.py",
         "service/storage/migrations/versions/first.py",
     } <= set(zipfile.ZipFile(built).namelist())
+
+
+def test_an_upgrade_fills_the_verdicts_of_deals_scored_before(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = open_database(empty_url, create=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("service.storage.upgrade.HEAD", "0002")
+        upgrade(database)
+    with database.writing() as connection:
+        for number in range(1, 1_002):
+            verdict = "thin" if number % 2 else "good"
+            connection.execute(
+                text(
+                    "INSERT INTO scores (id, deal_id, as_of, made_at, cause, model_version, days, "
+                    "answer) VALUES (:id, :deal, 1, 1, 'tick', 'm', 90, :answer)"
+                ),
+                {
+                    "id": number,
+                    "deal": f"D-{number}",
+                    "answer": f'{{"data_quality": {{"verdict": "{verdict}"}}}}',
+                },
+            )
+            connection.execute(
+                text("INSERT INTO deals (deal_id, score_id) VALUES (:deal, :id)"),
+                {"deal": f"D-{number}", "id": number},
+            )
+        connection.execute(text("INSERT INTO deals (deal_id) VALUES ('E-1')"))
+    upgrade(database)
+
+    with database.reading() as connection:
+        kept = dict(connection.execute(text("SELECT deal_id, verdict FROM deals")).all())
+    database.close()
+    assert kept.pop("E-1") is None
+    assert len(kept) == 1_001
+    assert all(
+        verdict == ("thin" if int(deal_id[2:]) % 2 else "good") for deal_id, verdict in kept.items()
+    )
