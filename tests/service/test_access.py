@@ -23,6 +23,9 @@ from service.storage import keys, sessions
 from service.storage.database import Database
 from service.storage.keys import Scope
 from tests.service.requests import AS_OF
+from tests.service.test_openapi import document
+
+__all__ = ["document"]  # a fixture
 
 Ask = Callable[..., httpx.Response]
 
@@ -123,6 +126,21 @@ def test_without_a_good_key_nothing_is_said(headers: dict[str, str], ask: Ask) -
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.headers["www-authenticate"] == 'Bearer realm="redflare"'
     assert ask("GET", "/healthz").status_code == 200
+
+
+OPEN = {"/healthz", "/readyz", "/metrics", "/webhooks/{source}"}  # the last proves itself
+
+
+def test_no_path_is_open_by_oversight(ask: Ask, document: dict[str, Any]) -> None:
+    asked = 0
+    for path, operations in document["paths"].items():
+        for method in operations:
+            if path in OPEN:
+                continue
+            answer = ask(method.upper(), path.format(deal_id="D-1", number=1))
+            assert answer.status_code == 401, f"{method} {path}"
+            asked += 1
+    assert asked > 10
 
 
 def test_a_key_opens_what_its_scope_says(ask: Ask, key_of: Callable[..., str]) -> None:
