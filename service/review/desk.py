@@ -170,7 +170,7 @@ class Desk:
     def _review(
         self, kept: Kept, asked: Asked, choice: Choice, latest: int, warning: str, request: Request
     ) -> Answer:
-        made = kept.review(choice, self._database)
+        made = kept.review(choice)
         notes = [*([warning] if warning else []), *made.notes]
         if not choice.is_all:
             notes.append(
@@ -196,12 +196,12 @@ class Desk:
 
     def _chart(self, kept: Kept, choice: Choice, name: str) -> Answer:
         kind, _, place = name.partition("-")
-        money = kept.review(choice, self._database).money
+        money = kept.review(choice).money
 
         def make() -> str:
             if not place.isdigit() or int(place) >= len(money):
                 return ""
-            review = kept.review(choice, self._database)
+            review = kept.review(choice)
             return chart(money[int(place)], review, kind, "drawing")
 
         return _drawing(kept.once(("chart", choice, name), make))
@@ -216,9 +216,7 @@ class Desk:
                 status=404,
                 back="The review",
             )
-        opened = kept.once(
-            ("deal", deal.deal_id), lambda: _laid_open(kept, deal, row, self._database)
-        )
+        opened = kept.once(("deal", deal.deal_id), lambda: _laid_open(kept, deal, row))
         if request.place == "deal chart":
             return _drawing(
                 kept.once(
@@ -229,15 +227,15 @@ class Desk:
         return _deal_answer(kept, asked, request, deal, row, opened)
 
 
-def _laid_open(kept: Kept, deal: Deal, row: DealRow | None, database: Database) -> _LaidOpen:
+def _laid_open(kept: Kept, deal: Deal, row: DealRow | None) -> _LaidOpen:
     gathered = kept.gathered
     question, scorer, as_of = gathered.question, gathered.models.now, gathered.now.as_of
-    events = deals_of(database, [deal.deal_id])
+    events = deals_of(kept.database, [deal.deal_id])
     history = History.from_table(events)
     page = None if row is None else page_of(gathered, row, events)
     comparable: list[Comparable] = []
     if page is not None and scorer is not None:
-        closed, past = kept.closed(database)
+        closed, past = kept.closed()
         ahead = (question.period.end_us - as_of) / DAY_US
         comparable = comparable_deals(scorer, history, deal.opened_us, past, closed, as_of, ahead)
     return _LaidOpen(

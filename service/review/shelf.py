@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
+import pyarrow as pa
 from sqlalchemy import Connection, func, select
 
 from model.errors import HorizonError, RedflareError, ScoreError
@@ -25,11 +26,12 @@ from service.review.gathering import Gathered, Models, gather
 from service.review.question import Question
 from service.review.source import database_source, deals_of, models_at
 from service.review.stored import with_stored_trends
-from service.review.view import Choice, Review, laid_open, review_of
+from service.review.view import EVERYTHING, Choice, Review, laid_open, review_of
 from service.storage.database import Database
 from service.storage.schema import EVENTS, MODELS_IN_FORCE, TOMBSTONES
 
 MOST_KEPT: Final = 6  # reviews
+MOST_ROWS: Final = 150_000  # open deals in all of them; the last one is kept whatever it has
 MOST_VIEWS: Final = 200  # choices, deals and drawings of one
 T = TypeVar("T")
 Key = tuple[int, str]
@@ -64,10 +66,13 @@ class Kept:
         The whole company.
     version
         What it was made of, and is known to hold for.
+    database
+        Has the events of each deal.
     """
 
     gathered: Gathered
     version: Version
+    database: Database
     views: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -85,20 +90,25 @@ class Kept:
                 self.views.popitem(last=False)
         return made
 
-    def review(self, choice: Choice, database: Database) -> Review:
+    def review(self, choice: Choice = EVERYTHING) -> Review:
         """The review of some deals, its red flares laid open."""
 
         def make() -> Review:
             made = review_of(self.gathered, choice)
-            return laid_open(self.gathered, made, lambda deal_id: deals_of(database, [deal_id]))
+            return laid_open(
+                self.gathered, made, lambda deal_id: deals_of(self.database, [deal_id])
+            )
 
         return self.once(("review", choice), make)
+
+    def _events(self, deal_id: str) -> pa.Table:
+        return deals_of(self.database, [deal_id])
 
     def deals(self) -> dict[str, tuple[Deal, DealRow | None]]:
         """Every deal known now, with its row while it is open."""
 
         def make() -> dict[str, tuple[Deal, DealRow | None]]:
-            rows = {row.deal.deal_id: row for row in review_of(self.gathered).rows}
+            rows = {row.deal.deal_id: row for row in self.review().rows}
             return {
                 deal.deal_id: (deal, rows.get(deal.deal_id)) for deal in self.gathered.now.deals
             }
@@ -118,7 +128,7 @@ class Kept:
 
         return self.once(("names", owners), make)
 
-    def closed(self, database: Database) -> tuple[list[Deal], History]:
+    def closed(self) -> tuple[list[Deal], History]:
         """The latest closings, with their events."""
 
         def make() -> tuple[list[Deal], History]:
@@ -127,7 +137,7 @@ class Kept:
             latest = deals[:MOST_COMPARED]
             if not latest:
                 return [], History.from_events(())
-            found = deals_of(database, [deal.deal_id for deal in latest])
+            found = deals_of(self.database, [deal.deal_id for deal in latest])
             return latest, History.from_table(found)
 
         return self.once("closed", make)
@@ -181,7 +191,9 @@ class Shelf:
     def _gather(self, key: Key, question: Question, version: Version) -> None:
         made: Kept | tuple[Version, RedflareError]
         try:
-            made = Kept(gathered=self._gathered(question), version=version)
+            gathered = self._gathered(question)
+            made = Kept(gathered=gathered, version=version, database=self._database)
+            made.deals()  # and with them the review of everything, which is asked for first
         except RedflareError as error:
             made = (version, error)
         except Exception as error:
@@ -191,9 +203,15 @@ class Shelf:
             with self._lock:
                 self._kept[key] = made
                 self._kept.move_to_end(key)
-                while len(self._kept) > MOST_KEPT:
+                while len(self._kept) > 1 and (
+                    len(self._kept) > MOST_KEPT or self._rows() > MOST_ROWS
+                ):
                     self._kept.popitem(last=False)
                 self._under_way.discard(key)
+
+    def _rows(self) -> int:
+        kept = [each for each in self._kept.values() if isinstance(each, Kept)]
+        return sum(len(each.gathered.rows) for each in kept)
 
     def _gathered(self, question: Question) -> Gathered:
         as_of, since = microseconds(question.as_of), microseconds(question.since)
