@@ -35,7 +35,11 @@ OF_ONE_COLUMN: Final = {  # messages that set one, by the parameter that holds i
 VERSION: Final = "versions of opportunity"  # the record that reads a whole one
 LOOKUP: Final = re.compile(r"_(\w+)_value")  # how the Web API names a column that refers
 CLOSED: Final = {"Win": "1", "Lose": "2"}  # messages, and the state that they lead to
-SYSTEM_COLUMNS: Final = ("opportunityid", "createdon", "modifiedon", "modifiedby", "createdby")
+SYSTEM_COLUMNS: Final = (
+    *("opportunityid", "createdon", "modifiedon", "modifiedby", "createdby"),
+    "msdyn_predictivescoreid",  # which write-back sets
+)
+OUR_SCORE: Final = "_msdyn_predictivescoreid_value"  # the same in a record fetched
 
 
 def read_date(text: str) -> str | None:
@@ -135,7 +139,7 @@ def _read_record(record: Json, notebook: Notebook) -> None:
     values = {
         found[1] if (found := LOOKUP.fullmatch(name)) else name: text_of(value)
         for name, value in record.items()
-        if "@" not in name
+        if "@" not in name and name != OUR_SCORE
     }
     notebook.lines.append(Line(VERSION, {**values, "seen_at": time}))
     state = values.get("statecode")

@@ -4,6 +4,7 @@ References
 ----------
 HubSpot, "CRM API, Deals": ``PATCH /crm/v3/objects/deals/{dealId}``. Salesforce REST API, "Update a
 Record": ``PATCH .../sobjects/Opportunity/{id}``. Microsoft, "msdyn_predictivescore table reference"
+(an opportunity refers to its score by ``msdyn_PredictiveScoreId``)
 and Dataverse Web API, "Upsert": ``PATCH`` of an id makes the row or changes it, so that a repeated
 attempt leaves one.
 """
@@ -51,6 +52,9 @@ class Form(Protocol):
     def body_of(self, deal_id: str, score: Payload) -> dict[str, Any]:
         """What it is to hold."""
 
+    def link_of(self, deal_id: str) -> tuple[str, dict[str, Any]] | None:
+        """Where the deal is to refer to that record, and how; None where the record is the deal."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class HubSpotDeal:
@@ -82,6 +86,9 @@ class HubSpotDeal:
             }
         }
 
+    def link_of(self, deal_id: str) -> None:
+        """See `Form`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SalesforceOpportunity:
@@ -108,6 +115,9 @@ class SalesforceOpportunity:
         """See `Form`."""
         return values_of(self.fields, score)
 
+    def link_of(self, deal_id: str) -> None:
+        """See `Form`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DynamicsScore:
@@ -123,11 +133,13 @@ class DynamicsScore:
 
     def url_of(self, deal_id: str) -> str | None:
         """See `Form`."""
-        found = uuid_of(deal_id)
-        if found is None:
-            return None
-        row_id = uuid5(SCORES, str(found))
-        return f"{self.base_url}/api/data/v9.2/msdyn_predictivescores({row_id})"
+        row = _row(deal_id)
+        return None if row is None else f"{self.base_url}/api/data/v9.2/{row}"
+
+    def link_of(self, deal_id: str) -> tuple[str, dict[str, Any]]:
+        """The opportunity's look-up of its score, by the name of its navigation property."""
+        url = f"{self.base_url}/api/data/v9.2/opportunities({uuid_of(deal_id)})"
+        return url, {"msdyn_PredictiveScoreId@odata.bind": f"/{_row(deal_id)}"}
 
     def body_of(self, deal_id: str, score: Payload) -> dict[str, Any]:
         """See `Form`."""
@@ -142,6 +154,12 @@ class DynamicsScore:
             "msdyn_scoretrend": _trend(points, score.get("previous_probability")),
             "msdyn_scoredon": score.get("as_of"),
         }
+
+
+def _row(deal_id: str) -> str | None:
+    """The row that holds an opportunity's score, the same at every attempt."""
+    found = uuid_of(deal_id)
+    return None if found is None else f"msdyn_predictivescores({uuid5(SCORES, str(found))})"
 
 
 def uuid_of(text: str) -> UUID | None:
@@ -194,11 +212,18 @@ class RecordSender:
         score = score_of(entry.payload)
         if score is None:  # an alert without one: the record stays as it is
             return Sent(status=NOTHING_TO_WRITE)
-        body = orjson.dumps(self.form.body_of(entry.deal_id, score))
+        outcome = self._write(url, self.form.body_of(entry.deal_id, score), now)
+        link = self.form.link_of(entry.deal_id)
+        if link is None or not isinstance(outcome, Sent):
+            return outcome
+        return self._write(*link, now)
+
+    def _write(self, url: str, fields: Mapping[str, Any], now: datetime) -> Outcome:
         headers = {
             "content-type": "application/json",
             "accept": "application/json",
             **self.headers,
         }
+        body = orjson.dumps(fields)
         answer = ask(self.client, self.tokens, "PATCH", url, body, headers, now)
         return outcome_of(answer, now) if isinstance(answer, Answer) else answer

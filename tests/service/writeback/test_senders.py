@@ -163,7 +163,7 @@ def test_without_a_token_it_is_tried_again(tmp_path: Path, answer: tuple[int, by
     assert "a secret long enough" not in outcome.reason
 
 
-def test_dynamics_gets_one_row_an_opportunity_however_often_it_is_sent() -> None:
+def test_dynamics_gets_one_linked_row_an_opportunity_however_often_it_is_sent() -> None:
     from service.writeback.records import DynamicsScore, RecordSender
     from service.writeback.tokens import FixedToken
 
@@ -177,8 +177,11 @@ def test_dynamics_gets_one_row_an_opportunity_however_often_it_is_sent() -> None
         for deal_id in (GUID, GUID.upper()):
             rows.send(entry(deal_id=deal_id, payload={"score": score}), NOW)
 
-    first, second = server.got
+    first, link, second, link_again = server.got
     assert first.path == second.path
+    assert link.path == link_again.path == f"/api/data/v9.2/opportunities({GUID})"
+    row = first.path.removeprefix("/api/data/v9.2")
+    assert json.loads(link.body) == {"msdyn_PredictiveScoreId@odata.bind": row}
     assert first.path.startswith("/api/data/v9.2/msdyn_predictivescores(")
     body = json.loads(first.body)
     assert body["msdyn_entityid"] == GUID
