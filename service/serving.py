@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from starlette.types import ASGIApp
 
@@ -20,6 +22,8 @@ from service.settings import Settings
 from service.storage import keys
 from service.storage.database import DEFAULT_URL
 from service.webhooks.routes import WebhookEndpoint
+
+SWITCH_SECONDS: Final = 0.001  # for which the worker's thread may keep those that answer waiting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +71,7 @@ def serve_database(
     without_keys
         Whether to ask for no keys.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     service = compose(url or DEFAULT_URL, os.environ, artifact)
     ending.callback(service.close)
     if works:
