@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -136,8 +136,8 @@ def create_app(
     for router in (model_routes(in_force), deal_routes(company), inbox_routes(company)):
         app.include_router(router)
     app.include_router(status_routes(readiness, metrics))
-    document = describe(app)
-    app.openapi = lambda: document  # type: ignore[method-assign] # how FastAPI has it replaced
+    # Made when it is first asked for: a service that starts need not wait for it.
+    app.openapi = cache(partial(describe, app))  # type: ignore[method-assign] # how it is replaced
     app.state.guard = guard
     app.add_middleware(Gate, guard=guard)
     app.add_exception_handler(LoginNeeded, to_login)
