@@ -25,7 +25,7 @@ from model.events import (
     Event,
     microseconds,
 )
-from model.places import part_of
+from model.places import whole_file
 
 TIME: Final = pa.timestamp("us", tz="UTC")
 EVENT_SCHEMA: Final = pa.schema(
@@ -230,12 +230,11 @@ def write_events(table: pa.Table, path: Path | str) -> None:
     path = Path(path)
     check_suffix(path)
     table = sort_events(check_events(table, str(path)))
-    part = part_of(path)
-    if path.suffix == ".parquet":
-        pq.write_table(table, part, row_group_size=ROW_GROUP_EVENTS, compression="zstd")
-    else:
-        pa_csv.write_csv(table, part)
-    part.replace(path)
+    with whole_file(path) as part:
+        if path.suffix == ".parquet":
+            pq.write_table(table, part, row_group_size=ROW_GROUP_EVENTS, compression="zstd")
+        else:
+            pa_csv.write_csv(table, part)
 
 
 def read_events(path: Path | str) -> pa.Table:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from glob import escape
+from itertools import count
 from pathlib import Path
 
 from model.errors import RedflareError
@@ -11,15 +15,49 @@ class PlaceError(RedflareError):
     """Nothing can be written where the result should go. Choose another place."""
 
 
-def part_of(path: Path) -> Path:
-    """Where a file is written before it takes its place, so that no half of it is ever seen.
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A place of one's own to write a file to, which then takes its place in one step.
+
+    So no half of a file is ever seen, and two that write one file at once never mix: each has a
+    part of its own. A failure leaves neither a part nor another file than there was.
 
     Examples
     --------
-    >>> part_of(Path("scores.csv")).name
-    '.scores.csv.part'
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "scores.csv")
+    ...     with whole_file(path) as part:
+    ...         _ = part.write_text("deal_id")
+    ...         print(part.name)
+    ...     print(path.read_text())
+    .scores.csv.0.part
+    deal_id
     """
-    return path.with_name(f".{path.name}.part")
+    part = _claim(path)
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _claim(path: Path) -> Path:
+    # The first number that neither another writer nor a killed one has taken.
+    for number in count():
+        part = path.with_name(f".{path.name}.{number}.part")
+        try:
+            part.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        return part
+    raise AssertionError("numbers do not end")
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what killed writers of a file left; only where nobody else may write it now."""
+    for part in path.parent.glob(f".{escape(path.name)}.*.part"):
+        part.unlink(missing_ok=True)
 
 
 def check_writable(option: str, path: Path) -> None:
@@ -41,9 +79,7 @@ def check_writable(option: str, path: Path) -> None:
         raise PlaceError(f"{option} {path}, a directory", "a file to write", "name a file in it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = part_of(path)
-        part.touch()
-        part.unlink()
+        _claim(path).unlink()
     except OSError as error:
         raise _unwritable(option, path, error) from error
 
@@ -60,9 +96,7 @@ def check_folder(option: str, path: Path) -> None:
         raise PlaceError(f"{option} {path}, a file", "a folder", "name another, or move the file")
     there = next(place for place in (path, *path.absolute().parents) if place.exists())
     try:
-        part = part_of(there / "redflare")
-        part.touch()
-        part.unlink()
+        _claim(there / "redflare").unlink()
     except OSError as error:
         raise _unwritable(option, path, error) from error
 

@@ -18,7 +18,7 @@ from model.errors import ScoreError
 from model.event_table import read_deal
 from model.events import from_microseconds, microseconds, parse_time
 from model.history import History
-from model.places import check_writable, part_of
+from model.places import check_writable, whole_file
 from model.score import Score
 from model.why_moved import explain_change
 from service.batch import Question, known_feeds, load_scorer, score_file
@@ -170,12 +170,11 @@ def _check_choices(
 
 def write_table(table: pa.Table, out: Path) -> None:
     """Write a table with a column ``as_of`` to .csv or .parquet, whole or not at all."""
-    part = part_of(out)
-    if out.suffix == ".parquet":
-        pq.write_table(table, part)
-    else:
-        pa_csv.write_csv(_iso(table), part)
-    part.replace(out)
+    with whole_file(out) as part:
+        if out.suffix == ".parquet":
+            pq.write_table(table, part)
+        else:
+            pa_csv.write_csv(_iso(table), part)
 
 
 def _iso(table: pa.Table) -> pa.Table:

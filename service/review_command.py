@@ -13,7 +13,7 @@ import click
 from model.errors import ScoreError
 from model.events import microseconds
 from model.period import quarter_until, week_begin
-from model.places import check_writable, part_of
+from model.places import check_writable, whole_file
 from service.batch import load_scorer
 from service.commands import HINDSIGHT
 from service.fields import read_date
@@ -177,6 +177,5 @@ def _check(
 
 
 def _write(path: Path, content: bytes) -> None:
-    part = part_of(path)
-    part.write_bytes(content)
-    part.replace(path)
+    with whole_file(path) as part:
+        part.write_bytes(content)

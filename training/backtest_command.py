@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from model.events import microseconds, parse_time
-from model.places import check_folder, part_of
+from model.places import check_folder, whole_file
 from training.cli import FEATURES, own_features, show_progress
 
 if TYPE_CHECKING:
@@ -171,6 +171,5 @@ def write_report(
     )
     texts = (json.dumps(document, allow_nan=False), rows.getvalue(), page(sections, lead))
     for name, text in zip(FILES, texts, strict=True):
-        part = part_of(out / name)
-        part.write_text(text, encoding="utf-8")
-        part.replace(out / name)
+        with whole_file(out / name) as part:
+            part.write_text(text, encoding="utf-8")

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from model.artifact import Artifact
 from model.errors import RedflareError
-from model.places import part_of
 
 SCHEMA_VERSION: Final = 1
 DOCUMENT: Final = "candidate.json"
@@ -86,7 +85,7 @@ def write_candidate(
     files
         Texts by their place in the folder, such as ``report/report.html``.
     """
-    part = part_of(folder)
+    part = folder.with_name(f".{folder.name}.part")  # the retraining's lock keeps others away
     if part.exists():
         shutil.rmtree(part)  # of a job that was killed
     part.mkdir(parents=True)

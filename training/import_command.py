@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +42,8 @@ def import_files(
     """Turn FILES into an event log, as MAPPING says what their columns mean.
 
     MAPPING is a TOML file or the name of a ready mapping. The events are added to those that
-    --out holds; importing the same file again changes nothing. Rows that cannot be used are
+    --out holds; importing the same file again changes nothing, and of two imports into one log the
+    second waits for the first. Rows that cannot be used are
     listed with file, line, column, value and reason, and the rest is imported; the list keeps
     what earlier imports rejected of other files. Where no row becomes an event, nothing is written
     and the exit status is 2.
@@ -53,6 +56,8 @@ def import_files(
     from model.places import check_writable
     from model.sources.ready import load_mapping
     from training.importing import import_files as add_files
+    from training.lock import written_alone
+    from training.reading import InputError
     from training.rejects import Reject, read_rejects, write_rejects
     from training.summary import nothing_imported, summary_lines
 
@@ -61,17 +66,27 @@ def import_files(
     check_suffix(out)
     check_writable("--out", out)
     check_writable("--rejects", place)
+    if is_same(place, out):
+        raise InputError(
+            f"{out} as both --out and --rejects", "two files", "name another --rejects"
+        )
+    read_rejects(place)  # refused now, not after the reading, where it is something else
     own = {str(path) for path in files}
-    others = [reject for reject in read_rejects(place) if reject.file not in own]
     size = sum(path.stat().st_size for path in files if path.is_file())
 
     def keep(rejected: list[Reject]) -> None:
-        if rejected or place.exists():
-            write_rejects([*others, *rejected], place)
+        # Imports into other logs of the folder share the file of rejects.
+        with written_alone(place, note):
+            if rejected or place.exists():
+                others = [reject for reject in read_rejects(place) if reject.file not in own]
+                write_rejects([*others, *rejected], place)
 
-    with tqdm(
-        total=size, desc="importing", unit="B", unit_scale=True, disable=None, leave=False
-    ) as bar:
+    with (
+        alone(out),
+        tqdm(
+            total=size, desc="importing", unit="B", unit_scale=True, disable=None, leave=False
+        ) as bar,
+    ):
         try:
             summary, rejected = add_files(
                 what,
@@ -91,6 +106,35 @@ def import_files(
     if summary.events_written == summary.events_there == 0:
         raise nothing_imported(summary, files, place)
     return DONE if summary.tells_more_than_openings and not rejected else DONE_IN_PART
+
+
+def note(words: str) -> None:
+    """Say something on standard error."""
+    click.echo(f"note: {words}", err=True)
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Be the only import into an event log, and clear away what killed ones left."""
+    from model.places import remove_parts
+    from training.lock import written_alone
+
+    with written_alone(out, note):
+        remove_parts(out)
+        yield
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Whether two names are of one file, there or not.
+
+    Examples
+    --------
+    >>> is_same(Path("events.csv"), Path("made", "..", "events.csv"))
+    True
+    """
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
 
 
 def person_key(out: Path, given: Path | None) -> bytes:

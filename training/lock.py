@@ -1,10 +1,11 @@
-"""One retraining at a time."""
+"""One at a time: a retraining of a registry, an import into an event log."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -12,10 +13,12 @@ from typing import Final
 from model.errors import RedflareError
 
 LOCK: Final = "retrain.lock"
+WAIT_SECONDS: Final = 300.0  # for another import; one of four million rows takes less than a minute
+LOOK_SECONDS: Final = 0.05
 
 
 class LockedError(RedflareError):
-    """Another retraining is under way. Wait for it, or stop it."""
+    """Another retraining or import is under way. Wait for it, or stop it."""
 
 
 @contextmanager
@@ -49,3 +52,66 @@ def only_one(folder: Path, who: str, since: str) -> Iterator[None]:
         file.write(f"{who}, process {os.getpid()} since {since},")
         file.flush()
         yield
+
+
+@contextmanager
+def written_alone(
+    path: Path, waits: Callable[[str], object], *, wait_seconds: float = WAIT_SECONDS
+) -> Iterator[None]:
+    """Be the only one that reads, adds to and writes a file, from start to end.
+
+    The lock is a file beside it, held by the process: the system lets go of it however that ends.
+
+    Parameters
+    ----------
+    path
+        The file, which need not be there.
+    waits
+        Told in words, once, where another has it and this process waits.
+    wait_seconds
+        How long.
+
+    Raises
+    ------
+    LockedError
+        If another process has it for longer.
+    """
+    real = path.resolve()
+    lock = real.with_name(f".{real.name}.lock")
+    until = time.monotonic() + wait_seconds
+    told = False
+    while (held := _taken(lock)) is None:
+        who = f"another import, process {_holder(lock)}, is writing {path}"
+        if time.monotonic() >= until:
+            raise LockedError(who, "one import at a time", "wait until it is done, or stop it")
+        if not told:
+            waits(f"{who}: waiting until it is done")
+            told = True
+        time.sleep(LOOK_SECONDS)
+    try:
+        yield
+    finally:
+        lock.unlink()  # by its holder alone, so that whoever waits looks for a new one
+        os.close(held)
+
+
+def _taken(lock: Path) -> int | None:
+    """A handle that holds the lock; None while another process does."""
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not lock.exists() or not os.path.samestat(os.fstat(handle), lock.stat()):
+            raise BlockingIOError  # its holder is done and took it away: begin anew
+    except (FileNotFoundError, BlockingIOError):
+        os.close(handle)
+        return None
+    os.ftruncate(handle, 0)
+    os.write(handle, str(os.getpid()).encode())
+    return handle
+
+
+def _holder(lock: Path) -> str:
+    try:
+        return lock.read_text(encoding="ascii") or "unknown"
+    except FileNotFoundError:
+        return "unknown"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from model.places import PlaceError, part_of
+from model.places import PlaceError, whole_file
 from training.csv_text import LONGEST_FIELD
 
 COLUMNS: Final = ("file", "line", "column", "value", "reason")
@@ -69,10 +69,8 @@ def read_rejects(path: Path) -> list[Reject]:
 
 def write_rejects(rejects: Sequence[Reject], path: Path) -> None:
     """Write rejects as CSV, in the order given, whole or not at all."""
-    part = part_of(path)
-    with part.open("w", encoding="utf-8", newline="") as file:
+    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for reject in rejects:
             writer.writerow([getattr(reject, column) for column in COLUMNS])
-    part.replace(path)

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from model.errors import RedflareError
 from model.event_table import write_events
+from model.places import whole_file
 from training.simulation.company import open_deals
 from training.simulation.listing import list_events
 from training.simulation.truth import TRUTH_SCHEMA, tell_truth
@@ -73,9 +74,8 @@ class Simulation:
         write_events(self.events, written[0])
         if self.truth is not None:
             written.append(out / "truth.parquet")
-            part = out / ".truth.parquet.part"
-            pq.write_table(self.truth, part, compression="zstd")
-            part.replace(written[1])
+            with whole_file(written[1]) as part:
+                pq.write_table(self.truth, part, compression="zstd")
         return written
 
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from model.places import check_writable, part_of
+from model.places import check_writable, whole_file
 from service.storage.database import Database
 from service.storage.errors import StorageError
 from service.storage.upgrade import HEAD
@@ -27,16 +27,11 @@ def copy_out(database: Database, out: Path) -> int:
     """
     path = _path(database, "pg_dump --format=custom")
     check_writable("FILE", out)
-    part = part_of(out)
-    part.unlink(missing_ok=True)
-    try:
+    with whole_file(out) as part:
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as copy:
             source.backup(copy, pages=PAGES_AT_ONCE)
             copy.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
         check_whole(part)
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
     return out.stat().st_size
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from model.event_table import EVENT_SCHEMA, event_from_row, read_events
 from model.events import COLUMNS
-from model.places import check_writable, part_of
+from model.places import check_writable, whole_file
 from model.sources.standing import may_not_stand, standing_events
 from service.storage import deals, events, feeds, tombstones
 from service.storage.database import Database
@@ -54,9 +54,9 @@ def export(database: Database, out: Path) -> int:
     if out.suffix != ".parquet":
         raise StorageError(f"--out {out}", "a name ending in .parquet", "rename it")
     check_writable("--out", out)
-    part = part_of(out)
     written = 0
     with (
+        whole_file(out) as part,
         database.reading() as connection,
         pq.ParquetWriter(part, EVENT_SCHEMA, compression="zstd") as writer,
     ):
@@ -68,7 +68,6 @@ def export(database: Database, out: Path) -> int:
             ]
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=EVENT_SCHEMA))
             written += len(rows)
-    part.replace(out)
     return written
 
 
