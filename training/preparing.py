@@ -61,6 +61,8 @@ class Options:
     base_rate
         Whether to learn the base rate by stage and age alone, from as few as
         `FEWEST_FOR_BASE_RATE` deals of each outcome.
+    half_life_days
+        Rows known so long before the cut-off count half; None forgets nothing.
     own
         The company's own features, beside the catalogue; None where there are none.
     seed
@@ -75,6 +77,7 @@ class Options:
     drop: tuple[str, ...] = ()
     strict: bool = False
     base_rate: bool = False
+    half_life_days: float | None = None
     own: OwnFeatures | None = None
     seed: int = 0
     jobs: int = 2
@@ -170,6 +173,9 @@ def prepare(events: pa.Table, known_before: int, options: Options) -> Learning:
     names = tuple(everything.names[column] for column in kept)
     features = FeatureSet(vocabulary, names, options.own)
     data = replace(data, x=data.x[:, kept])
+    if options.half_life_days is not None:
+        weight = data.weight * decay((known_before - data.as_of) / DAY_US, options.half_life_days)
+        data = replace(data, weight=weight * (data.weight.sum() / weight.sum()))
     if options.edges_days is None:
         fewest = FEWEST_FOR_BASE_RATE if options.base_rate else FEWEST_WINS
         edges = choose_edges(data, options.within_days, fewest)
@@ -195,6 +201,17 @@ def prepare(events: pa.Table, known_before: int, options: Options) -> Learning:
         grid=grid,
         bins=grid.bin(data.x),
     )
+
+
+def decay(ages_days: Floats, half_life_days: float) -> Floats:
+    """What rows of these ages count for.
+
+    Examples
+    --------
+    >>> decay(np.array([0.0, 90.0, 180.0]), 90.0)
+    array([1.  , 0.5 , 0.25])
+    """
+    return np.asarray(np.exp2(-ages_days / half_life_days))
 
 
 def _varies(column: Floats) -> bool:

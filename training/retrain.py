@@ -28,6 +28,7 @@ from training.backtest_report import Report, build_report, slices
 from training.data_checks import Check, check_drift, check_record, check_schema, refuse_broken
 from training.dataset import NEVER
 from training.fit import Progress, learn, no_progress
+from training.forgetting import choose_half_life
 from training.movers import Mover, movers
 from training.preparing import Options, prepare
 from training.promotion import (
@@ -85,7 +86,7 @@ class Retraining:
     verdict
         Of the gate.
     notes
-        What else is to be known, in words: the refit, what was compared with.
+        What else is to be known, in words: what was forgotten, the refit, what was compared with.
     artifact
         What may be promoted.
     judged
@@ -154,6 +155,13 @@ def retrain(
     record = Record.of(events)
     origin = plan.origin_us or default_origin(record, edges)
     checks += check_drift(learning, origin if then is None else then, thresholds.data)
+    notes = []
+    if any(check.name == "win rate" and check.result == "moved" for check in checks):
+        forgetting = choose_half_life(prepare(events, origin, options), options.seed)
+        notes.append(forgetting.words)
+        if forgetting.half_life_days is not None:
+            options = replace(options, half_life_days=forgetting.half_life_days)
+            learning = prepare(events, plan.known_before_us, options)
     tested = backtest(
         events,
         BacktestPlan(origins_us=(origin,), spacing_days=plan.spacing_days, options=options),
@@ -162,7 +170,8 @@ def retrain(
     judged = tested.origins[-1].artifact
     compared, against = compare(tested, champion, thresholds.promotion.segment_deals, progress)
     verdict = judge_challenger(compared, thresholds.promotion, options.seed, against)
-    notes = [] if champion is not None else [f"no champion is in force: compared with {against}"]
+    if champion is None:
+        notes.append(f"no champion is in force: compared with {against}")
     artifact, days = judged, usual_days(edges)
     deal = open_deals(record)
     if plan.refit:

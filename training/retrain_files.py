@@ -174,6 +174,7 @@ def _parameters(done: Retraining, plan: Plan) -> dict[str, Any]:
         "edges_days": done.artifact.edges[1:].tolist(),
         "features": len(done.artifact.grid),
         "dropped": list(plan.options.drop),
+        "half_life_days": done.tested.plan.options.half_life_days or "none",
         "seed": plan.options.seed,
         **{f"training/{k}": v for k, v in training.items()},
     }

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -107,6 +110,27 @@ def test_a_frame_of_events_scores_as_the_scorer_does(both: Both) -> None:
         }
     )
     both.agree(both.loaded.predict(texts, params=asked))
+
+
+def test_the_server_of_mlflow_answers_as_the_scorer_does(both: Both) -> None:
+    """The application that ``mlflow models serve`` runs."""
+    with warnings.catch_warnings():
+        ignore_its_own()
+        from mlflow.pyfunc import scoring_server
+
+        served = httpx.ASGITransport(app=scoring_server.init(both.loaded))
+    table = json.loads(both.events.to_json(orient="split", date_format="iso", index=False))
+    params = {"as_of": AS_OF.isoformat(), "days": DAYS, "drivers": 0}
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=served, base_url="http://served") as client:
+            asked = {"dataframe_split": table, "params": params}
+            return await client.post("/invocations", json=asked)
+
+    answer = asyncio.run(ask())
+
+    assert answer.status_code == 200, answer.text
+    both.agree(pd.DataFrame(answer.json()["predictions"]))
 
 
 def test_nothing_of_it_is_a_pickle(both: Both, tmp_path: Path) -> None:

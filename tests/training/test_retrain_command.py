@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from model.artifact import Artifact
-from model.event_table import write_events
+from model.event_table import table_of, write_events
 from model.events import from_microseconds
 from service.cli import main
 from tests.factories import day_us
-from tests.training.companies import deals_table
+from tests.training.companies import deals_events, deals_table
 from training import fit, retrain_command, retrain_files
 from training.boosting import Settings
 from training.candidate import read_candidate
@@ -247,6 +248,43 @@ def test_a_challenger_that_knows_the_outcome_is_refused_however_well_it_does(
     assert any("features seem to know the outcome: 'field:contract'" in words for words in failed)
     assert any(w.startswith("held: over all deals, log-loss") for w in found["why"])
     assert second.champion() == "1"
+
+
+def changed(events: pa.Table, day: float) -> pa.Table:
+    """The same, but most deals that close after a day, and would be won, are lost."""
+    kind = np.array(events["kind"].to_pylist(), dtype=object)
+    late = np.array(events["known_at"].cast(pa.int64())) >= day_us(day)
+    won = np.flatnonzero(late & (kind == "deal_won"))
+    kind[won[np.random.default_rng(1).random(len(won)) < 0.75]] = "deal_lost"
+    place = events.column_names.index("kind")
+    return events.set_column(place, events.schema.field("kind"), pa.array(kind.tolist()))
+
+
+def test_where_the_law_of_the_deals_has_changed_the_old_is_forgotten_and_the_new_promoted(
+    second: Desk, company: pa.Table
+) -> None:
+    """A champion of before the change promises too much; so does a mixture of both times."""
+    other = [
+        replace(each, deal_id=f"{seed}{each.deal_id}", source_id=f"{seed}{each.source_id}")
+        for seed in (1, 2)
+        for each in deals_events(DEALS, seed=seed)
+    ]
+    second.write(changed(pa.concat_tables([company, table_of(other)]), 700.0))
+
+    # So few are won now that the others' limit is not reached in the time that is judged.
+    (second.folder / "limits.toml").write_text(LIMITS.replace("fewest_won = 8", "fewest_won = 5"))
+
+    status, found, _ = second.retrain(LATER)
+
+    assert status == 0
+    forgotten = [words for words in found["why"] if words.startswith("the share won moved")]
+    assert len(forgotten) == 1
+    assert "rows count half after" in forgotten[0]
+    assert found["promoted"], found["why"]
+    assert second.champion() == "2"
+    kept = Registry(str(second.folder / "registry"))
+    run = kept._client.get_run(kept.version("2").run_id)
+    assert float(run.data.params["half_life_days"]) <= 180.0
 
 
 def test_a_tenth_of_the_data_stops_the_job(second: Desk, company: pa.Table) -> None:

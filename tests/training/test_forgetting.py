@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from tests.factories import day_us
+from tests.training.companies import deals_table
+from training import forgetting
+from training.forgetting import Forgetting, choose_half_life
+from training.preparing import Options, prepare
+
+K = day_us(900)
+OPTIONS = Options(edges_days=(20.0,), spacing_days=7.0)
+
+
+def test_where_nothing_changed_nothing_is_forgotten() -> None:
+    with threadpool_limits(1):
+        found = choose_half_life(prepare(deals_table(320), K, OPTIONS), seed=0)
+
+    assert found.half_life_days is None
+    assert np.isinf(next(iter(found.losses)))
+    assert "no forgetting is shown to forecast later deals better" in found.words
+
+
+def test_too_little_to_choose_by_forgets_nothing_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(forgetting, "FEWEST_ROWS", 10_000)
+    found = choose_half_life(prepare(deals_table(150), day_us(450), OPTIONS), seed=0)
+
+    assert found == Forgetting(half_life_days=None, losses={})
+    assert "too little is known since" in found.words
+
+
+def test_old_rows_count_for_less_and_all_for_as_much_as_before() -> None:
+    events = deals_table(150)
+    plain = prepare(events, day_us(450), OPTIONS).data
+    told = prepare(
+        events, day_us(450), Options(edges_days=(20.0,), spacing_days=7.0, half_life_days=90.0)
+    ).data
+
+    assert told.weight.sum() == pytest.approx(plain.weight.sum())
+    ages = (day_us(450) - plain.as_of) / 86_400e6
+    ratio = told.weight / plain.weight
+    assert ratio == pytest.approx(ratio[0] * 2.0 ** ((ages[0] - ages) / 90.0))
