@@ -98,14 +98,20 @@ def _not_lately(kind: str, days: float = LATELY_DAYS) -> Callable[[Snapshot], bo
 
 def _open_milestones(snapshot: Snapshot) -> list[str]:
     """The open milestones, those that are missed gates first, then those due first."""
-    missed = {gate.name for gate in snapshot.once(find_gates) if gate.state == "missed"}
+    missed = _missed(snapshot)
     names = snapshot.deal.names
     still_open = [
-        (names[code] not in missed, due, names[code])
+        (due, names[code])
         for code, (state, _, due, _) in milestone_stories(snapshot).items()
-        if state == SET and due is not None
+        if state == SET and due is not None and names[code] not in missed
     ]
-    return [name for *_, name in sorted(still_open)]
+    return [*missed, *(name for _, name in sorted(still_open))]
+
+
+def _missed(snapshot: Snapshot) -> list[str]:
+    """The must-hit milestones missed, those due first; one that was dropped is missed still."""
+    gates = [gate for gate in snapshot.once(find_gates) if gate.state == "missed"]
+    return [gate.name for gate in sorted(gates, key=lambda gate: (gate.due or "", gate.name))]
 
 
 def _reach(snapshot: Snapshot) -> tuple[Hypothetical, ...]:
@@ -185,7 +191,12 @@ ACTIONS: Final[tuple[Action, ...]] = (
 
 
 def open_actions(snapshot: Snapshot, carried: frozenset[str]) -> list[Action]:
-    """The actions that may still be taken, of the kinds that the deal's sources carry."""
+    """The actions that may still be taken, of the kinds that the deal's sources carry.
+
+    What clears a missed gate is one of them, whether or not any source has told of its kind yet.
+    """
+    if _missed(snapshot):
+        carried |= {"milestone_reached"}
     return [each for each in ACTIONS if each.kind in carried and each.is_open(snapshot)]
 
 

@@ -128,7 +128,8 @@ def carried_kinds(snapshot: Snapshot) -> frozenset[str]:
 def _teller(kind: str, snapshot: Snapshot, sources: Sequence[str], feeds: Feeds) -> str:
     """The source that would tell of the event: the deal's latest that carries its kind."""
     carried = carried_kinds(snapshot)
-    if kind not in carried and kind not in _OF_GATES:
+    clears = kind == "milestone_reached" and bool(snapshot.once(find_gates))
+    if kind not in carried and kind not in _OF_GATES and not clears:
         raise WhatIfError(
             f"kind {kind!r}",
             "a kind that the sources of this deal carry: "

@@ -17,7 +17,7 @@ from model.event_table import read_shards
 from model.events import from_microseconds
 from model.feature import number_in_words
 from model.feeds import Feeds
-from model.gates import find_gates
+from model.gates import find_gates, gate
 from model.history import NONE, History, Ints
 from model.red_flare import (
     WEEK_US,
@@ -81,22 +81,29 @@ class FlaredDeal:
         The deal.
     as_of
         As known then, ISO 8601 UTC.
+    value_at_risk
+        Amount times the model's own probability, which a missed gate puts at risk as well; None
+        where one is not known.
     expected_value
-        Amount times probability, what is at risk; None where one is not known.
+        Amount times gated probability, as forecasts count it; None where one is not known.
     amount, currency
         As known; amounts are compared as they are, whatever their currency.
     probability, days
         Of a win within so many days, by the model alone; None where it can give none.
+    gated_probability
+        The same, zero while a must-hit milestone is missed: what lists and forecasts use.
     flares
         At least one.
     """
 
     deal_id: str
     as_of: str
+    value_at_risk: float | None
     expected_value: float | None
     amount: float | None
     currency: str | None
     probability: float | None
+    gated_probability: float | None
     days: float
     flares: tuple[Flare, ...]
 
@@ -114,7 +121,11 @@ class FlaredDeal:
             amount = f"{number_in_words(self.amount)} {self.currency or ''}".rstrip()
         if self.probability is None:
             return f"{why} ({amount}, no probability can be given)."
-        return f"{why} ({amount}, {self.probability:.1%} to be won within {self.days:g} days)."
+        shown = self.probability if self.gated_probability is None else self.gated_probability
+        within = f"{shown:.1%} to be won within {self.days:g} days"
+        if shown != self.probability:
+            within += f" with a milestone missed, {self.probability:.1%} by the model alone"
+        return f"{why} ({amount}, {within})."
 
     def to_json(self) -> dict[str, Any]:
         """A form that JSON can hold."""
@@ -124,7 +135,7 @@ class FlaredDeal:
 def flared_deals(
     events: Path, artifact: Path, look: Look, feeds: Feeds, *, jobs: int
 ) -> tuple[list[FlaredDeal], int]:
-    """The deals of a file that have red flares, the most expected value at risk first.
+    """The deals of a file that have red flares, the most value at risk first.
 
     Parameters
     ----------
@@ -152,7 +163,7 @@ def flared_deals(
         opened += count
 
     def order(each: FlaredDeal) -> tuple[bool, float, str]:
-        return each.expected_value is None, -(each.expected_value or 0.0), each.deal_id
+        return each.value_at_risk is None, -(each.value_at_risk or 0.0), each.deal_id
 
     return sorted(found, key=order), opened
 
@@ -165,6 +176,8 @@ def flared_shard(
     history = History.from_table(table)
     now = _Moment(scorer, history, np.arange(history.deals), look.as_of, feeds, look)
     before = _Moment(scorer, history, now.deal, look.as_of - WEEK_US, feeds, look)
+    before_that = _Moment(scorer, history, before.deal, look.as_of - 2 * WEEK_US, feeds, look)
+    last_week = {deal: before.flares(deal, before_that) for deal in before.deal.tolist()}
     stood: dict[int, tuple[RedFlare, ...]] = {}
     if look.since is not None:
         then = _Moment(scorer, history, now.deal, look.since, feeds, look)
@@ -172,10 +185,10 @@ def flared_shard(
         stood = {deal: then.flares(deal, earlier) for deal in then.deal.tolist()}
     found = []
     for deal in now.deal.tolist():
-        standing = stood.get(deal, ())
-        flares = now.flares(deal, before, standing)
+        # What stands is told from a week before, whenever `since` is: that only marks.
+        flares = now.flares(deal, before, last_week.get(deal, ()))
         if flares:
-            new = None if look.since is None else newly_raised(standing, flares)
+            new = None if look.since is None else newly_raised(stood.get(deal, ()), flares)
             found.append(now.flared(deal, flares, new))
     return found, now.deal.size
 
@@ -227,13 +240,17 @@ class _Moment:
         number = snapshot.number("amount_changed")
         amount = None if isnan(number) else number
         own = self.probability.get(deal)
+        gates = gate(find_gates(snapshot), own)
+        shown = own if gates is None else gates.gated_probability
         return FlaredDeal(
             deal_id=self.history.deal_ids[deal],
             as_of=from_microseconds(self.as_of).isoformat(),
-            expected_value=None if amount is None or own is None else amount * own,
+            value_at_risk=None if amount is None or own is None else amount * own,
+            expected_value=None if amount is None or shown is None else amount * shown,
             amount=amount,
             currency=_currency(snapshot),
             probability=own,
+            gated_probability=None if own is None else shown,
             days=self.days,
             flares=tuple(
                 Flare(
@@ -260,10 +277,12 @@ def flare_table(deals: list[FlaredDeal]) -> pa.Table:
         [
             ("deal_id", pa.string()),
             ("as_of", pa.timestamp("us", tz="UTC")),
+            ("value_at_risk", pa.float64()),
             ("expected_value", pa.float64()),
             ("amount", pa.float64()),
             ("currency", pa.string()),
             ("probability", pa.float64()),
+            ("gated_probability", pa.float64()),
             ("days", pa.float64()),
             ("rules", pa.string()),
             ("new_rules", pa.string()),

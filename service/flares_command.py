@@ -45,8 +45,9 @@ def flares(
     """List the open deals of EVENTS that call for somebody today, and why.
 
     A red flare is a must-hit milestone missed, no real customer contact for 60 days, an expected
-    value fallen by 40 % in a week, or a probability below 0.7 of what is usual. Deals with the most
-    expected value at risk, amount times probability, come first.
+    value fallen by 40 % in a week, or a probability below 0.7 of what is usual (what was fallen or
+    low a week before is so until well above). Deals with the most value at risk, amount times the
+    model's own probability, come first. --since only marks.
     """
     if out is not None:
         if as_json:
@@ -112,11 +113,11 @@ def flares_text(deals: list[FlaredDeal], of: int, as_of: str, since: str | None)
         title += f", {sum(deal.is_new for deal in deals)} of them new since {since}"
     if not deals:
         return f"{title}."
-    title += ". Expected value at risk, amount times probability, first."
+    title += ". Value at risk, amount times the model's own probability, first."
     rows = [
         (
             deal.deal_id,
-            "-" if deal.expected_value is None else number_in_words(round(deal.expected_value)),
+            "-" if deal.value_at_risk is None else number_in_words(round(deal.value_at_risk)),
             "new" if deal.is_new else "",
             deal.sentence,
         )

@@ -30,9 +30,15 @@ def what_if_text(told: WhatIf) -> str:
         With its events, its open actions, or both.
     """
     moment = told.as_of[:16].replace("T00:00", "").replace("T", " ")
-    first = f"Deal {told.deal_id} as of {moment}: {told.before:.1%} to be won by "
     now = _range(told.interval_before, told.basis)
-    parts = [f"{first}{told.close_by} ({told.days:.0f} days), {now}."]
+    by = f"to be won by {told.close_by} ({told.days:.0f} days)"
+    first = f"{told.before:.1%} {by}, {now}."
+    if told.gated_before == 0.0:
+        first = (
+            f"0.0% {by}, for a must-hit milestone is missed. By the model alone "
+            f"{told.before:.1%}, {now}."
+        )
+    parts = [f"Deal {told.deal_id} as of {moment}: {first}"]
     if told.basis == "base rate":
         parts.append(
             "Too few deals had closed to learn from: the base rate by stage and age alone, which "
@@ -43,7 +49,7 @@ def what_if_text(told: WhatIf) -> str:
     if told.events:
         parts += [_change(told), _curve(told)]
     if told.best:
-        parts.append(_best(told.best))
+        parts.append(_best(told))
         if told.gated_before == 0.0 and told.best[0].gated_after:
             parts.append(_clearing(told.best))
     if told.gated_before == 0.0 or told.gated_after == 0.0:
@@ -60,16 +66,22 @@ def _range(interval: Interval, basis: Basis) -> str:
 def _change(told: WhatIf) -> str:
     named = told.drivers[:MOST_DRIVERS]
     other = sum(moved.points for moved in told.drivers[MOST_DRIVERS:]) + told.other_points
+    supposed = ", then ".join(told.phrases) + _alone(told.gated_after)
     rows = [
-        (f"{told.before * 100:.1f}", "as it is"),
+        (f"{told.before * 100:.1f}", "as it is" + _alone(told.gated_before)),
         *((points_text(moved.points), moved.phrase) for moved in named),
         (points_text(other), "everything else"),
         (
             f"{told.after * 100:.1f}",
-            f"if {', then '.join(told.phrases)}: {_range(told.interval_after, told.basis)}",
+            f"if {supposed}: {_range(told.interval_after, told.basis)}",
         ),
     ]
     return text_table(("points", "what if"), rows, right=(0,))
+
+
+def _alone(gated: float | None) -> str:
+    """What a number of the model's own is called where the gated one is zero."""
+    return ", by the model alone" if gated == 0.0 else ""
 
 
 def _curve(told: WhatIf) -> str:
@@ -83,13 +95,18 @@ def _curve(told: WhatIf) -> str:
         )
         for pair in told.curve
     ]
-    return text_table(("won by", "days", "as it is", "supposed", ""), rows, right=(1, 2, 3))
+    alone = "model alone: " if 0.0 in (told.gated_before, told.gated_after) else ""
+    header = ("won by", "days", f"{alone}as it is", "supposed", "")
+    return text_table(header, rows, right=(1, 2, 3))
 
 
-def _best(best: tuple[OpenAction, ...]) -> str:
+def _best(told: WhatIf) -> str:
+    best = told.best
+    is_missed = told.gated_before == 0.0
     rows = [
         (
             points_text(action.points),
+            *([f"{action.gated_after or 0.0:.1%}"] if is_missed else []),
             f"{action.after:.1%}",
             action.event,
             *_past_deals(action.evidence),
@@ -105,8 +122,10 @@ def _best(best: tuple[OpenAction, ...]) -> str:
             f"those that saw it within {shown.window_days:g} days and of those that did not, "
             f"the share won in the {shown.won_within_days:g} days after these"
         )
-    header = ("points", "P(won)", "event", "saw it", "did not")
-    return textwrap.fill(f"{title}:", width()) + "\n\n" + text_table(header, rows, right=(0, 1))
+    numbers = ("P(won)", "model alone") if is_missed else ("P(won)",)
+    header = ("points", *numbers, "event", "saw it", "did not")
+    right = tuple(range(1 + len(numbers)))
+    return textwrap.fill(f"{title}:", width()) + "\n\n" + text_table(header, rows, right=right)
 
 
 def _clearing(best: tuple[OpenAction, ...]) -> str:

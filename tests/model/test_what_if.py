@@ -377,3 +377,10 @@ def test_what_clears_a_missed_gate_is_the_best_however_little_it_adds() -> None:
     own = what_if(scorer, History.from_events(deal), day(40), days=100.0).before
     assert best() == [("call_made", None), ("milestone_reached pilot", None)]
     assert best(declared) == [("milestone_reached pilot", own), ("call_made", 0.0)]
+
+    crm = feeds["crm"]
+    scorer.trained_feeds = {"crm": replace(crm, kinds=crm.kinds - {"milestone_reached"})}
+    assert best() == [("call_made", None)]
+    never_told = best(declared)
+    dropped = best(declared, deal_event("milestone_dropped", 30, name="pilot"))
+    assert never_told == dropped == [("milestone_reached pilot", own), ("call_made", 0.0)]

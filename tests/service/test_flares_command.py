@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from model.artifact import Artifact
@@ -120,7 +121,7 @@ def test_the_most_expected_value_at_risk_comes_first_one_sentence_a_deal(run: Ru
     deals = listed(run("--json", "--since", SINCE))
     status, out, err = run("--since", SINCE)
 
-    values = [deal["expected_value"] for deal in deals]
+    values = [deal["value_at_risk"] for deal in deals]
     assert values == sorted(values, reverse=True)
     assert values[0] == deals[0]["amount"] * deals[0]["probability"]
     assert status == cli.DONE
@@ -130,9 +131,41 @@ def test_the_most_expected_value_at_risk_comes_first_one_sentence_a_deal(run: Ru
     lines = out.splitlines()
     for deal in deals[:20]:
         (line,) = (line for line in lines if line.startswith(deal["deal_id"]))
-        assert f"{deal['expected_value']:,.0f}" in line
+        assert f"{deal['value_at_risk']:,.0f}" in line
         assert deal["flares"][0]["phrase"] in deal["sentence"]
         assert deal["sentence"][:60] in line
+
+
+def test_since_marks_and_changes_nothing_of_what_is_listed(run: Run) -> None:
+    def seen(*since: str) -> list[tuple[str, str]]:
+        return [(d["deal_id"], d["sentence"]) for d in listed(run("--json", "--hindsight", *since))]
+
+    known = seen()
+    assert known
+    for since in (SINCE, "2026-01-12", "2025-12-20", "2025-11-20"):
+        assert seen("--since", since) == known
+
+
+def test_a_missed_gate_is_no_percent_with_the_model_s_own_beside_it(
+    run: Run, small_company: Simulation, tmp_path: Path
+) -> None:
+    deal = listed(run("--json"))[0]
+    due = {"deal_id": deal["deal_id"], "source": "gates", "name": "pilot"}
+    at = datetime(2026, 1, 6, tzinfo=UTC)
+    gates = [
+        deal_event("milestone_set", occurred_at=at, date=at.date(), **due),
+        deal_event("must_hit_declared", occurred_at=at, **due),
+    ]
+    file = tmp_path / "gated.parquet"
+    write_events(pa.concat_tables([small_company.events, table_of(gates)]), file)
+    gated = {each["deal_id"]: each for each in listed(run("--json", file=file))}[deal["deal_id"]]
+
+    assert (gated["gated_probability"], gated["expected_value"]) == (0.0, 0.0)
+    assert gated["value_at_risk"] == gated["amount"] * gated["probability"] > 0.0
+    own = f"{gated['probability']:.1%}"
+    said = f" 0.0% to be won within {gated['days']:g} days with a milestone missed, {own} by the"
+    assert said in gated["sentence"]
+    assert deal["gated_probability"] == deal["probability"]
 
 
 def test_all_go_to_a_file(run: Run, tmp_path: Path) -> None:

@@ -297,8 +297,15 @@ def test_what_clears_a_missed_gate_is_said_to_lead() -> None:
     told = replace(NOTHING, gated_before=0.0, gated_after=0.0, best=tuple(actions))
     said = "it clears what is missed: milestone_reached pilot (0% to 21.0%). With any other alone"
 
-    assert said in " ".join(what_if_text(told).split())
+    text = " ".join(what_if_text(told).split())
+    assert said in text
+    assert f"2026-01-12 08:30: 0.0% to be won by {CLOSE_BY} (79 days), for a must-hit" in text
+    assert "By the model alone 20.0%, 10% to 30% in 8 of 10 such answers." in text
+    assert re.search(
+        "P.won. model alone event .* [+]1.0 21.0% 21.0% m.* [+]10.0 0.0% 30.0% c", text
+    )
     ungated = replace(told, gated_before=0.2, gated_after=0.2)
+    assert "model alone" not in what_if_text(ungated)
     assert "clears what is missed" not in what_if_text(ungated)
 
 
