@@ -48,6 +48,7 @@ EVENT_SCHEMA: Final = pa.schema(
 ORDER: Final = ("deal_id", "occurred_at", "known_at", "source", "source_id")
 REQUIRED: Final = ("deal_id", "kind", "occurred_at", "source", "source_id")
 ROW_GROUP_EVENTS: Final = 500_000  # rows of one Parquet row group
+CSV_EVENT_BYTES: Final = 60  # of a short one, so that a file is taken for more shards, not fewer
 SHARD_EVENTS: Final = 50_000  # about those of a shard: many, so that all cores end together
 BATCH_EVENTS: Final = 65_536  # rows read from Parquet at a time
 SUFFIXES: Final = (".parquet", ".csv")
@@ -403,6 +404,16 @@ def read_shards(path: Path | str) -> Iterator[pa.Table]:
         rows -= cut
     if rows:
         yield pa.concat_tables(waiting)
+
+
+def fewest_shards(path: Path | str) -> int:
+    """About how many pieces `read_shards` makes of a file; for a CSV file from its size."""
+    path = Path(path)
+    _check_file(path)
+    if path.suffix != ".parquet":
+        return 1 + path.stat().st_size // (SHARD_EVENTS * CSV_EVENT_BYTES)
+    with _reading(path):
+        return 1 + int(pq.read_metadata(path).num_rows) // SHARD_EVENTS
 
 
 def _read_batches(path: Path) -> Iterator[pa.Table]:

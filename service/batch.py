@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from model.artifact import Artifact
 from model.errors import HorizonError
-from model.event_table import read_shards
+from model.event_table import fewest_shards, read_shards
 from model.events import from_microseconds
 from model.feeds import Feed, Feeds
 from model.hazard import edge_weights
@@ -132,6 +132,7 @@ def score_file(
     question = _recorded(record, question, unscored, warn)
     feeds = known_feeds(scorer, record)
     shards = read_shards(events)
+    jobs = useful_jobs(events, jobs)
     if jobs == 1:
         answers: Iterator[Answer] = (
             score_shard(artifact, shard, question, feeds) for shard in shards
@@ -148,6 +149,21 @@ def score_file(
         step(answer.asked)
         yield answer
     unscored.add("of deals that are not in the events", pairs(unheard))
+
+
+def useful_jobs(events: Path, jobs: int) -> int:
+    """As many of the processes asked for as there are shards and cores to keep busy.
+
+    Parameters
+    ----------
+    events
+        A file of events.
+    jobs
+        Processes asked for, at least 1.
+    """
+    if jobs == 1:
+        return 1
+    return max(1, min(jobs, os.cpu_count() or 1, fewest_shards(events)))
 
 
 def _answerable(scorer: Scorer, question: Question, unscored: Unscored) -> Question:

@@ -28,7 +28,7 @@ from model.red_flare import (
     usual_probability,
 )
 from model.scorer import Scorer
-from service.batch import load_scorer
+from service.batch import load_scorer, useful_jobs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +155,7 @@ def flared_deals(
     tuple
         The deals, and how many were open.
     """
+    jobs = useful_jobs(events, jobs)
     work = (delayed(flared_shard)(artifact, shard, look, feeds) for shard in read_shards(events))
     found: list[FlaredDeal] = []
     opened = 0

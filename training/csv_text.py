@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -74,6 +75,21 @@ def unclosed_quote(path: Path, *, delimiter: str, encoding: str) -> tuple[str, i
         return None
     row = delimiter.join(last)[: -len(END)].rstrip()
     return row[:SHOWN], len(row.splitlines()) - 1
+
+
+def check_text(path: Path, encoding: str) -> None:
+    """Decode a whole file and keep none of it.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        If a part of it is no text of that encoding.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            decoder.decode(chunk)
+    decoder.decode(b"", final=True)
 
 
 def _quotes(path: Path) -> int:

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -53,6 +54,7 @@ def import_files(
     """
     from model.errors import RedflareError
     from model.event_table import check_suffix
+    from model.events import microseconds
     from model.places import check_writable
     from model.sources.ready import load_mapping
     from training.importing import import_files as add_files
@@ -95,6 +97,7 @@ def import_files(
                 person_key=lambda: person_key(out, person_key_file),
                 keep_rejects=keep,
                 progress=bar.update,
+                now=microseconds(datetime.now(UTC)),
             )
         except RedflareError:
             keep([])  # what an earlier import rejected of these files tells nothing of this one

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.event_table import EVENT_SCHEMA, read_events, write_events
+from model.events import from_microseconds
 from model.sources.assemble import Assembly, assemble
 from model.sources.closings import Stages
 from model.sources.contents import hexadecimal
@@ -47,6 +48,7 @@ def import_files(
     person_key: PersonKey,
     keep_rejects: Callable[[list[Reject]], object] = lambda _: None,
     progress: Progress = lambda _: None,
+    now: int | None = None,
 ) -> tuple[Summary, list[Reject]]:
     """Add the events of files to an event log, whole or not at all.
 
@@ -64,6 +66,8 @@ def import_files(
         Takes the rejected rows before the event log is written, so that none is ever lost.
     progress
         Called with the bytes read.
+    now
+        Microseconds since 1970 UTC; what the log says to be known later is counted.
 
     Returns
     -------
@@ -101,7 +105,16 @@ def import_files(
         parts = [existing.filter(pa.array(~found.superseded))] if len(existing) else []
         write_events(pa.concat_tables([*parts, found.events]), out)
     standing = existing.filter(pa.array(~found.superseded))
-    return _summary(reader, found, _kinds(standing) | _kinds(found.events)), rejected
+    summary = _summary(reader, found, _kinds(standing) | _kinds(found.events))
+    if now is not None:
+        known = [
+            table["known_at"].cast(pa.int64()).to_numpy() for table in (standing, found.events)
+        ]
+        later = np.concatenate([each[each > now] for each in known])
+        summary.known_later = later.size
+        if later.size:
+            summary.latest_known = from_microseconds(int(later.max())).date().isoformat()
+    return summary, rejected
 
 
 def _kinds(events: pa.Table) -> set[str]:
@@ -125,6 +138,8 @@ def _summary(reader: _Reader, found: Assembly, kinds: set[str]) -> Summary:
         known_defaulted=found.known_defaulted,
         known_raised=found.known_raised,
         export_only=_export_only(reader.inputs, found.export_only),
+        lacks_addresses=ADDRESS_BOOK not in reader.lookups
+        and any(isinstance(given.source, MailSource) for given in reader.inputs),
         files_ignored=[given.path.name for given in reader.inputs if given.ignored],
         files_empty=[given.path.name for given in reader.inputs if given.number in reader.empty],
         tells_endings=not kinds.isdisjoint(CLOSINGS),

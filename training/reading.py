@@ -17,7 +17,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from model.errors import RedflareError
-from training.csv_text import lines_of, unclosed_quote
+from training.csv_text import check_text, lines_of, unclosed_quote
 
 BATCH_BYTES: Final = 32 << 20  # of CSV text in one batch
 BATCH_ROWS: Final = 262_144  # of Parquet or JSON Lines in one batch
@@ -137,6 +137,11 @@ class Source:
             strings_can_be_null=True,
             null_values=[""],
         )
+        # Before Arrow looks: one of its threads may outlive an error and end the process with it.
+        try:
+            check_text(self.path, self.encoding)
+        except UnicodeDecodeError as error:
+            raise self.unusable(str(error)) from error
         after, left = 0, self.size
         unclosed = unclosed_quote(self.path, delimiter=self.delimiter, encoding=self.encoding)
         held: tuple[pa.RecordBatch, npt.NDArray[np.int64]] | None = None

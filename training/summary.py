@@ -39,8 +39,12 @@ class Summary:
         Rows without a known_at of their own: occurred_at stands for it.
     known_raised
         Events whose known_at lay before occurred_at and was raised to it.
+    known_later, latest_known
+        Events of the log known after the import itself, and when the last of all became known.
     export_only
         Columns that say only how things stood when exported: left out.
+    lacks_addresses
+        Whether mails were read without any file that says whose addresses are which deal's.
     files_ignored
         Files that the mapping leaves alone.
     files_empty
@@ -64,7 +68,10 @@ class Summary:
     values_emptied: int = 0
     known_defaulted: int = 0
     known_raised: int = 0
+    known_later: int = 0
+    latest_known: str = ""
     export_only: list[str] = field(default_factory=list)
+    lacks_addresses: bool = False
     files_ignored: list[str] = field(default_factory=list)
     files_empty: list[str] = field(default_factory=list)
     tells_endings: bool = True
@@ -142,6 +149,12 @@ def summary_lines(summary: Summary, rejects: Path) -> list[str]:
             "training is not possible on this event log yet: no deal in it was won or lost; import "
             "what tells how deals ended"
         )
+    if summary.known_later:
+        lines.append(
+            f"warning: {_count(summary.known_later, 'event')} of the log known only after today, "
+            f"as late as {summary.latest_known}: until then nothing tells when the record has "
+            "become old; correct wrong times in the files, and import them into a new log"
+        )
     if summary.files_ignored:
         lines.append("left alone: " + ", ".join(summary.files_ignored))
     if summary.files_empty:
@@ -184,6 +197,8 @@ def nothing_imported(summary: Summary, files: Sequence[Path], rejects: Path) -> 
         ),
     )
     _, _, remedy = max(told, key=lambda each: each[0])
+    if summary.lacks_addresses and remedy == told[2][2]:
+        remedy = "add a CSV of the columns address,deal_id that says whose mails they are"
     counts = ", ".join(f"{number:,} {what}" for number, what, _ in told if number)
     return InputError(
         f"{given}, {_count(summary.rows_read, 'row')}, none imported: {counts or 'none used'}",

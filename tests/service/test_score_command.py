@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,9 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from model.event_table import EVENT_SCHEMA, read_events, write_events
+from model.event_table import EVENT_SCHEMA, SHARD_EVENTS, read_events, write_events
 from model.score import score_from_json
 from service import cli
+from service.batch import useful_jobs
 from tests.service.commands import AS_OF, CLOSE_BY, NOW, Run, done, forecast, refusal
 
 HEADER = [
@@ -51,6 +53,13 @@ def event_row(deal_id: str, kind: str, at: datetime, **values: Any) -> dict[str,
         "source_id": f"{deal_id}-{kind}-{at.isoformat()}",
         **values,
     }
+
+
+def test_no_more_processes_are_started_than_there_are_shards_and_cores(events: Path) -> None:
+    rows = pq.read_metadata(events).num_rows
+    shards = 1 + rows // SHARD_EVENTS
+    assert useful_jobs(events, 99_999) == min(shards, os.cpu_count() or 1)
+    assert useful_jobs(events, 1) == 1
 
 
 def test_score_prints_the_riskiest_deals_with_their_drivers(

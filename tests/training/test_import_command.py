@@ -113,6 +113,28 @@ def test_an_unusable_file_is_status_2_and_nothing_is_written(
     assert not (log.parent / "events.parquet").exists()
 
 
+def test_text_that_is_no_utf_8_is_refused_before_arrow_starts_its_threads(
+    run: Run, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*_: object, **__: object) -> None:
+        pytest.fail("Arrow's reader was opened on text that cannot be decoded")
+
+    monkeypatch.setattr("training.reading.pa_csv.open_csv", opened)
+    log.write_bytes(GOOD.encode() + b"D-\xff,2026-01-06T09:00:00Z,won\n")
+    ran = run("import", "log.toml", "log.csv", "--out", "events.parquet")
+    assert ran.returncode == 2
+    assert "log.csv, line 4: expected UTF-8 text" in ran.stderr
+
+
+def test_facts_known_only_after_the_import_are_warned_of(run: Run, log: Path) -> None:
+    log.write_text(GOOD + "D-1,2190-01-06T09:00:00Z,call\n", "utf-8")
+    ran = run("import", "log.toml", "log.csv", "--out", "events.parquet")
+    assert "warning: 1 event of the log known only after today, as late as 2190-01-06" in ran.stdout
+    log.write_text(GOOD, "utf-8")
+    again = run("import", "log.toml", "log.csv", "--out", "events.parquet", "--json")
+    assert json.loads(again.stdout)["known_later"] == 1
+
+
 def test_an_unusable_file_leaves_the_event_log_as_it_was(run: Run, log: Path) -> None:
     log.write_text(GOOD, "utf-8")
     run("import", "log.toml", "log.csv", "--out", "events.parquet")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from service.cli import main
 from tests.imports import Folder
 
 DEALS = """
@@ -91,6 +92,20 @@ def test_a_thread_keeps_its_deal_when_somebody_new_joins_it(folder: Folder) -> N
         ("D-2", "customer_replied", "<4@mail.example>"),
         ("D-3", "customer_replied", "<5@mail.example>"),
     ]
+
+
+def test_whose_mails_they_are_is_known_by_columns_and_asked_for_where_nothing_says_it(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.write("whose.csv", BOOK)
+    folder.write("a.eml", mail(1, "ada@customer.example", "sales@ours.example"))
+    given = [str(folder.path / name) for name in ("whose.csv", "a.eml")]
+    options = ["--out", str(folder.path / "told.parquet")]
+    assert main(["import", "mail", given[1], *options]) == 2
+    assert "Remedy: add a CSV of the columns address,deal_id" in capsys.readouterr().err
+    folder.mapping = "mail"
+    summary, _ = folder.add(*map(Path, given))
+    assert summary.events_written == 1
 
 
 def test_an_address_of_several_deals_is_decided_by_the_thread_or_rejected(folder: Folder) -> None:
