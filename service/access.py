@@ -194,12 +194,13 @@ class Guard:
         now = self._elapsed()
         if known is not None and now < known[1]:
             return known[0]
-        address = address_of(scope)
-        self._limiter.check_failures(address)
         find = self._find_key if kind == b"key" else self._find_session
         key = await to_thread.run_sync(_told, find, given)
         if key is None:
+            # Only failures are refused: others behind the address keep their good keys.
             self._known.pop(mark, None)
+            address = address_of(scope)
+            self._limiter.check_failures(address)
             self._limiter.count_failure(address)
             raise _no_key("a key that is unknown or revoked" if kind == b"key" else "no session")
         if len(self._known) >= MOST_KNOWN:

@@ -70,7 +70,7 @@ class Limiter:
         self._counts.hit(self._failures, address)
 
     def check_failures(self, address: str) -> None:
-        """Refuse to look another key up where too many were none.
+        """Refuse to say of another key that it is none where too many were none.
 
         Raises
         ------

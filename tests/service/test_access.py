@@ -305,6 +305,16 @@ def test_keys_are_not_tried_for_long(ask: Ask, key_of: Callable[..., str]) -> No
     assert ask("GET", "/v1/model", headers=good).status_code == 200, "it is known"
 
 
+def test_another_s_wrong_keys_lock_no_good_key_out(ask: Ask, key_of: Callable[..., str]) -> None:
+    for number in range(FAILURES_A_MINUTE + 1):
+        ask("GET", "/v1/model", headers=bearer(f"rf_{number}_x"))
+    key = key_of()
+
+    assert ask("GET", "/v1/model", headers=bearer("rf_1_y")).status_code == 429
+    assert ask("GET", "/v1/model", headers=bearer(key)).status_code == 200
+    assert ask("POST", "/login", content=key).status_code == 200
+
+
 def test_a_database_that_does_not_answer_is_no_wrong_key(
     database: Database, scorer: Scorer, key_of: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
