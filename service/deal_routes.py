@@ -118,8 +118,8 @@ def deal_routes(company: Company) -> APIRouter:
         operation_id="forecast",
         response_model=ForecastAnswer,
     )
-    def forecast(access: Reading, query: Annotated[ForecastQuery, InQuery()]) -> Response:
-        return answered(forecasting.answer(access, query))
+    async def forecast(access: Reading, query: Annotated[ForecastQuery, InQuery()]) -> Response:
+        return answered(await forecasting.answer(access, query))
 
     @router.get(
         "/v1/models",

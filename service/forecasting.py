@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from anyio import CapacityLimiter, to_thread
 from sqlalchemy import Connection, or_, select
 
 from model.errors import RedflareError
@@ -16,6 +16,7 @@ from model.events import from_microseconds
 from model.history import History
 from model.outlook import Outlook
 from model.period import Period, quarter_until
+from model.scorer import Scorer
 from service.access import Access
 from service.company import Company
 from service.deal_forms import ForecastQuery
@@ -30,6 +31,38 @@ MOST_KEPT: Final = 100
 _Key = tuple[object, ...]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Made:
+    """A forecast by currency, whatever target is asked about.
+
+    Parameters
+    ----------
+    as_of
+        Microseconds since 1970 UTC.
+    period
+        Of which it is.
+    model_version
+        By which model.
+    outlooks
+        One of each currency.
+    """
+
+    as_of: int
+    period: Period
+    model_version: str
+    outlooks: Sequence[Outlook]
+
+    def answer(self, target: float | None) -> dict[str, Any]:
+        """A form that JSON can hold, with the probability to reach a target."""
+        return {
+            "as_of": from_microseconds(self.as_of).isoformat(),
+            "first": self.period.first,
+            "last": self.period.last,
+            "model_version": self.model_version,
+            "currencies": [_currency(each, target) for each in self.outlooks],
+        }
+
+
 class Forecasting:
     """Makes forecasts, one at a time, and keeps each for a minute.
 
@@ -41,10 +74,10 @@ class Forecasting:
 
     def __init__(self, company: Company) -> None:
         self._company = company
-        self._kept: dict[_Key, tuple[float, dict[str, Any]]] = {}
-        self._making = threading.Lock()
+        self._kept: dict[_Key, tuple[float, _Made]] = {}
+        self._one_at_a_time = CapacityLimiter(1)  # who waits takes no thread from other routes
 
-    def answer(self, access: Access, query: ForecastQuery) -> dict[str, Any]:
+    async def answer(self, access: Access, query: ForecastQuery) -> dict[str, Any]:
         """The forecast that a caller asks for, of the deals that it sees.
 
         Raises
@@ -52,30 +85,28 @@ class Forecasting:
         Refused
             If there is no database or no model, or the quarter ends past what the model answers.
         """
+        return await to_thread.run_sync(self._answer, access, query, limiter=self._one_at_a_time)
+
+    def _answer(self, access: Access, query: ForecastQuery) -> dict[str, Any]:
         owners = _owners(access, query)
         scorer = self._company.in_force()
-        key = (
-            scorer.artifact.model_version,
-            query.close_by,
-            query.fiscal_year_month,
-            query.target,
-            owners,
-        )
-        with self._making:
-            kept = self._kept.get(key)
-            if kept is not None and time.monotonic() < kept[0]:
-                return kept[1]
-            try:
-                made = self._made(query, owners)
-            except RedflareError as error:
-                raise refused_by(error) from error
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
-            self._kept[key] = time.monotonic() + KEPT_SECONDS, made
-            return made
+        version = scorer.artifact.model_version
+        # Without the target, of which there are endless ones: it changes no draw.
+        key = (version, query.close_by, query.fiscal_year_month, owners)
+        kept = self._kept.get(key)
+        if kept is not None and time.monotonic() < kept[0]:
+            return kept[1].answer(query.target)
+        try:
+            made = self._made(scorer, query, owners)
+        except RedflareError as error:
+            raise refused_by(error) from error
+        if len(self._kept) >= MOST_KEPT:
+            self._kept.clear()
+        self._kept[key] = time.monotonic() + KEPT_SECONDS, made
+        return made.answer(query.target)
 
-    def _made(self, query: ForecastQuery, owners: tuple[str, ...] | None) -> dict[str, Any]:
-        company, scorer = self._company, self._company.in_force()
+    def _made(self, scorer: Scorer, query: ForecastQuery, owners: tuple[str, ...] | None) -> _Made:
+        company = self._company
         period = quarter_until(query.close_by, query.fiscal_year_month)
         now = company.clock()
         question = Question(
@@ -93,14 +124,12 @@ class Forecasting:
                 weeks.append(look(scorer, history, as_of, question, feeds))
         if not weeks:  # a history is never empty
             weeks.append(Week(as_of=as_of, deals=[], opened=[], of_open=None, shown={}))
-        found = outlooks_of(joined(weeks), scorer, question, unopened=owners is None)
-        return {
-            "as_of": from_microseconds(as_of).isoformat(),
-            "first": period.first,
-            "last": period.last,
-            "model_version": scorer.artifact.model_version,
-            "currencies": [_currency(each, query.target) for each in found],
-        }
+        return _Made(
+            as_of=as_of,
+            period=period,
+            model_version=scorer.artifact.model_version,
+            outlooks=outlooks_of(joined(weeks), scorer, question, unopened=owners is None),
+        )
 
 
 def _owners(access: Access, query: ForecastQuery) -> tuple[str, ...] | None:

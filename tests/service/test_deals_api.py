@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from anyio import create_task_group, move_on_after, run, sleep
 
+from model.errors import ScoreError
 from model.events import Event
 from model.scorer import Scorer
+from service.forecasting import Forecasting
 from service.storage.database import Database
 from tests.service.house import House
 from tests.service.requests import AS_OF
@@ -220,6 +225,46 @@ def test_a_forecast_counts_the_deals_that_the_caller_sees(
     assert part["quarter"]["unopened"]["expected"] == 0.0
     assert chosen.json()["currencies"] == mine.json()["currencies"]
     assert sum(each["open_deals"] for each in others.json()["currencies"]) == 0
+
+
+def test_one_forecast_answers_for_every_target(house: House, reader: dict[str, str]) -> None:
+    def ask(target: float) -> Any:
+        asked = {"close_by": "2026-03-31", "target": target}
+        return house.ask("GET", "/v1/forecast", headers=reader, params=asked).json()
+
+    low = ask(0)
+    house.now += timedelta(minutes=5)
+    high = ask(1e12)
+
+    assert low["as_of"] == high["as_of"], "it was not made again"
+    assert [low["currencies"][0]["reach"], high["currencies"][0]["reach"]] == [1.0, 0.0]
+
+
+def test_forecasts_that_wait_for_each_other_keep_no_other_answer_waiting(
+    house: House, reader: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going_on = threading.Event()
+
+    def slow(*_given: object) -> Any:
+        going_on.wait(30.0)
+        raise ScoreError("a forecast", "none in this test", "see elsewhere")
+
+    monkeypatch.setattr(Forecasting, "_made", slow)
+
+    async def ask_all() -> bool:
+        transport, base = httpx.ASGITransport(house.app), "http://localhost"
+        async with httpx.AsyncClient(transport=transport, base_url=base, headers=reader) as client:
+            await client.get("/v1/models")  # the key is known from here on
+            async with create_task_group() as group:
+                for year in range(2026, 2026 + 45):  # more than there are shared threads
+                    group.start_soon(client.get, f"/v1/forecast?close_by={year}-03-31")
+                await sleep(0.2)
+                with move_on_after(5.0) as waited:
+                    await client.get("/v1/models")
+                going_on.set()
+            return waited.cancelled_caught
+
+    assert not run(ask_all), "a list of models waited for forecasts"
 
 
 def test_reps_see_their_own_deals_alone(
