@@ -170,6 +170,7 @@ def compose(url: str, environment: Mapping[str, str], artifact: Path | None = No
         utc_now,
         fetched=fetching.keys(),
         metrics=metrics,
+        written=frozenset[str]().union(*(each.fields for each in destinations.values())),
     )
     senders = {name: each.sender for name, each in destinations.items()} | fetching
     worker = Worker(processor, Sending(database, senders, utc_now, metrics=metrics), in_force)

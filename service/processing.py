@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -60,6 +61,8 @@ class Processor:
         Names of `service.refetching.fetchers`: what a delivery leaves out is fetched by them.
     metrics
         Counts what is worked on; the processor's own unless given.
+    written
+        Fields that destinations write scores to: what a CRM tells of them is our own echo.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Processor:
         step: Callable[[str], None] = no_step,
         fetched: Collection[str] = (),
         metrics: Metrics | None = None,
+        written: Collection[str] = (),
     ) -> None:
         self._database = database
         self._receivers = receivers
@@ -80,6 +84,7 @@ class Processor:
         self._clock = clock
         self._step = step
         self._fetched = frozenset(fetched)
+        self._written = frozenset(written)
         self._metrics = metrics or Metrics()
         self._heard: dict[str, Feed] = {}
         self._heard_at: datetime | None = None
@@ -154,7 +159,14 @@ class Processor:
         except Exception as error:  # noqa: BLE001 - a fault of ours; the next delivery does not wait
             return _fault(kept, error)
         self._step("translated")
-        return translation
+        return replace(
+            translation,
+            events=tuple(
+                event
+                for event in translation.events
+                if event.kind != "field_changed" or event.name not in self._written
+            ),
+        )
 
     def _reason_against(
         self, connection: Connection, kept: inbox.Kept, translation: Translation, now: int

@@ -120,10 +120,13 @@ def rescore(
         None where the deal is not open, or nothing can be scored yet.
     """
     deal_id: str = row.deal_id
-    known = standing_events(events.of_deal(connection, deal_id))
+    told = events.of_deal(connection, deal_id)
+    known = standing_events(told, from_microseconds(occasion.until))
     as_of = _moment(known, row.scored_as_of, scorer, occasion)
     if as_of is None:
         return None
+    if as_of != occasion.until:
+        known = standing_events(told, from_microseconds(as_of))
     history = History.from_events(known)
     vocabulary = Vocabulary() if scorer is None else scorer.features.vocabulary
     coverage = None if feeds is None else Coverage(feeds, history.sources)

@@ -3,6 +3,10 @@
 Webhooks tell late, twice and out of order, and some tell only how a deal stands. What they tell is
 kept as it was told; what stands is worked out from all of it, each time anew. Whatever an import
 has settled already is left as it is.
+
+What was known to stand is never undone by what became known later, lest a score as of an earlier
+moment change: an event is left out only for another that was known no later. One that says
+something new only beside what became known later becomes known with that.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from itertools import groupby
 from typing import Final
 
@@ -27,7 +32,7 @@ RANKS: Final = {"deal_opened": 0, REOPENED: 1, "deal_won": 3, "deal_lost": 3}  #
 OTHERS_RANK: Final = 2
 
 
-def standing_events(told: Iterable[Event]) -> list[Event]:
+def standing_events(told: Iterable[Event], as_of: datetime | None = None) -> list[Event]:
     """What stands of all that was told of some deals.
 
     A value seen is an event where it differs from the one before. Of several openings the first
@@ -38,6 +43,8 @@ def standing_events(told: Iterable[Event]) -> list[Event]:
     ----------
     told
         All events of the deals, in any order, each once or oftener.
+    as_of
+        Look only at what was known then; None looks at all.
 
     Returns
     -------
@@ -54,6 +61,8 @@ def standing_events(told: Iterable[Event]) -> list[Event]:
     >>> [event.occurred_at.day for event in standing_events([seen(7, "offer"), seen(5, "offer")])]
     [5]
     """
+    if as_of is not None:
+        told = [event for event in told if _known(event) <= as_of]
     once = {(event.source, event.source_id): event for event in sorted(told, key=repr)}
     events = sorted(once.values(), key=_order)
     standing: list[Event] = []
@@ -77,38 +86,53 @@ def may_not_stand(kinds: Iterable[str], source_ids: Iterable[str]) -> bool:
     return closings > 1 or counted["deal_opened"] > 1 or counted[REOPENED] > 0
 
 
+def _known(event: Event) -> datetime:
+    return event.occurred_at if event.known_at is None else event.known_at
+
+
 def _order(event: Event) -> tuple[str, object, int, str]:
     rank = RANKS.get(event.kind, OTHERS_RANK)
     return event.deal_id, event.occurred_at, rank, event.source_id
 
 
 def _final_order(event: Event) -> tuple[object, ...]:
-    return event.deal_id, event.occurred_at, event.known_at, event.source, event.source_id
+    return event.deal_id, event.occurred_at, _known(event), event.source, event.source_id
 
 
 def _of_deal(events: list[Event]) -> Iterator[Event]:
     statuses = [event for event in events if event.kind in STATUSES]
     rest = [event for event in events if event.kind not in STATUSES]
-    opened = False
-    values: dict[tuple[str, str, str | None], object] = {}
+    opened: datetime | None = None  # when an opening that stands was first known
+    values: dict[tuple[str, str, str | None], list[tuple[object, datetime]]] = {}
     facts = {(event.source, event.source_id) for event in rest}
     for event in rest:
         if event.kind == "deal_opened":
-            if not opened:
+            if opened is None or _known(event) < opened:
+                opened = _known(event)
                 yield event
-            opened = True
         elif event.kind not in CARRIERS:
             yield event
         else:
             field = event.name if event.kind == "field_changed" else None
-            key = (event.source, event.kind, field)
+            before = values.setdefault((event.source, event.kind, field), [])
             plain = event.source_id.removesuffix(SEEN)
-            seen = plain != event.source_id
-            if seen and ((event.source, plain) in facts or values.get(key) == _value(event)):
-                continue
-            values[key] = _value(event)
-            yield replace(event, source_id=plain) if seen else event
+            if plain != event.source_id:
+                known = _says_anew(event, before)
+                if known is None or (event.source, plain) in facts:
+                    continue
+                event = replace(event, source_id=plain, known_at=known)  # noqa: PLW2901 - as it stands
+            before.append((_value(event), _known(event)))
+            yield event
     yield from _statuses(statuses, {event.occurred_at for event in rest if event.kind == STAGE})
+
+
+def _says_anew(event: Event, before: list[tuple[object, datetime]]) -> datetime | None:
+    """Since when a value seen is known to differ from the ones before it; None where it is not."""
+    known = _known(event)
+    then = [value for value, at in before if at <= known]
+    if not then or then[-1] != _value(event):
+        return known
+    return max(known, before[-1][1]) if before[-1][0] != _value(event) else None
 
 
 def _value(event: Event) -> object:
@@ -119,28 +143,43 @@ def _value(event: Event) -> object:
 
 def _statuses(told: list[Event], moved: set[object]) -> Iterator[Event]:
     """Closings and reopenings that change how a deal stands, in order of time."""
-    known = [event for event in told if not event.source_id.endswith(EXPORTED)]
-    if any(event.kind != REOPENED for event in known):
-        told = known
-    closed: str | None = None
+    histories = [event for event in told if not event.source_id.endswith(EXPORTED)]
+    if any(event.kind != REOPENED for event in histories):
+        told = histories
+    standing: list[Event] = []
     for event in told:
-        if event.kind == REOPENED:
-            if closed is not None:
-                yield event
-            closed = None
-        elif closed is None:
-            yield event
-            closed = event.kind
-        elif closed != event.kind and event.occurred_at in moved:
+        known = _known(event)
+        then = [each for each in standing if _known(each) <= known]
+        closed = _closed(then)
+        if not _changes(event, closed, moved):
+            closed = _closed(standing)
+            if not _changes(event, closed, moved):
+                continue
+            known = max(known, *map(_known, standing))
+        now = event if known == _known(event) else replace(event, known_at=known)
+        if closed is not None and now.kind != REOPENED:
             # From one closing stage to another: an import calls that reopened and closed.
-            ending = f"/{event.kind}/"
-            yield Event(
-                deal_id=event.deal_id,
-                kind=REOPENED,
-                occurred_at=event.occurred_at,
-                known_at=event.known_at,
-                source=event.source,
-                source_id=event.source_id.replace(ending, f"/{REOPENED}/"),
+            ending = f"/{now.kind}/"
+            standing.append(
+                Event(
+                    deal_id=now.deal_id,
+                    kind=REOPENED,
+                    occurred_at=now.occurred_at,
+                    known_at=now.known_at,
+                    source=now.source,
+                    source_id=now.source_id.replace(ending, f"/{REOPENED}/"),
+                )
             )
-            yield event
-            closed = event.kind
+        standing.append(now)
+    yield from standing
+
+
+def _closed(standing: list[Event]) -> str | None:
+    """How the deal is closed after these; None where it is open."""
+    return standing[-1].kind if standing and standing[-1].kind != REOPENED else None
+
+
+def _changes(event: Event, closed: str | None, moved: set[object]) -> bool:
+    if event.kind == REOPENED:
+        return closed is not None
+    return closed is None or (closed != event.kind and event.occurred_at in moved)

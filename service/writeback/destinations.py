@@ -61,6 +61,14 @@ class Destination:
     sources: tuple[str, ...]
     tells: tuple[str, ...] = (SCORE_CHANGED,)
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of a deal's record that it writes."""
+        form = self.sender.form if isinstance(self.sender, RecordSender) else None
+        if isinstance(form, HubSpotDeal):
+            return frozenset(form.properties)
+        return frozenset(form.fields) if isinstance(form, SalesforceOpportunity) else frozenset()
+
 
 def read_destinations(
     environment: Mapping[str, str], client: Client | None = None

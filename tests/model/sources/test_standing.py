@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -51,6 +52,49 @@ def test_what_stands_stands_again(events: list[Event]) -> None:
     standing = standing_events(events)
 
     assert standing_events(standing) == standing
+
+
+def late(event: Event, days: int) -> Event:
+    return replace(event, known_at=event.occurred_at + timedelta(days=days))
+
+
+LATE = st.builds(late, ANYTHING.filter(lambda e: "exported" not in e.source_id), st.integers(0, 5))
+
+
+@given(events=st.lists(LATE, max_size=12), day=st.integers(0, 12))
+def test_what_was_known_to_stand_is_never_undone_by_what_became_known_later(
+    events: list[Event], day: int
+) -> None:
+    events = list({event.source_id: event for event in events}.values())
+    then = START + timedelta(days=day)
+    known = [
+        event for event in standing_events(events) if event.known_at and event.known_at <= then
+    ]
+
+    assert {each.source_id for each in standing_events(events, then)} <= {
+        each.source_id for each in known
+    }
+
+
+def test_a_loss_told_late_leaves_the_win_that_was_known_before() -> None:
+    won, lost = told("deal_won", 30), late(told("deal_lost", 25), 15)
+    events = [told("deal_opened", 0), won, lost]
+
+    assert won in standing_events(events)
+    assert lost in standing_events(events)
+    assert lost not in standing_events(events, START + timedelta(days=39))
+
+
+def test_a_value_seen_again_is_a_change_once_another_between_is_known() -> None:
+    first, again = told("stage_changed", 1, "a"), told("stage_changed", 5, "a", "/seen")
+    between = late(told("stage_changed", 3, "b"), 6)
+
+    standing = standing_events([first, again, between])
+    assert [(event.name, event.known_at) for event in standing] == [
+        ("a", first.occurred_at),
+        ("b", between.known_at),
+        ("a", between.known_at),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,7 +70,7 @@ def salesforce_deliveries() -> list[Any]:
     return found
 
 
-def processed(database: Database, deliveries: list[Any]) -> None:
+def processed(database: Database, deliveries: list[Any], written: Collection[str] = ()) -> None:
     own = receivers()
     keyed = [
         replace(
@@ -82,7 +83,19 @@ def processed(database: Database, deliveries: list[Any]) -> None:
     ]
     give(database, *keyed)
     policy = Policy()
-    work_all(Processor(database, own, ModelInForce(), policy, lambda: NOW))
+    work_all(Processor(database, own, ModelInForce(), policy, lambda: NOW, written=written))
+
+
+def test_a_score_that_a_crm_tells_back_is_no_fact(database: Database) -> None:
+    told = [
+        delivery([hubspot_change(name, value, START + timedelta(days=1))], "hubspot")
+        for name, value in (("redflare_percent", "62"), ("region", "north"))
+    ]
+    processed(database, [*hubspot_deliveries(), *told], written=["redflare_percent"])
+
+    with database.reading() as connection:
+        kept = events.of_deal(connection, HUBSPOT_DEAL)
+    assert [event.name for event in kept if event.kind == "field_changed"] == ["region"]
 
 
 def standing(database: Database, deal_id: str) -> dict[str, Any]:
