@@ -365,8 +365,12 @@ def _date(name: str, text: str) -> date:
 def _quarter(close_by: str, as_of: datetime, fiscal_year_month: int) -> Period:
     if not close_by:
         return quarter_of(as_of.date(), fiscal_year_month)
-    last = _date("close_by", close_by)
-    return replace(quarter_of(last, fiscal_year_month), last=last)
+    period = quarter_of(_date("close_by", close_by), fiscal_year_month)
+    if close_by != period.last.isoformat():  # each would be a review of its own, to be made
+        raise ScoreError(
+            f"close_by {close_by}", f"a quarter's last day, as {period.last}", "choose a quarter"
+        )
+    return period
 
 
 def _quarters(present: date, fiscal_year_month: int) -> set[date]:

@@ -6,6 +6,7 @@ as it is; an import that brings older events, another model, or something forgot
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -33,6 +34,8 @@ from service.storage.schema import EVENTS, MODELS_IN_FORCE, TOMBSTONES
 MOST_KEPT: Final = 6  # reviews
 MOST_ROWS: Final = 150_000  # open deals in all of them; the last one is kept whatever it has
 MOST_VIEWS: Final = 200  # choices, deals and drawings of one
+MOST_WAITING: Final = 8  # reviews to be gathered, one after the other; their pages ask again
+LOG: Final = logging.getLogger("redflare.review")
 T = TypeVar("T")
 Key = tuple[int, str]
 
@@ -155,13 +158,16 @@ class Shelf:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._kept: OrderedDict[Key, Kept | tuple[Version, RedflareError]] = OrderedDict()
-        self._under_way: set[Key] = set()
+        self._waiting: OrderedDict[Key, tuple[Question, Version]] = OrderedDict()
+        self._under_way: Key | None = None
+        self._works = False
         self._lock = threading.Lock()
 
     def find(self, question: Question) -> Kept | None:
-        """The review of a question, or None while it is gathered in another thread.
+        """The review of a question, or None while it waits or is gathered in another thread.
 
-        One that no longer holds is answered until the new one is there.
+        One that no longer holds is answered until the new one is there. One that finds no room
+        among those that wait is to be asked for again.
 
         Raises
         ------
@@ -181,33 +187,48 @@ class Shelf:
                 raise kept[1]
             kept = None
         with self._lock:
-            if key not in self._under_way:
-                self._under_way.add(key)
-                threading.Thread(
-                    target=self._gather, args=(key, question, version), daemon=True
-                ).start()
+            self._queue(key, question, version)
         return kept
 
-    def _gather(self, key: Key, question: Question, version: Version) -> None:
-        made: Kept | tuple[Version, RedflareError]
+    def _queue(self, key: Key, question: Question, version: Version) -> None:
+        is_known = key == self._under_way or key in self._waiting
+        if is_known or len(self._waiting) >= MOST_WAITING:
+            return
+        self._waiting[key] = question, version
+        if not self._works:
+            self._works = True
+            threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self) -> None:
+        """Gather what waits, one review after the other, until nothing does."""
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._works, self._under_way = False, None
+                    return
+                self._under_way, (question, version) = self._waiting.popitem(last=False)
+                key = self._under_way
+            made = self._gather(question, version)
+            with self._lock:
+                self._keep(key, made)
+
+    def _gather(self, question: Question, version: Version) -> Kept | tuple[Version, RedflareError]:
         try:
             gathered = self._gathered(question)
             made = Kept(gathered=gathered, version=version, database=self._database)
             made.deals()  # and with them the review of everything, which is asked for first
         except RedflareError as error:
-            made = (version, error)
+            return version, error
         except Exception as error:
-            made = (version, ScoreError(f"a fault ({error!r})", "a review", "see the log"))
-            raise
-        finally:
-            with self._lock:
-                self._kept[key] = made
-                self._kept.move_to_end(key)
-                while len(self._kept) > 1 and (
-                    len(self._kept) > MOST_KEPT or self._rows() > MOST_ROWS
-                ):
-                    self._kept.popitem(last=False)
-                self._under_way.discard(key)
+            LOG.error("a review cannot be made", exc_info=error)
+            return version, ScoreError(f"a fault ({error!r})", "a review", "see the log")
+        return made
+
+    def _keep(self, key: Key, made: Kept | tuple[Version, RedflareError]) -> None:
+        self._kept[key] = made
+        self._kept.move_to_end(key)
+        while len(self._kept) > 1 and (len(self._kept) > MOST_KEPT or self._rows() > MOST_ROWS):
+            self._kept.popitem(last=False)
 
     def _rows(self) -> int:
         kept = [each for each in self._kept.values() if isinstance(each, Kept)]

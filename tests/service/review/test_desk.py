@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -19,7 +20,10 @@ from model.period import quarter_of, week_begin
 from service.batch import load_scorer
 from service.review.asking import Request
 from service.review.desk import Desk
+from service.review.gathering import Gathered
+from service.review.question import Question
 from service.review.review_settings import ReviewSettings
+from service.review.shelf import MOST_WAITING, Shelf
 from service.review.stored import probability_within
 from service.storage import scores
 from service.storage.database import Database, open_database
@@ -162,6 +166,8 @@ def test_a_supposed_event_is_answered_or_refused_in_words(desk: Desk) -> None:
     [
         ({"week": "2026-60"}, "a week of ISO 8601"),
         ({"close_by": "soon"}, "a date"),
+        ({"close_by": "2026-03-30"}, "a quarter's last day, as 2026-03-31"),
+        ({"close_by": "20260331"}, "a quarter's last day, as 2026-03-31"),
         ({"show": "none"}, "one of all, flared"),
         ({"sort": "colour"}, "one of deal, amount"),
         ({"bar": "luck"}, "one of won, lost"),
@@ -263,6 +269,35 @@ def test_a_review_is_made_anew_when_what_it_was_made_of_changes_and_not_before(
     while found == ["D-1"] and time.monotonic() < until:
         found = deals_of(shown(desk, **week))
     assert found == ["D-1", "D-3"]
+
+
+def test_reviews_are_made_one_after_the_other_and_few_wait(
+    empty: tuple[Database, Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, desk = empty
+    keep(database, a_deal())
+    going_on = threading.Event()
+    at_once: list[int] = []
+    gathered = Shelf._gathered
+
+    def slow(shelf: Shelf, question: Question) -> Gathered:
+        at_once.append(1)
+        assert going_on.wait(30.0)
+        assert sum(at_once) == 1
+        made = gathered(shelf, question)
+        at_once.pop()
+        return made
+
+    monkeypatch.setattr(Shelf, "_gathered", slow)
+    before = threading.active_count()
+    weeks = [{"week": f"2025-W{week}"} for week in range(20, 20 + 2 * MOST_WAITING)]
+    for query in weeks:
+        assert desk.answer(Request(place="review", query=query, patient=False)) is None
+    assert threading.active_count() == before + 1
+    going_on.set()
+
+    assert made(desk, Request(place="review", query=weeks[-1], patient=False)).status == 200
+    assert made(desk, Request(place="review", query=weeks[1], patient=False)).status == 200
 
 
 def test_a_trend_is_of_what_was_said_then(
