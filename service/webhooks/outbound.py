@@ -8,12 +8,11 @@ at least once, in no order, always with the record's latest values; repeated unt
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
-from xml.etree.ElementTree import Element, ParseError, TreeBuilder
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder, tostring
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
@@ -31,7 +30,8 @@ XSI_NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 DEEPEST: Final = 16  # elements inside each other; a message has six
 MOST_NOTIFICATIONS: Final = 1_000  # Salesforce sends at most 100
 ID_LENGTH: Final = 15  # of an id; the 3 characters after it only tell its case
-SESSION: Final = re.compile(rb"(<(?:\w+:)?SessionId[^>]*>)[^<]*")  # lets whoever has it in
+SESSION: Final = "SessionId"  # lets whoever has it into Salesforce
+UTF_8: Final = ("utf-8", "utf8", "us-ascii")
 VERSION: Final = "opportunity_history of Fivetran"  # the record that reads a whole Opportunity
 VERSION_TIME: Final = "_fivetran_start"
 TIMES: Final = ("SystemModstamp", "LastModifiedDate")
@@ -65,26 +65,66 @@ class _Shallow(TreeBuilder):
         return super().end(tag)
 
 
+def read_envelope(body: bytes) -> Element:
+    """The whole of a message.
+
+    Raises
+    ------
+    NotSoap
+        If it is no XML in UTF-8; DTDs and entities are refused.
+    """
+    parser = DefusedXMLParser(
+        target=_Shallow(),
+        encoding="utf-8",
+        forbid_dtd=True,
+        forbid_entities=True,
+        forbid_external=True,
+    )
+    parser.parser.XmlDeclHandler = _check_declared
+    try:
+        parser.feed(body)
+        envelope: Element = parser.close()
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        raise NotSoap(f"{type(error).__name__}") from error
+    return envelope
+
+
+def _check_declared(_version: str, encoding: str | None, _standalone: int) -> None:
+    if encoding is not None and encoding.lower() not in UTF_8:
+        raise NotSoap("an encoding other than UTF-8")
+
+
 def read_message(body: bytes) -> Element:
     """The ``notifications`` of a message.
 
     Raises
     ------
     NotSoap
-        If there are none; DTDs and entities are refused.
+        If there are none, or as `read_envelope` says.
     """
-    parser = DefusedXMLParser(
-        target=_Shallow(), forbid_dtd=True, forbid_entities=True, forbid_external=True
-    )
-    try:
-        parser.feed(body)
-        envelope: Element = parser.close()
-    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        raise NotSoap(f"{type(error).__name__}") from error
+    envelope = read_envelope(body)
     found = envelope.find(f"{SOAP}Body/{OUTBOUND}notifications")
     if found is None or envelope.tag != f"{SOAP}Envelope":
         raise NotSoap("no notifications in a SOAP body")
     return found
+
+
+def without_session(body: bytes) -> bytes:
+    """A message written anew without its session, however that was written.
+
+    Comments go too. Of what is no message nothing is left, for a session may be anywhere in it.
+    """
+    try:
+        envelope = read_envelope(body)
+    except NotSoap:
+        return b""
+    for element in envelope.iter():
+        if element.tag.rpartition("}")[2] == SESSION:
+            tail = element.tail
+            element.clear()
+            element.tail = tail
+    written: bytes = tostring(envelope, "utf-8", xml_declaration=True)
+    return written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,11 +160,11 @@ class OutboundReceiver:
 
     def dedupe_key(self, headers: Mapping[str, str], body: bytes) -> str:
         """The content: the id of a notification stays when its record has changed meanwhile."""
-        return digest(SESSION.sub(rb"\1", body))
+        return digest(without_session(body))  # what is no message is not verified
 
     def kept(self, headers: Mapping[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
         """Without the session, which would let its reader into Salesforce."""
-        return harmless(headers), SESSION.sub(rb"\1", body)
+        return harmless(headers), without_session(body)
 
     def acknowledge(self) -> tuple[str, bytes]:
         """``Ack`` is true: else Salesforce sends it for 24 hours."""

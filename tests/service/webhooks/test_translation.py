@@ -573,12 +573,56 @@ def test_the_same_delivery_has_one_key_whichever_attempt_it_is() -> None:
     assert key("standard", {}) == "msg_1"
 
 
-def test_the_session_of_an_outbound_message_is_not_kept() -> None:
-    body = outbound_message({"Id": "006A"})
+SECRET = "opens!Salesforce"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        f"<SessionId>{SECRET}</SessionId>",
+        f"<SessionId><![CDATA[{SECRET}]]></SessionId>",
+        f"<SessionId>x<!-- -->{SECRET}</SessionId>",
+        f"<SessionId>x<?y z?>{SECRET}</SessionId>",
+        f"<SessionId>x<b>{SECRET}</b>{SECRET}</SessionId>",
+        f'<SessionId a=">" b="{SECRET}">x</SessionId>',
+        f'<o:SessionId xmlns:o="http://soap.sforce.com/2005/09/outbound">{SECRET}</o:SessionId>',
+        f"<!-- <SessionId>x</SessionId> {SECRET} --><SessionId/>",
+    ],
+)
+def test_the_session_of_an_outbound_message_is_not_kept_in_any_form(written: str) -> None:
+    record: dict[str, str | None] = {"Id": "006A", "SystemModstamp": NOW.isoformat(), "Name": None}
+    sent = outbound_message(record)
+    body = sent.replace(f"<SessionId>{SECRET}</SessionId>".encode(), written.encode())
+    receiver = RECEIVERS["salesforce-outbound"]
+    _, kept = receiver.kept({}, body)
+
+    assert SECRET.encode() in body
+    assert SECRET.encode() not in kept
+    assert receiver.translate(delivery(kept, "salesforce-outbound")) == receiver.translate(
+        delivery(sent, "salesforce-outbound")
+    )
+    assert receiver.dedupe_key({}, body) == receiver.dedupe_key(
+        {}, body.replace(SECRET.encode(), b"another")
+    )
+
+
+def test_a_message_full_of_sessions_holds_nobody_up() -> None:
+    comment = b"<!--" + b"<SessionId " * 25_000 + b"--></soapenv:Envelope>"
+    body = outbound_message({"Id": "006A"}).replace(b"</soapenv:Envelope>", comment)
     _, kept = RECEIVERS["salesforce-outbound"].kept({}, body)
 
-    assert b"opens!Salesforce" in body
-    assert b"opens!Salesforce" not in kept
+    assert len(kept) < 2_000 < len(body)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "iso-8859-1", "utf-7"])
+def test_an_outbound_message_in_another_encoding_is_not_taken(encoding: str) -> None:
+    text = outbound_message({"Id": "006A"}).decode().replace("UTF-8", encoding)
+    body = text.encode("utf-16" if encoding == "utf-16" else "utf-8")
+    receiver = RECEIVERS["salesforce-outbound"]
+
+    assert receiver.kept({}, body)[1] == b""
+    with pytest.raises(Untranslatable, match="expected an Outbound Message"):
+        receiver.translate(delivery(body, "salesforce-outbound"))
 
 
 @pytest.mark.parametrize("name", ["OutboundMessage1.xml", "OutboundMessage2.xml"])
