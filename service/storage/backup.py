@@ -21,12 +21,24 @@ def copy_out(database: Database, out: Path) -> int:
     Raises
     ------
     StorageError
-        If the database is no SQLite, or the copy is not whole.
+        If the database is no SQLite, the copy is not whole, or the file is the database itself or
+        anything else that is no earlier copy.
     RedflareError
         If the file cannot be written.
     """
     path = _path(database, "pg_dump --format=custom")
     check_writable("FILE", out)
+    if out.resolve() == path.resolve():
+        raise StorageError(f"FILE {out}", "another file than the database", "name another")
+    if out.exists():
+        try:
+            check_whole(out)
+        except StorageError as error:
+            raise StorageError(
+                f"FILE {out}, which is there and no backup",
+                "a new file, or an earlier backup to replace",
+                "name another, or remove it",
+            ) from error
     with whole_file(out) as part:
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as copy:
             source.backup(copy, pages=PAGES_AT_ONCE)

@@ -263,6 +263,22 @@ def test_another_key_for_people_is_refused(say: Say, monkeypatch: pytest.MonkeyP
     assert "people would be told apart wrongly" in say("forget", "--person", "bob", status=2)
 
 
+@on_sqlite
+def test_a_backup_overwrites_neither_the_database_nor_what_is_no_backup(
+    say: Say, database: Database, tmp_path: Path
+) -> None:
+    assert database.path is not None
+    before = database.path.stat().st_ino
+    assert "another file than the database" in say("backup", str(database.path), status=2)
+    assert database.path.stat().st_ino == before
+    notes = tmp_path / "notes.txt"
+    notes.write_text("what was said", "utf-8")
+    assert "no backup: expected a new file" in say("backup", "notes.txt", status=2)
+    assert notes.read_text("utf-8") == "what was said"
+    say("backup", "copy.db")
+    say("backup", "copy.db")
+
+
 def test_a_backup_is_taken_while_others_write_and_brought_back(
     say: Say, database: Database, tmp_path: Path
 ) -> None:
