@@ -7,7 +7,9 @@ the worker and the senders log with the same two. No line has a body, a query or
 from __future__ import annotations
 
 import logging
+import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 import click
@@ -18,6 +20,7 @@ VARIABLE: Final = "REDFLARE_LOG_FORMAT"
 TEXT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 NOISY: Final = ("httpx", "httpcore", "alembic")  # the first two log URLs, which may hold tokens
 FIELDS: Final = "redflare_fields"
+PLACES: Final = 6  # of a traceback that a line names, the innermost last
 
 LOG_FORMAT = click.option(
     "--log-format",
@@ -39,6 +42,22 @@ def fields(**values: Any) -> dict[str, Any]:
     {'redflare_fields': {'delivery_id': '0d4e'}}
     """
     return {FIELDS: {name: value for name, value in values.items() if value is not None}}
+
+
+def fault_of(error: BaseException) -> str:
+    """What an exception is and where it was raised, without its words, which may be a body's.
+
+    Examples
+    --------
+    >>> try:
+    ...     int("what a customer wrote")
+    ... except ValueError as error:
+    ...     fault_of(error).partition(" at ")[0]
+    'ValueError'
+    """
+    frames = traceback.extract_tb(error.__traceback__)[-PLACES:]
+    places = " > ".join(f"{Path(each.filename).name}:{each.lineno}" for each in frames)
+    return f"{type(error).__name__} at {places or 'no place'}"
 
 
 class TextLines(logging.Formatter):

@@ -42,6 +42,8 @@ class Metrics:
         All requests by the answer's status.
     score_seconds
         How long a score takes, by what asks for it.
+    ticked
+        Deals that time alone has changed by outcome: ``done``, ``failed``.
     write_backs
         Attempts by destination and outcome: ``sent``, ``retried``, ``parked``.
     """
@@ -68,6 +70,12 @@ class Metrics:
             "How long a score takes, by what asks for it.",
             ["cause"],
             buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.ticked = Counter(
+            "redflare_deals_ticked",
+            "Open deals looked at anew because a day went by, by outcome.",
+            ["outcome"],
             registry=self.registry,
         )
         self.write_backs = Counter(

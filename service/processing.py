@@ -20,7 +20,7 @@ from model.errors import RedflareError
 from model.events import DAY_US, Event, microseconds
 from model.feeds import Feed
 from model.scorer import Scorer
-from service.logs import fields
+from service.logs import fault_of, fields
 from service.metrics import Metrics
 from service.model_in_force import ModelInForce
 from service.refetching import RECORD_FETCHED, fetch_entry, fetch_name
@@ -28,6 +28,7 @@ from service.rescoring import AHEAD_US, Occasion, Policy, rescore
 from service.storage import deals, events, feeds, inbox, outbox, tombstones
 from service.storage.database import Database
 from service.storage.errors import StoreUnavailable
+from service.storage.rows import AnyRow
 from service.webhooks.delivery import Receiver, Refetch, Translation, Untranslatable
 
 LOG: Final = logging.getLogger("redflare.worker")
@@ -255,11 +256,32 @@ class Processor:
                 occasion = Occasion(cause="tick", inbox_id=None, until=now, at=now)
                 for row in deals.lock(connection, deal_ids).values():
                     if row.scored_as_of is None or row.scored_as_of < before:
-                        with self._metrics.scoring("tick"):
-                            rescore(connection, row, scorer, known, self._policy, occasion)
+                        self._tick_deal(connection, row, scorer, known, occasion)
+                        # One that cannot be scored too, lest it come first for ever.
                         deals.looked_at(connection, row.deal_id, as_of=now)
                         ticked += 1
                 self._step("ticked")
+
+    def _tick_deal(
+        self,
+        connection: Connection,
+        row: AnyRow,
+        scorer: Scorer,
+        known: dict[str, Feed] | None,
+        occasion: Occasion,
+    ) -> None:
+        """Score one deal, of which nothing is kept where it cannot be scored."""
+        try:
+            with connection.begin_nested(), self._metrics.scoring("tick"):
+                rescore(connection, row, scorer, known, self._policy, occasion)
+                self._step("scored")
+        except (InterfaceError, OperationalError, StoreUnavailable):
+            raise  # the deal can do nothing about it
+        except Exception as error:  # noqa: BLE001 - a fault of ours; the next deal does not wait
+            self._metrics.ticked.labels("failed").inc()
+            LOG.error("deal %r cannot be scored", row.deal_id, extra=fields(fault=fault_of(error)))
+        else:
+            self._metrics.ticked.labels("done").inc()
 
     def _feeds(
         self, connection: Connection, scorer: Scorer | None, *, changed: bool = False
@@ -280,7 +302,7 @@ class Processor:
 
 
 def _fault(kept: inbox.Kept, error: Exception) -> str:
-    LOG.error("delivery %d cannot be worked on", kept.id, exc_info=error)
+    LOG.error("delivery %d cannot be worked on", kept.id, extra=fields(fault=fault_of(error)))
     return f"a fault of Redflare: {type(error).__name__}: {error}"
 
 

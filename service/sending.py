@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from model.events import microseconds
-from service.logs import fields
+from service.logs import fault_of, fields
 from service.metrics import Metrics
 from service.storage import outbox
 from service.storage.database import Database
@@ -110,6 +110,11 @@ class Sending:
     def _try(self, entry: Entry, now: datetime) -> Outcome:
         try:
             return self._senders[entry.destination].send(entry, now)
-        except Exception as error:  # a fault of ours: the next entry is not to wait for it
-            LOG.exception("%s cannot be sent to %r", entry.id, entry.destination)
+        except Exception as error:  # noqa: BLE001 - a fault of ours: the next entry is not to wait for it
+            LOG.error(
+                "%s cannot be sent to %r",
+                entry.id,
+                entry.destination,
+                extra=fields(fault=fault_of(error)),
+            )
             return Retry(reason=f"a fault of Redflare: {type(error).__name__}")

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from service.logs import fault_of
 from service.model_in_force import ModelInForce
 from service.processing import Processor
 from service.sending import Sending
@@ -86,8 +87,8 @@ class Worker:
             except StoreUnavailable as error:
                 LOG.error("work waits for the database: %s", error.reason)  # its words suffice
                 pause = UNAVAILABLE_SECONDS
-            except Exception:
-                LOG.exception("a fault of Redflare; the work goes on")
+            except Exception as error:  # noqa: BLE001 - whatever it is, the thread goes on
+                LOG.error("a fault of Redflare; the work goes on: %s", fault_of(error))
                 pause = UNAVAILABLE_SECONDS
             awaited.wait(pause)
 

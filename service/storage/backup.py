@@ -5,14 +5,11 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Final
 
 from model.places import check_writable, whole_file
 from service.storage.database import Database
 from service.storage.errors import StorageError
 from service.storage.upgrade import HEAD
-
-PAGES_AT_ONCE: Final = 1_000  # between which writers take their turns
 
 
 def copy_out(database: Database, out: Path) -> int:
@@ -41,7 +38,9 @@ def copy_out(database: Database, out: Path) -> int:
             ) from error
     with whole_file(out) as part:
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as copy:
-            source.backup(copy, pages=PAGES_AT_ONCE)
+            # At once: by parts it begins anew whenever another process has written. In WAL mode
+            # nobody waits for a reader.
+            source.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
         check_whole(part)
     return out.stat().st_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -297,6 +298,29 @@ def test_a_backup_is_taken_while_others_write_and_brought_back(
     with database.reading() as connection:
         assert [each.delivery.dedupe_key for each in inbox.listed(connection)] == ["before"]
     assert sorted(path.name for path in tmp_path.glob("copy*")) == ["copy.db"]
+
+
+@on_sqlite
+def test_a_backup_ends_while_another_writes_without_a_pause(say: Say, database: Database) -> None:
+    give(database, delivery(key="large", at=NOW, body=b"x" * 20_000_000))
+    most, written = 5_000, 0
+    ended = threading.Event()
+
+    def write() -> None:
+        nonlocal written
+        other = open_database(str(database.url))
+        while written < most and not ended.is_set():
+            give(other, delivery(key=str(written), at=NOW, body=b"x" * 10_000))
+            written += 1
+        other.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    say("backup", "copy.db")
+    ended.set()
+    writer.join()
+
+    assert written < most
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "empty", "none"])

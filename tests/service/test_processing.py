@@ -15,6 +15,8 @@ from sqlalchemy import select
 
 from model.events import Event, microseconds
 from model.scorer import Scorer
+from service.logs import TextLines
+from service.metrics import Metrics
 from service.rescoring import Policy
 from service.storage import deals, events, flares, inbox, outbox, scores, tombstones
 from service.storage.database import Database, open_database
@@ -229,8 +231,11 @@ def test_a_failed_delivery_leaves_nothing_and_the_next_is_worked_on(
         assert len(events.of_deal(connection, deal[0].deal_id)) == len(deal)
 
 
-def test_a_fault_of_ours_fails_one_delivery(
-    database: Database, scorer: Scorer, stories: list[list[Event]]
+def test_a_fault_of_ours_fails_one_delivery_and_its_words_are_not_logged(
+    database: Database,
+    scorer: Scorer,
+    stories: list[list[Event]],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def fault(step: str) -> None:
         if step == "scored":
@@ -242,6 +247,10 @@ def test_a_fault_of_ours_fails_one_delivery(
     with database.reading() as connection:
         assert inbox.find(connection, 1).reason == "a fault of Redflare: ZeroDivisionError: oh"
     assert rows(database, EVENTS, "id") == rows(database, SCORES, "id") == []
+    assert not [
+        each for each in caplog.records if each.exc_info or "oh" in TextLines().format(each)
+    ]
+    assert any("ZeroDivisionError at " in TextLines().format(each) for each in caplog.records)
     with database.writing() as connection:
         inbox.retry(connection, None)
     work_all(processor(database, scorer, now=lambda: NOW))
@@ -303,6 +312,31 @@ def test_a_tick_scores_what_only_time_has_changed(
     assert own.tick() == 0
     assert len(rows(database, SCORES, "id")) == before + 3
     assert {as_of for (as_of,) in rows(database, DEALS, "scored_as_of")} == {microseconds(now[0])}
+
+
+def test_a_deal_that_cannot_be_scored_holds_up_no_other(
+    database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    for index, deal in enumerate(stories[:3]):
+        give(database, delivery(*deal, key=str(index), at=NOW))
+    work_all(processor(database, scorer, now=lambda: NOW))
+    before = len(rows(database, SCORES, "id"))
+    steps: list[str] = []
+
+    def fault(step: str) -> None:
+        steps.append(step)
+        if steps == ["scored"]:
+            raise ZeroDivisionError("oh")
+
+    metrics = Metrics()
+    later = NOW + timedelta(days=3)
+    own = processor(database, scorer, now=lambda: later, step=fault, metrics=metrics)
+
+    assert own.tick() == 3
+    assert own.tick() == 0
+    assert len(rows(database, SCORES, "id")) == before + 2
+    assert {as_of for (as_of,) in rows(database, DEALS, "scored_as_of")} == {microseconds(later)}
+    assert [metrics.ticked.labels(each)._value.get() for each in ("failed", "done")] == [1, 2]
 
 
 def test_without_a_model_events_are_kept_and_scored_when_there_is_one(
