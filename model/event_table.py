@@ -264,7 +264,11 @@ def _read_csv(path: Path) -> pa.Table:
         quoted_strings_can_be_null=False,
     )
     parsing = pa_csv.ParseOptions(newlines_in_values=True)
-    return pa_csv.read_csv(path, parse_options=parsing, convert_options=options)
+    try:
+        return pa_csv.read_csv(path, parse_options=parsing, convert_options=options)
+    except pa.ArrowInvalid:
+        one = pa_csv.ReadOptions(use_threads=False)  # only a single thread tells the row
+        return pa_csv.read_csv(path, one, parsing, options)
 
 
 def check_suffix(path: Path) -> None:
@@ -358,6 +362,17 @@ def read_columns(path: Path | str, columns: Sequence[str]) -> Iterator[pa.Table]
                         f"{path}, column {name}", "a value in every row", "drop such rows"
                     )
             yield pa.table(piece)
+
+
+def column_names(path: Path | str) -> list[str]:
+    """The columns that a file of events has."""
+    path = Path(path)
+    _check_file(path)
+    with _reading(path):
+        if path.suffix == ".parquet":
+            return list(pq.read_schema(path).names)
+        with pa_csv.open_csv(path) as reader:
+            return list(reader.schema.names)
 
 
 def _holds(path: Path, columns: Sequence[str]) -> bool:

@@ -8,6 +8,7 @@ the version of the record, so that an import and a webhook of one fact agree.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -21,6 +22,7 @@ EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)  # later is a typing error, not a fact
 EARLIEST_DATE: Final = EARLIEST.date()
 LATEST_DATE: Final = LATEST.date()
+IMPOSSIBLE_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")  # where it begins a text that is no time
 
 # What each kind says, and which columns it must carry beside the common ones.
 KINDS: Final[dict[str, tuple[str, frozenset[str]]]] = {
@@ -296,6 +298,10 @@ def parse_time(name: str, text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError as error:
+        if IMPOSSIBLE_DAY.match(text):
+            raise EventError(
+                f"{name} {text!r}", f"a day of the calendar ({error})", "correct it"
+            ) from error
         raise EventError(
             f"{name} {text!r}", "an ISO 8601 time", "write it as 2026-01-05T09:30:00Z"
         ) from error

@@ -17,7 +17,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from model.artifact import Artifact
-from model.errors import HorizonError
+from model.errors import HorizonError, ScoreError
 from model.event_table import fewest_shards, read_shards
 from model.events import from_microseconds
 from model.feeds import Feed, Feeds
@@ -171,7 +171,7 @@ def _answerable(scorer: Scorer, question: Question, unscored: Unscored) -> Quest
     if question.close_by is None:
         edge_weights(scorer.edges, np.asarray(question.within_days, dtype=np.float64))
     if question.as_of is not None:
-        scorer.check_as_of(question.as_of, question.hindsight)
+        check_moment(scorer, question.as_of, hindsight=question.hindsight)
         _check_close_by(scorer, question, question.as_of)
     kept: dict[str, list[int]] = {}
     cutoff = from_microseconds(scorer.known_before).date()
@@ -196,7 +196,48 @@ def _answerable(scorer: Scorer, question: Question, unscored: Unscored) -> Quest
 
 def _check_close_by(scorer: Scorer, question: Question, moment: int) -> None:
     if question.close_by is not None:
-        edge_weights(scorer.edges, days_until(moment, question.close_by), as_of_us=moment)
+        check_close_by(scorer, question.close_by, moment)
+
+
+def check_moment(scorer: Scorer, moment: int, *, hindsight: bool, name: str = "as_of") -> None:
+    """As `Scorer.check_as_of`, with the option of the command that allows hindsight.
+
+    Raises
+    ------
+    ScoreError
+        If the moment lies before the artifact's cut-off and `hindsight` is not set.
+    """
+    try:
+        scorer.check_as_of(moment, hindsight, name)
+    except ScoreError as error:
+        remedy = "use the artifact that was in force then, or add --hindsight"
+        raise ScoreError(error.given, error.expected, remedy) from error
+
+
+def check_close_by(scorer: Scorer, close_by: date, moment: int) -> None:
+    """Refuse a date that lies before the moment of the score or further than the artifact sees.
+
+    Parameters
+    ----------
+    close_by
+        Inclusive.
+    moment
+        Microseconds since 1970 UTC.
+
+    Raises
+    ------
+    HorizonError
+        If it is one; of a date that is over it names both.
+    """
+    ahead = days_until(moment, close_by)
+    if ahead <= 0.0:
+        as_of = from_microseconds(moment).isoformat()
+        raise HorizonError(
+            f"--close-by {close_by}, which ends before --as-of {as_of}",
+            "a date that is not over at --as-of",
+            "ask for a later --close-by, or an earlier --as-of",
+        )
+    edge_weights(scorer.edges, ahead, as_of_us=moment)
 
 
 def _recorded(
@@ -212,8 +253,7 @@ def _recorded(
         else:
             kept.setdefault(deal_id, []).append(moment)
     question = question if question.points is None else replace(question, points=kept)
-    warning = record.check(max(_moments(question), default=record.end))
-    if warning is not None:
+    for warning in record.warnings(max(_moments(question), default=record.end)):
         warn(warning)
     return question
 

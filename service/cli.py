@@ -7,10 +7,14 @@ quick and serving a score never loads what only training needs.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from errno import EDQUOT, EFBIG, ENOSPC
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
@@ -26,6 +30,8 @@ UNUSABLE: Final = 2
 FAULT: Final = 70  # EX_SOFTWARE of sysexits.h: never mistaken for a part refused
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 BROKEN_PIPE: Final = 141  # 128 + SIGPIPE
+STOPPED: Final = 143  # 128 + SIGTERM
+NO_ROOM: Final = frozenset({EDQUOT, EFBIG, ENOSPC})
 
 EXIT_STATUS: Final = """\b
 Exit status:
@@ -35,7 +41,12 @@ Exit status:
   2    the input cannot be used, and the message says why and what to do
   3    monitor found a reason to retrain, and says it
   70   a fault in Redflare itself, with its traceback
-  130  interrupted"""
+  130  interrupted
+  143  stopped by SIGTERM"""
+
+
+class Stopped(BaseException):  # like KeyboardInterrupt, so that no command takes it for an error
+    """The process was told to end."""
 
 
 class Target(NamedTuple):
@@ -182,6 +193,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # Of several processes one that has grown is replaced: no matter of the user's.
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+    if sys.stdout is None:  # a file opened next would take its place, and its text
+        return refuse(
+            "standard output, which is closed: expected a place for results. "
+            "Remedy: send it to a file, or to /dev/null."
+        )
+    with stoppable():
+        return _run(arguments)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does: what is half done is cleared away.
+
+    Commands that serve until they are told to stop take the signal over.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: object) -> None:
+        raise Stopped
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         given = spread(sys.argv[1:] if arguments is None else arguments)
         declare_named(os.environ)
@@ -195,13 +236,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return INTERRUPTED
+    except Stopped:
+        click.echo("Stopped.", err=True)
+        return STOPPED
     except BrokenPipeError:
         drop_output()
         return BROKEN_PIPE
     except OSError as error:
-        if error.filename is None:
-            return refuse(str(error))
-        return refuse(f"{error.filename}: {error.strerror}")
+        # Whoever writes a file names it; only standard output has no name.
+        place = error.filename or ("standard output" if error.errno in NO_ROOM else None)
+        reason = error.strerror or str(error)
+        remedy = ". Remedy: free some space, or choose another place." * (error.errno in NO_ROOM)
+        if place == "standard output":
+            drop_output()
+        return refuse(f"{reason if place is None else f'{place}: {reason}'}{remedy}")
     except Exception:  # noqa: BLE001 - the last resort, told apart from a refusal by its status
         traceback.print_exc()
         return FAULT

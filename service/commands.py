@@ -21,7 +21,14 @@ from model.history import History
 from model.places import check_writable, whole_file
 from model.score import Score
 from model.why_moved import explain_change
-from service.batch import Question, known_feeds, load_scorer, score_file
+from service.batch import (
+    Question,
+    check_close_by,
+    check_moment,
+    known_feeds,
+    load_scorer,
+    score_file,
+)
 from service.fields import read_date
 from service.points import Unscored, read_points
 from service.record import read_record
@@ -115,6 +122,9 @@ def score(
             click.echo()
         else:
             click.echo(score_table(shown, len(scores)))
+        if all(score.probability is None for score in scores):
+            _warn(f"none of {len(scores)} open deals gets a number: see what is known of them")
+            return 1
     else:
         table = pa.concat_tables(tables)
         if riskiest is not None:
@@ -226,9 +236,10 @@ def explain(
     day = read_date("--close-by", close_by)
     history = History.from_table(read_deal(events, deal))
     record = read_record(events, microseconds(now))
-    warning = record.check(microseconds(now))
-    if warning is not None:
+    for warning in record.warnings(microseconds(now)):
         _warn(warning)
+    check_moment(scorer, microseconds(now), hindsight=hindsight)
+    check_close_by(scorer, day, microseconds(now))
     feeds = known_feeds(scorer, record)
     result = scorer.score(
         history,

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from model.errors import RedflareError
-from model.events import EARLIEST_DATE, LATEST_DATE, check_time, parse_time
+from model.events import EARLIEST_DATE, IMPOSSIBLE_DAY, LATEST_DATE, check_time, parse_time
 from service.json_text import show
 
 
@@ -63,7 +63,10 @@ def read_date(name: str, value: Any) -> date:
     text = read_text(name, value)
     try:
         day = date.fromisoformat(text)
-    except ValueError:
+    except ValueError as error:
+        if IMPOSSIBLE_DAY.fullmatch(text):
+            expected = f"a day of the calendar ({error})"
+            raise FormError(f"{name} {text!r}", expected, "correct it") from error
         day = None
     if day is None or day.isoformat() != text:
         raise FormError(f"{name} {text!r}", "a date", "write it as 2026-03-31")

@@ -14,7 +14,7 @@ from model.events import from_microseconds, microseconds, parse_time
 from model.feature import number_in_words
 from model.places import check_writable
 from model.red_flare import WEEK_US
-from service.batch import known_feeds, load_scorer
+from service.batch import check_moment, known_feeds, load_scorer
 from service.commands import ARTIFACT, EVENTS, HINDSIGHT, MOMENT, write_table
 from service.flares import FlaredDeal, Look, flare_table, flared_deals
 from service.record import read_record
@@ -57,7 +57,7 @@ def flares(
         check_writable("--out", out)
     scorer = load_scorer(artifact)
     now = microseconds(parse_time("--as-of", as_of))
-    scorer.check_as_of(now, hindsight)
+    check_moment(scorer, now, hindsight=hindsight)
     then = None
     if since is not None:
         then = microseconds(parse_time("--since", since))
@@ -65,10 +65,9 @@ def flares(
             raise ScoreError(
                 f"--since {since}", f"a time before --as-of {as_of}", "choose an earlier one"
             )
-        scorer.check_as_of(then, hindsight, "since")
+        check_moment(scorer, then, hindsight=hindsight, name="since")
     record = read_record(events, now)
-    warning = record.check(now)
-    if warning is not None:
+    for warning in record.warnings(now):
         click.echo(f"warning: {warning}", err=True)
     if min(now, then or now) - WEEK_US < scorer.known_before and not hindsight:
         click.echo(

@@ -83,12 +83,16 @@ def read_points(path: Path) -> dict[str, list[int]]:
         If the file cannot be read, a column is missing, or a row lacks a value or a time.
     """
     table = _read_table(path)
+    if table.num_rows == 0 and {"deal_id", "as_of"} <= set(table.column_names):
+        raise ScoreError(f"--points {path}, without a row", "at least one point", "add some")
     for column in ("deal_id", "as_of"):
         if column not in table.column_names:
             raise ScoreError(
-                f"{path} with columns {', '.join(table.column_names)}",
+                f"--points {path} with columns {', '.join(table.column_names)}",
                 "columns deal_id and as_of",
-                "name the columns so",
+                "separate them by commas"
+                if any(";" in name or "\t" in name for name in table.column_names)
+                else "name the columns so",
             )
         if table[column].null_count:
             row = next(i for i, value in enumerate(table[column]) if not value.is_valid)
@@ -126,6 +130,9 @@ def _place(path: Path, row: int) -> str:
 
 
 def _read_table(path: Path) -> pa.Table:
+    if not path.is_file():
+        what = "a directory" if path.is_dir() else "which is not there"
+        raise ScoreError(f"--points {path}, {what}", "a CSV or Parquet file", "check the name")
     if path.stat().st_size == 0:
         raise ScoreError(f"{path}, an empty file", "columns deal_id and as_of", "check it")
     try:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.errors import ScoreError
-from model.event_table import read_columns
+from model.event_table import column_names, read_columns
 from model.events import DAY_US, KIND_CODES, from_microseconds
 from model.feeds import Feed, feeds_of_columns, merge_feeds
 from model.history import Ints
@@ -36,11 +36,14 @@ class Record:
         What each source carried and when it was heard, as known at the moment asked for.
     end
         When the last event of all became known, microseconds since 1970 UTC; 0 without events.
+    lacks_known_at
+        Whether the file has no such column.
     """
 
     events: Path
     feeds: dict[str, Feed]
     end: int
+    lacks_known_at: bool = False
 
     def days_past(self, moment: int) -> float:
         """Days by which a moment lies after the record's end.
@@ -80,6 +83,23 @@ class Record:
                 feeds[source] = Feed(kinds=frozenset(since), heard=heard, since=since)
         return replace(self, feeds=feeds)
 
+    def warnings(self, moment: int) -> list[str]:
+        """All to warn of at a moment, microseconds since 1970 UTC.
+
+        Raises
+        ------
+        ScoreError
+            As `check`.
+        """
+        stale = self.check(moment)
+        told = [] if stale is None else [stale]
+        if self.lacks_known_at:
+            told.append(
+                f"{self.events} without the column known_at: every fact is taken as known when it "
+                "occurred (occurred_at), also where it was logged later"
+            )
+        return told
+
     def check(self, moment: int) -> str | None:
         """What to warn of at a moment, microseconds since 1970 UTC; None within the record.
 
@@ -89,6 +109,8 @@ class Record:
             If the moment lies more than `MOST_UNRECORDED_DAYS` after the record's end.
         """
         days = self.days_past(moment)
+        if self.end == 0:
+            raise ScoreError(f"{self.events}, without an event", "events", "check what wrote it")
         if days <= UNRECORDED_DAYS:
             return None
         last, asked = from_microseconds(self.end).date(), from_microseconds(moment).date()
@@ -125,18 +147,19 @@ def read_record(events: Path, until: int) -> Record:
     for table in read_columns(events, ("source", "kind", "known_at")):
         known = table["known_at"].cast(pa.int64())
         end = max(end, pc.max(known).as_py() or 0)
-        parts.append(_feeds(table, known.to_numpy(), until))
-    return Record(events=events, feeds=merge_feeds(parts), end=end)
+        parts.append(_feeds(events, table, known.to_numpy(), until))
+    lacks = "known_at" not in column_names(events)
+    return Record(events=events, feeds=merge_feeds(parts), end=end, lacks_known_at=lacks)
 
 
-def _feeds(table: pa.Table, known: Ints, until: int) -> dict[str, Feed]:
+def _feeds(events: Path, table: pa.Table, known: Ints, until: int) -> dict[str, Feed]:
     table, known = table.filter(known <= until), known[known <= until]
     source = table["source"].combine_chunks().dictionary_encode()
     kind = table["kind"].combine_chunks().dictionary_encode()
     unknown = sorted(set(kind.dictionary.to_pylist()) - KIND_CODES.keys())
     if unknown:
         raise ScoreError(
-            f"events of kind {unknown[0]!r}", "one of " + ", ".join(KIND_CODES), "import them"
+            f"{events}, kind {unknown[0]!r}", "one of " + ", ".join(KIND_CODES), "import them"
         )
     codes = np.array([KIND_CODES[name] for name in kind.dictionary.to_pylist()], dtype=np.int64)
     return feeds_of_columns(

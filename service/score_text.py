@@ -24,21 +24,38 @@ def score_table(shown: Sequence[Score], of: int) -> str:
     of
         How many open deals there are.
     """
-    rows = [
-        (score.deal_id, _probability(score), _shown_range(score), _why(score)) for score in shown
-    ]
     first = shown[0]
-    average = next((s.average_probability for s in shown if s.average_probability is not None), 0.0)
+    moments = {score.as_of for score in shown}
+    several = len(moments) > 1
+    rows = [
+        (
+            score.deal_id,
+            *([_day(score.as_of)] if several else []),
+            _probability(score),
+            _shown_range(score),
+            _why(score),
+        )
+        for score in shown
+    ]
+    asked = f"{of} points" if several else f"{of} open deals as of {_day(first.as_of)}"
     title = (
-        f"The {len(shown)} least probable of {of} open deals as of {first.as_of[:10]}, "
+        f"The {len(shown)} least probable of {asked}, "
         f"to be won by {first.close_by or f'{first.days:g} days later'}. "
-        f"The average deal: {average:.1%}. Points are percentage points; the range holds the true "
-        f"probability in about {HOLDS[first.basis]} deals."
+    )
+    # The average deal is another one with each number of days ahead.
+    average = next(
+        (s.average_probability for s in shown if s.average_probability is not None), None
+    )
+    if average is not None and not several:
+        title += f"The average deal: {average:.1%}. "
+    title += (
+        "Points are percentage points; the range holds the true probability in about "
+        f"{HOLDS[first.basis]} deals."
     )
     if first.basis == "base rate":
         title += "\nToo few deals had closed to learn from: base rates by stage and age alone."
-    header = ("deal", "P(won)", "range", "main drivers")
-    return f"{title}\n\n{text_table(header, rows, right=(1,))}"
+    header = ("deal", *(["as of"] if several else []), "P(won)", "range", "main drivers")
+    return f"{title}\n\n{text_table(header, rows, right=(2 if several else 1,))}"
 
 
 def riskiest_first(scores: Sequence[Score]) -> list[Score]:

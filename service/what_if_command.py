@@ -14,7 +14,7 @@ from model.events import microseconds, parse_time
 from model.history import History
 from model.hypothetical import TAKES, parse_hypothetical
 from model.what_if import what_if
-from service.batch import known_feeds, load_scorer
+from service.batch import check_close_by, check_moment, known_feeds, load_scorer
 from service.commands import ARTIFACT, EVENTS, HINDSIGHT
 from service.fields import read_date
 from service.record import read_record
@@ -80,9 +80,10 @@ def whatif(
     day = read_date("--close-by", close_by)
     history = History.from_table(read_deal(events, deal))
     record = read_record(events, microseconds(now))
-    warning = record.check(microseconds(now))
-    if warning is not None:
+    for warning in record.warnings(microseconds(now)):
         click.echo(f"warning: {warning}", err=True)
+    check_moment(scorer, microseconds(now), hindsight=hindsight)
+    check_close_by(scorer, day, microseconds(now))
     told = what_if(
         scorer,
         history,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -131,6 +132,47 @@ def test_an_interruption_is_no_fault(
 
     assert cli.main(["score"]) == cli.INTERRUPTED
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_command_that_is_told_to_stop_ends_like_an_interrupted_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cleared: list[str] = []
+
+    @click.command()
+    def score() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        finally:
+            cleared.append("what was half done")
+
+    monkeypatch.setattr(cli.LazyGroup, "get_command", lambda *_: score)
+    before = signal.getsignal(signal.SIGTERM)
+    assert cli.main(["score"]) == cli.STOPPED == 143
+    assert capsys.readouterr() == ("", "Stopped.\n")
+    assert cleared == ["what was half done"]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (
+            "/dev/full",
+            "standard output: No space left on device. Remedy: free some space, or choose another",
+        ),
+        ("&-", "standard output, which is closed: expected a place for results. Remedy: send it"),
+    ],
+)
+def test_results_that_cannot_be_written_are_refused(root: Path, output: str, said: str) -> None:
+    ran = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m service.cli --help >{output}', sys.executable],
+        cwd=root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == cli.UNUSABLE
+    assert ran.stderr.startswith(f"Error: {said}")
+    assert ran.stderr.count("\n") == 1
 
 
 def test_a_fault_of_redflare_itself_is_not_taken_for_rejected_rows(

@@ -166,8 +166,8 @@ def test_hindsight_must_be_asked_for_and_is_said(
     early = ("--as-of", "2026-01-04", "--close-by", CLOSE_BY)
     deal = scores[0]["deal_id"]
 
-    assert "or ask for hindsight" in refusal(run("score", events, *early))
-    assert "or ask for hindsight" in refusal(run("explain", events, deal, *early))
+    assert "or add --hindsight" in refusal(run("score", events, *early))
+    assert "or add --hindsight" in refusal(run("explain", events, deal, *early))
     told = json.loads(done(run("score", events, *early, "--json", "--hindsight")))
     assert all(score["hindsight"] for score in told)
     assert "Hindsight: the model knows of closings after this moment." in done(

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from model.event_table import EVENT_SCHEMA, read_events, write_events
+from service import cli
 from tests.service.commands import AS_OF, CLOSE_BY, Run, done, refusal
 
 
@@ -44,7 +46,7 @@ def test_events_that_cannot_be_read_are_refused(
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        ({"kind": ["deal_sold"]}, "'deal_sold'"),
+        ({"kind": ["deal_sold"]}, "e.parquet, kind 'deal_sold'"),
         ({"kind": pa.array([None], pa.string())}, "kind: expected a value in every row"),
         ({"known_at": pa.array([datetime(2026, 1, 1)])}, "times with their UTC offset"),  # noqa: DTZ001
         ({"color": ["red"]}, "column 'color'"),
@@ -57,6 +59,7 @@ def test_parquet_that_breaks_the_schema_is_refused(
         "deal_id": ["D-1"],
         "kind": ["deal_opened"],
         "occurred_at": pa.array([datetime(2026, 1, 6, tzinfo=UTC)]),
+        "known_at": pa.array([datetime(2026, 1, 6, tzinfo=UTC)]),
         "source": ["crm"],
         "source_id": ["1"],
     }
@@ -80,11 +83,28 @@ def test_parquet_without_known_at_takes_the_time_of_the_event(run: Run, tmp_path
     known = pa.chunked_array([pa.array([None], pa.timestamp("us", tz="UTC"))])
     pq.write_table(table.append_column("known_at", known), tmp_path / "null.parquet")
 
-    outs = {
-        done(run("score", tmp_path / f"{name}.parquet", "--as-of", AS_OF, "--within", 7))
-        for name in ("bare", "null")
-    }
-    assert len(outs) == 1
+    asked = ("--as-of", AS_OF, "--within", 7)
+    status, out, err = run("score", tmp_path / "bare.parquet", *asked)
+    assert (status, out) == (cli.DONE, done(run("score", tmp_path / "null.parquet", *asked)))
+    assert err.endswith(
+        "bare.parquet without the column known_at: every fact is taken as known when it occurred "
+        "(occurred_at), also where it was logged later\n"
+    )
+
+
+def test_a_file_without_events_says_so(run: Run, tmp_path: Path) -> None:
+    write_events(EVENT_SCHEMA.empty_table(), tmp_path / "none.parquet")
+    err = refusal(run("score", tmp_path / "none.parquet", "--as-of", AS_OF, "--within", 7))
+    assert "none.parquet, without an event: expected events" in err
+
+
+def test_a_bad_time_of_a_csv_names_its_row(run: Run, events: Path, tmp_path: Path) -> None:
+    write_events(read_events(events).slice(0, 3), tmp_path / "e.csv")
+    lines = (tmp_path / "e.csv").read_text("utf-8").splitlines()
+    lines[2] = lines[2].replace("20", "soon 20", 1)
+    (tmp_path / "e.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    err = refusal(run("score", tmp_path / "e.csv", "--as-of", AS_OF, "--within", 7))
+    assert "Row #3" in err
 
 
 @pytest.mark.parametrize("name", ["model.json", "tables.npz", "manifest.json"])

@@ -38,6 +38,27 @@ def test_points_score_each_deal_at_its_own_moments(
     assert (last["deal_id"], last["days"]) == (one, 76.5)
 
 
+def test_points_at_several_moments_show_each_its_own(
+    run: Run, events: Path, scores: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    one, other = scores[0]["deal_id"], scores[1]["deal_id"]
+    points = points_file(tmp_path / "p.csv", [(one, AS_OF), (other, "2026-01-14T12:00:00+00:00")])
+    out = done(run("score", events, "--points", points, "--close-by", CLOSE_BY))
+    assert out.startswith("The 2 least probable of 2 points, to be won by ")
+    assert "as of 2026" not in out.splitlines()[0]
+    assert f"{one}  {AS_OF} " in out
+    assert f"{other}  2026-01-14 12:00 " in out
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("none.csv", "none.csv, which is not there: expected a CSV"), (".", "., a directory: expec")],
+)
+def test_points_of_no_file_are_refused(run: Run, events: Path, name: str, said: str) -> None:
+    err = refusal(run("score", events, "--points", name, "--close-by", CLOSE_BY))
+    assert f"--points {said}" in err
+
+
 def test_points_may_be_parquet_with_times(
     run: Run, events: Path, scores: list[dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -125,7 +146,9 @@ def test_points_past_the_date_to_be_won_by_are_counted(
         ("deal_id,as_of\nD-1,9999-01-12\n", "expected a time from 1970 to 2199"),
         ("deal_id,as_of\nD-1,2020-01-12\n", "the cut-off of the artifact"),
         ("deal_id,as_of\nD-1\n", "expected a readable CSV or Parquet file"),
-        ("deal_id,as_of\n", "0 points asked for, none of them scored"),
+        ("deal_id,as_of\n", "p.csv, without a row: expected at least one point"),
+        ("deal_id;as_of\nD-1;2026-01-12\n", "Remedy: separate them by commas"),
+        ("deal_id,as_of\nD-1,2026-02-30\n", "'2026-02-30': expected a day of the calendar (day"),
     ],
 )
 def test_points_that_cannot_be_read_are_refused(
