@@ -65,12 +65,13 @@ demo-review: $(READY)
 		echo 'To click through it: make demo-review, on a terminal'; \
 	fi
 
-# One thread a process, so that small matrices do not wait for each other's threads.
+# One thread a process, so that small matrices do not wait for each other's threads; two files of
+# tests side by side, each in order.
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(READY)
 	$(BIN)/python -m pytest tests/benchmarks -s
