@@ -53,17 +53,27 @@ class Sending:
         self._step = step
         self._metrics = metrics or Metrics()
 
-    def send(self) -> bool:
+    @property
+    def destinations(self) -> list[str]:
+        """The names of those that can be sent to."""
+        return sorted(self._senders)
+
+    def send(self, destination: str | None = None) -> bool:
         """Try the entry that is due first; whether there was one.
+
+        Parameters
+        ----------
+        destination
+            Only those for it; None takes all.
 
         Raises
         ------
         StoreUnavailable
             If the database does not answer.
         """
-        if not self._senders:
+        names = self.destinations if destination is None else [destination]
+        if not names:
             return False
-        names = sorted(self._senders)
         now = self._clock()
         with self._database.reading() as connection:
             if not outbox.is_due(connection, names, at=microseconds(now)):

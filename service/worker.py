@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from service.logs import fault_of
@@ -29,25 +31,29 @@ class Worker:
     processor
         Works on deliveries and ticks.
     sending
-        Sends what is told.
+        Sends what is told, each destination in a thread of its own: one that answers late or never
+        holds up no other.
     models
         Looked after here.
     """
 
     def __init__(self, processor: Processor, sending: Sending, models: ModelInForce) -> None:
         self._processor = processor
-        self._sending = sending
         self._models = models
         self._stop = threading.Event()
-        self._pauses = [threading.Event() for _ in range(4)]
-        self._inbox, self._outbox, model, ticks = self._pauses
+        self._inbox, model, ticks = (threading.Event() for _ in range(3))
+        self._outboxes = {name: threading.Event() for name in sending.destinations}
+        self._pauses = [self._inbox, model, ticks, *self._outboxes.values()]
         self._threads = [
             threading.Thread(target=self._run, args=job, name=name, daemon=True)
             for name, job in {
                 "deliveries": (self._work, LOOK_SECONDS, self._inbox),
-                "write-backs": (self._send, LOOK_SECONDS, self._outbox),
                 "model": (self._refresh, MODEL_SECONDS, model),
                 "ticks": (self._tick, TICK_SECONDS, ticks),
+                **{
+                    f"write-backs to {name}": (partial(sending.send, name), LOOK_SECONDS, awaited)
+                    for name, awaited in self._outboxes.items()
+                },
             }.items()
         ]
 
@@ -71,9 +77,10 @@ class Worker:
         self._stop.set()
         for pause in self._pauses:
             pause.set()
+        until = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(STOP_SECONDS)
+                thread.join(max(0.0, until - time.monotonic()))
 
     def _run(
         self, work: Callable[[], bool], pause_seconds: float, awaited: threading.Event
@@ -95,11 +102,12 @@ class Worker:
     def _work(self) -> bool:
         worked = self._processor.work()
         if worked:
-            self._outbox.set()
+            self._wake_senders()
         return worked
 
-    def _send(self) -> bool:
-        return self._sending.send()
+    def _wake_senders(self) -> None:
+        for awaited in self._outboxes.values():
+            awaited.set()
 
     def _refresh(self) -> bool:
         self._models.refresh()
@@ -107,5 +115,5 @@ class Worker:
 
     def _tick(self) -> bool:
         if self._processor.tick():
-            self._outbox.set()
+            self._wake_senders()
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, Literal
 
@@ -79,7 +79,8 @@ def queue(
     """Queue one entry; whether it is new.
 
     A score that waits for the same destination and deal is superseded: the destination is never
-    told an older score after a newer one.
+    told an older score after a newer one. One that is being tried keeps its lease, and `take` gives
+    no other of the deal until its outcome is known.
 
     Parameters
     ----------
@@ -136,13 +137,17 @@ def take(connection: Connection, destinations: Sequence[str], *, at: int) -> Ent
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
+    until = at + LEASE // timedelta(microseconds=1)
+    first = at if row.first_tried_at is None else row.first_tried_at
     _set(
         connection,
         row.message_id,
         attempts=row.attempts + 1,
-        due_at=at + LEASE // timedelta(microseconds=1),
+        due_at=until,
+        leased_until=until,
+        first_tried_at=first,
     )
-    return _entry(row)
+    return replace(_entry(row), first_tried_at=from_microseconds(first))
 
 
 def is_due(connection: Connection, destinations: Sequence[str], *, at: int) -> bool:
@@ -151,12 +156,24 @@ def is_due(connection: Connection, destinations: Sequence[str], *, at: int) -> b
 
 
 def _due(destinations: Sequence[str], at: int) -> Select[*tuple[Any, ...]]:
+    tried = OUTBOX.alias()
+    is_tried = (  # of the same deal: a score told later must arrive later
+        select(tried.c.id)
+        .where(
+            tried.c.deal_id == OUTBOX.c.deal_id,
+            tried.c.destination == OUTBOX.c.destination,
+            tried.c.kind == OUTBOX.c.kind,
+            tried.c.leased_until > at,
+        )
+        .exists()
+    )
     return (
         select(OUTBOX)
         .where(
             OUTBOX.c.state == "pending",
             OUTBOX.c.due_at <= at,
             OUTBOX.c.destination.in_(destinations),
+            ~is_tried,
         )
         .order_by(OUTBOX.c.due_at, OUTBOX.c.id)
         .limit(1)
@@ -165,12 +182,12 @@ def _due(destinations: Sequence[str], at: int) -> Select[*tuple[Any, ...]]:
 
 def sent(connection: Connection, message_id: str, *, at: int) -> None:
     """Say that the destination has it."""
-    _set(connection, message_id, state="sent", finished_at=at, reason=None)
+    _end(connection, message_id, state="sent", finished_at=at, reason=None)
 
 
 def park(connection: Connection, message_id: str, reason: str, *, at: int) -> None:
     """Give an entry up, until somebody retries it."""
-    _set(connection, message_id, state="parked", finished_at=at, reason=reason)
+    _end(connection, message_id, state="parked", finished_at=at, reason=reason)
 
 
 def put_off(
@@ -191,11 +208,12 @@ def put_off(
     at
         The present, microseconds since 1970 UTC.
     """
-    due = next_attempt(entry.id, entry.attempt + 1, entry.queued_at, from_microseconds(at), after)
+    first = entry.first_tried_at or entry.queued_at
+    due = next_attempt(entry.id, entry.attempt + 1, first, from_microseconds(at), after)
     if due is None:
         park(connection, entry.id, reason, at=at)
         return False
-    _set(connection, entry.id, due_at=microseconds(due), reason=reason)
+    _end(connection, entry.id, due_at=microseconds(due), reason=reason)
     return True
 
 
@@ -234,7 +252,14 @@ def retry(connection: Connection, numbers: Sequence[int] | None, *, at: int) -> 
     superseded = connection.execute(old.values(state="superseded", finished_at=at)).rowcount
     again = update(OUTBOX).where(parked)
     due = connection.execute(
-        again.values(state="pending", due_at=at, queued_at=at, attempts=0, finished_at=None)
+        again.values(
+            state="pending",
+            due_at=at,
+            queued_at=at,
+            attempts=0,
+            finished_at=None,
+            first_tried_at=None,
+        )
     ).rowcount
     return due, superseded
 
@@ -334,6 +359,13 @@ def _set(connection: Connection, message_id: str, **values: Any) -> None:
     connection.execute(update(OUTBOX).where(pending).values(**values))
 
 
+def _end(connection: Connection, message_id: str, **values: Any) -> None:
+    """Keep the outcome of an attempt, and its lease no longer, whatever superseded it meanwhile."""
+    own = OUTBOX.c.message_id == message_id
+    connection.execute(update(OUTBOX).where(own).values(leased_until=None))
+    _set(connection, message_id, **values)
+
+
 def _kept(row: AnyRow) -> Kept:
     return Kept(
         number=row.id, entry=_entry(row), state=row.state, due_at=row.due_at, reason=row.reason
@@ -350,4 +382,7 @@ def _entry(row: AnyRow) -> Entry:
         queued_at=from_microseconds(row.queued_at),
         attempt=row.attempts,
         delivery_id=row.delivery_id,
+        first_tried_at=None
+        if row.first_tried_at is None
+        else from_microseconds(row.first_tried_at),
     )

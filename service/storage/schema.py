@@ -184,6 +184,8 @@ OUTBOX: Final = Table(
     Column("finished_at", BigInteger),
     Column("reason", Text),  # of the last attempt that failed
     Column("delivery_id", Text),  # of the delivery that it follows from
+    Column("leased_until", BigInteger),  # while it is being tried, superseded or not
+    Column("first_tried_at", BigInteger),  # of the schedule that it is in; NULL: not yet
     UniqueConstraint("message_id"),
     Index(
         "ix_outbox_due",

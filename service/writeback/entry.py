@@ -33,6 +33,8 @@ class Entry:
         How many attempts there were before.
     delivery_id
         Of the delivery that it follows from, for the log; None where time alone asked for it.
+    first_tried_at
+        When the first attempt began, UTC; None before it.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Entry:
     queued_at: datetime
     attempt: int
     delivery_id: str | None = None
+    first_tried_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,7 +24,7 @@ JITTER: Final = 0.1  # of a delay, so that what failed together is not tried tog
 def next_attempt(
     entry_id: str,
     attempts: int,
-    queued_at: datetime,
+    first_at: datetime,
     now: datetime,
     after: timedelta | None = None,
 ) -> datetime | None:
@@ -36,8 +36,8 @@ def next_attempt(
         Decides the jitter.
     attempts
         How many there were, at least 1.
-    queued_at
-        When it was put into the outbox.
+    first_at
+        When it was tried first, however long it had waited for that.
     now
         The present.
     after
@@ -57,4 +57,4 @@ def next_attempt(
     share = int.from_bytes(hashlib.sha256(f"{entry_id}/{attempts}".encode()).digest()[:4]) / 2**32
     delay = DELAYS[attempts - 1] * (1 + JITTER * (2 * share - 1))
     time = now + max(delay, after or timedelta())
-    return time if time <= queued_at + LASTS else None
+    return time if time <= first_at + LASTS else None

@@ -159,6 +159,35 @@ def test_the_worker_scores_and_sends_what_comes_and_stops(
         assert inbox.find(connection, 1).finished_at == microseconds(NOW)
 
 
+def test_a_destination_that_does_not_answer_holds_up_no_other(
+    database: Database, scorer: Scorer
+) -> None:
+    let_go = threading.Event()
+
+    class Dead(Destination):
+        def send(self, entry: Entry, now: datetime) -> Outcome:
+            super().send(entry, now)
+            let_go.wait(60)
+            return Retry(reason="no answer")
+
+    dead, crm = Dead(), Destination()
+    queue(database, "first", "a dead one")
+    queue(database, "second", "crm")
+    worker = Worker(
+        processor(database, scorer, now=lambda: NOW),
+        Sending(database, {"a dead one": dead, "crm": crm}, lambda: NOW),
+        ModelInForce(scorer=scorer),
+    )
+    worker.start()
+
+    try:
+        assert until(lambda: bool(dead.got))
+        assert until(lambda: bool(crm.got), 10.0)
+    finally:
+        let_go.set()
+        worker.stop()
+
+
 def test_a_worker_outlives_a_database_that_does_not_answer(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

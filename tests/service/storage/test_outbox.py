@@ -60,6 +60,45 @@ def test_an_older_score_is_never_told_after_a_newer_one(database: Database) -> N
     assert taken == ["alert", "of another deal", "newer", None]
 
 
+@pytest.mark.parametrize("ends", ["sent", "parked", "put off", "killed"])
+def test_a_newer_score_waits_while_an_older_one_is_being_sent(
+    ends: str, database: Database
+) -> None:
+    queue(database, "older")
+    with database.writing() as connection:
+        tried = outbox.take(connection, ["crm"], at=day_us(0))
+    assert tried is not None
+    queue(database, "newer", at=day_us(0) + 1)
+    queue(database, "of another deal", deal_id="D-2", at=day_us(0) + 2)
+
+    assert found(database, "older").state == "superseded"
+    assert take(database, day_us(0) + 3) == "of another deal"
+    assert take(database, day_us(0) + 3) is None
+    at = day_us(0) + (outbox.LEASE // US if ends == "killed" else 4)
+    with database.writing() as connection:
+        match ends:
+            case "sent":
+                outbox.sent(connection, "older", at=at)
+            case "parked":
+                outbox.park(connection, "older", "status 404", at=at)
+            case "put off":
+                outbox.put_off(connection, tried, "status 503", None, at=at)
+    assert take(database, at) == "newer"
+    assert found(database, "older").state == "superseded"
+
+
+def test_the_three_days_count_from_the_first_attempt(database: Database) -> None:
+    queue(database, "a")
+    late = day_us(5)  # nobody sent until then
+    with database.writing() as connection:
+        entry = outbox.take(connection, ["crm"], at=late)
+        assert entry is not None
+        assert outbox.put_off(connection, entry, "status 503", None, at=late)
+
+    kept = found(database, "a")
+    assert (kept.state, kept.entry.first_tried_at) == ("pending", day(5))
+
+
 def test_an_entry_that_is_being_tried_is_left_until_its_lease_ends(database: Database) -> None:
     queue(database, "a")
     lease = outbox.LEASE // US
