@@ -130,6 +130,11 @@ def score_file(
     moments = list(_moments(question))
     record = read_record(events, max(moments, default=0))
     question = _recorded(record, question, unscored, warn)
+    if record.feeds and record.feeds.keys().isdisjoint(scorer.trained_feeds):
+        warn(
+            f"no source of {events} ({', '.join(sorted(record.feeds))}) was met in training "
+            f"({', '.join(sorted(scorer.trained_feeds))}): is this the artifact of these events?"
+        )
     feeds = known_feeds(scorer, record)
     shards = read_shards(events)
     jobs = useful_jobs(events, jobs)

@@ -60,7 +60,7 @@ def test_parquet_that_breaks_the_schema_is_refused(
         "kind": ["deal_opened"],
         "occurred_at": pa.array([datetime(2026, 1, 6, tzinfo=UTC)]),
         "known_at": pa.array([datetime(2026, 1, 6, tzinfo=UTC)]),
-        "source": ["crm"],
+        "source": ["crm:simulated"],
         "source_id": ["1"],
     }
     pq.write_table(pa.table({**columns, **rows}), tmp_path / "e.parquet")
@@ -75,7 +75,7 @@ def test_parquet_without_known_at_takes_the_time_of_the_event(run: Run, tmp_path
             "deal_id": ["D-1"],
             "kind": ["deal_opened"],
             "occurred_at": pa.array([at], pa.timestamp("ms", tz="UTC")),
-            "source": ["crm"],
+            "source": ["crm:simulated"],
             "source_id": ["1"],
         }
     )
@@ -90,6 +90,17 @@ def test_parquet_without_known_at_takes_the_time_of_the_event(run: Run, tmp_path
         "bare.parquet without the column known_at: every fact is taken as known when it occurred "
         "(occurred_at), also where it was logged later\n"
     )
+
+
+def test_events_of_no_source_that_training_met_are_warned_of(
+    run: Run, events: Path, tmp_path: Path
+) -> None:
+    table = read_events(events)
+    place = table.column_names.index("source")
+    other = pa.array(["elsewhere"] * table.num_rows)
+    write_events(table.set_column(place, "source", other), tmp_path / "e.parquet")
+    _, _, err = run("score", tmp_path / "e.parquet", "--as-of", AS_OF, "--within", 7)
+    assert "(elsewhere) was met in training (" in err
 
 
 def test_a_file_without_events_says_so(run: Run, tmp_path: Path) -> None:
