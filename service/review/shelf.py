@@ -29,7 +29,8 @@ from service.review.source import database_source, deals_of, models_at
 from service.review.stored import with_stored_trends
 from service.review.view import EVERYTHING, Choice, Review, laid_open, review_of
 from service.storage.database import Database
-from service.storage.schema import EVENTS, MODELS_IN_FORCE, TOMBSTONES
+from service.storage.retention import RETAIN
+from service.storage.schema import AUDIT, EVENTS, MODELS_IN_FORCE, TOMBSTONES
 
 MOST_KEPT: Final = 6  # reviews
 MOST_ROWS: Final = 150_000  # open deals in all of them; the last one is kept whatever it has
@@ -49,7 +50,7 @@ class Version:
     event_id
         The last event stored.
     forgotten
-        How often something was forgotten.
+        How often something was forgotten, or what is old let go.
     in_force_id
         The last change of the model in force.
     """
@@ -265,9 +266,11 @@ def usable(models: Models, question: Question) -> Models:
 
 def version_of(connection: Connection) -> Version:
     """What a review made now would be made of."""
+    stones = select(func.count()).select_from(TOMBSTONES)
+    let_go = select(func.count()).select_from(AUDIT).where(AUDIT.c.what == RETAIN)
     return Version(
         event_id=connection.execute(select(func.max(EVENTS.c.id))).scalar() or 0,
-        forgotten=connection.execute(select(func.count()).select_from(TOMBSTONES)).scalar_one(),
+        forgotten=connection.execute(stones).scalar_one() + connection.execute(let_go).scalar_one(),
         in_force_id=connection.execute(select(func.max(MODELS_IN_FORCE.c.id))).scalar() or 0,
     )
 

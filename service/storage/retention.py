@@ -39,7 +39,8 @@ def retain(
     failed
         Whether the bodies of deliveries go too that could not be used.
     closed_deals
-        Whether deals that are closed since then, with all of their events, are forgotten.
+        Whether deals that are closed since then go with all of their events. They leave no
+        tombstone, lest a deal that is opened again be swallowed.
 
     Returns
     -------
@@ -70,7 +71,7 @@ def retain(
         select(SCORES.c.id).outerjoin(DEALS, DEALS.c.deal_id == SCORES.c.deal_id).where(past),
         lambda ids: delete(SCORES).where(SCORES.c.id.in_(ids)),
     )
-    deals = _forget_closed(database, older_than, at=at, by=by) if closed_deals else 0
+    deals = _erase_closed(database, older_than) if closed_deals else 0
     counts = {"inbox": bodies, "outbox": entries, "scores": scores, "deals": deals}
     deed = Deed(done_at=at, done_by=by, what=RETAIN, detail={"older_than": older_than, **counts})
     with database.writing() as connection:
@@ -94,16 +95,16 @@ def _in_parts(
             return whole
 
 
-def _forget_closed(database: Database, older_than: int, *, at: int, by: str) -> int:
-    forgotten = 0
+def _erase_closed(database: Database, older_than: int) -> int:
+    erased = 0
     while True:
         with database.writing() as connection:
             deal_ids = _closed(connection, older_than)
             for deal_id in deal_ids:
-                tombstones.forget_deal(connection, deal_id, by=f"{by} ({RETAIN})", at=at)
-        forgotten += len(deal_ids)
+                tombstones.erase_deal(connection, deal_id)
+        erased += len(deal_ids)
         if not deal_ids:
-            return forgotten
+            return erased
 
 
 def _closed(connection: Connection, older_than: int) -> list[str]:

@@ -93,13 +93,28 @@ def forget_deal(connection: Connection, deal_id: str, *, by: str, at: int) -> To
     at
         The present, microseconds since 1970 UTC.
     """
-    bodies = _blank_bodies(connection, EVENTS.c.deal_id == deal_id)
-    counts = {"inbox": bodies}
+    return _keep(connection, "deal", deal_id, erase_deal(connection, deal_id), by, at)
+
+
+def erase_deal(connection: Connection, deal_id: str) -> dict[str, int]:
+    """Erase a deal without a tombstone: it is there again when it is told of again.
+
+    Parameters
+    ----------
+    connection
+        Writing.
+
+    Returns
+    -------
+    dict
+        Rows erased, by table.
+    """
+    counts = {"inbox": _blank_bodies(connection, EVENTS.c.deal_id == deal_id)}
     for table in (EVENTS, SCORES, FLARES, OUTBOX, DEALS):
         counts[table.name] = connection.execute(
             delete(table).where(table.c.deal_id == deal_id)
         ).rowcount
-    return _keep(connection, "deal", deal_id, counts, by, at)
+    return counts
 
 
 def forget_person(connection: Connection, person: str, *, by: str, at: int) -> Tombstone:

@@ -248,13 +248,32 @@ def test_what_is_old_is_let_go_and_what_scores_need_stays(
     with database.reading() as connection:
         assert events.of_deal(connection, closed) == []
         assert events.count(connection) < kept
-        (stone,) = tombstones.listed(connection)
-    assert stone.forgotten_by == "ann (retain)"
+        assert tombstones.listed(connection) == []
     assert len(say("retain", "--list").splitlines()) == 5
     assert "by ann, before" in say("retain", "--list")
     assert "at least 14 days" in say("retain", "--older-than", "13", status=2)
     assert "exactly one of them" in say("retain", status=2)
     assert json.loads(say("retain", "--older-than", "90", "--json"))["what"] == "retain"
+
+
+def test_a_deal_that_was_let_go_and_is_opened_again_is_not_swallowed(
+    database: Database, scorer: Scorer
+) -> None:
+    def told(kind: str, days: int) -> Event:
+        at = AS_OF - timedelta(days=days)
+        return Event(deal_id="D-9", kind=kind, occurred_at=at, source="crm", source_id=kind)
+
+    own, again = processor(database, scorer), told("deal_reopened", 1)
+    give(database, delivery(told("deal_opened", 99), told("deal_lost", 50), key="1", at=AS_OF))
+    work_all(own)
+    old, now = microseconds(AS_OF - timedelta(days=30)), microseconds(AS_OF)
+    done = retain(database, old, at=now, by="ann", failed=False, closed_deals=True)
+    give(database, delivery(again, key="2", at=AS_OF))
+    work_all(own)
+
+    assert done.detail["deals"] == 1
+    with database.reading() as connection:
+        assert events.of_deal(connection, "D-9") == [again]
 
 
 def test_another_key_for_people_is_refused(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
