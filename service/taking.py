@@ -16,8 +16,8 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -42,6 +42,7 @@ from service.problems import (
     refused,
     refused_by,
 )
+from service.rescoring import AHEAD_US
 from service.storage import deals, inbox
 from service.storage.errors import StorageError, StoreUnavailable
 from service.storage.group_commit import InboxWriter
@@ -159,7 +160,7 @@ class TakingEndpoint(Endpoint):
 
 
 class EventsEndpoint(TakingEndpoint):
-    """``POST /v1/events``: events of any deals."""
+    """``POST /v1/events``: events of any deals, under sources of its own from a bound key."""
 
     def _events(self, _scope: Scope, access: Access, body: bytes) -> Sequence[Event]:
         """See `TakingEndpoint`."""
@@ -176,9 +177,12 @@ class EventsEndpoint(TakingEndpoint):
             raise refused_by(error, kind=UNAVAILABLE) from error
         except RedflareError as error:
             raise refused_by(error, "", kind=INVALID) from error
-        if access.owners is not None:
-            self._check_seen({event.deal_id for event in told}, access)
-        return told
+        _check_known(told, self.company.clock())
+        if access.owners is None:
+            return told
+        self._check_seen({event.deal_id for event in told}, access)
+        # Under another source, lest an event keep out that of a deal which the key does not see.
+        return [replace(event, source=f"api/{access.caller}/{event.source}") for event in told]
 
     def _check_seen(self, deal_ids: set[str], access: Access) -> None:
         with self.company.database.reading() as connection:
@@ -191,6 +195,19 @@ class EventsEndpoint(TakingEndpoint):
                         "deals of the owners that the key is bound to",
                         "use a key that is not bound to owners",
                     )
+
+
+def _check_known(told: Sequence[Event], now: datetime) -> None:
+    latest = now + timedelta(microseconds=AHEAD_US)
+    for index, event in enumerate(told):
+        known_at = event.known_at or event.occurred_at
+        if known_at > latest:
+            raise refused(
+                INVALID,
+                f"events[{index}]: known at {known_at.isoformat()}",
+                "a time at most a day after the present",
+                "tell of it once it is known",
+            )
 
 
 class MilestonesEndpoint(TakingEndpoint):

@@ -67,7 +67,9 @@ TOLD_EVENT: Final[Schema] = {
 
 EVENTS_REQUEST: Final[Schema] = {
     "type": "object",
-    "description": "Events of any deals. One of the same source and source_id is the same event.",
+    "description": "Events of any deals, known at most a day after the present. One of the same "
+    "source and source_id is the same event; those from a key bound to owners are kept with api/, "
+    "the key's id and / before their source.",
     "additionalProperties": False,
     "required": ["events"],
     "properties": {

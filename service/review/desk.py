@@ -126,9 +126,13 @@ class Desk:
         return self._deal(kept, asked, request)
 
     def _latest(self) -> int | None:
-        """When something was last heard, microseconds since 1970 UTC, up to an hour early."""
+        """When something was last heard, microseconds since 1970 UTC, up to an hour early.
+
+        What is dated after the present was not heard yet.
+        """
+        past = FEED_HOURS.c.heard <= microseconds(self._clock())
         with self._database.reading() as connection:
-            found = connection.execute(select(func.max(FEED_HOURS.c.heard))).scalar()
+            found = connection.execute(select(func.max(FEED_HOURS.c.heard)).where(past)).scalar()
         return None if found is None else int(found)
 
     def _question(self, asked: Asked, latest: int) -> tuple[Question, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -31,14 +32,18 @@ def deal_id(open_deals: list[list[Event]]) -> str:
     return open_deals[0][0].deal_id
 
 
+def past(deal: list[Event]) -> list[Event]:
+    return [event for event in deal if (event.known_at or event.occurred_at) <= AS_OF]
+
+
 def told(deal: list[Event]) -> dict[str, Any]:
-    return {"events": [event_json(event) for event in deal]}
+    return {"events": [event_json(event) for event in past(deal)]}
 
 
 def test_events_are_kept_and_the_deal_is_scored(
     house: House, open_deals: list[list[Event]]
 ) -> None:
-    writer, new = house.key("write"), open_deals[1]
+    writer, new = house.key("write"), past(open_deals[1])
     answer = house.ask("POST", "/v1/events", headers=writer, json=told(new))
     assert answer.status_code == 202, answer.text
     validator(DOCUMENT, "ReceiptAnswer").validate(answer.json())
@@ -126,6 +131,43 @@ def test_a_rep_tells_of_own_deals_alone(
 
     assert (mine.status_code, another.status_code) == (202, 403)
     assert "deals of the owners that the key is bound to" in another.json()["detail"]
+
+
+def test_a_rep_s_event_keeps_none_of_another_s_deal_out(
+    house: House, open_deals: list[list[Event]], deal_id: str
+) -> None:
+    owner = house.ask("GET", f"/v1/deals/{deal_id}", headers=house.key()).json()["deal"]["owner"]
+    theirs = past(open_deals[1])
+    forged = event_json(theirs[0]) | {"deal_id": deal_id, "kind": "call_made"}
+    mine = house.ask(
+        "POST",
+        "/v1/events",
+        headers=house.key("write", owners=[owner]),
+        json={"events": [forged]},
+    )
+    house.work()
+    true = house.ask("POST", "/v1/events", headers=house.key("write"), json=told(theirs))
+    house.work()
+
+    with house.database.reading() as connection:
+        first, second = (
+            inbox.find(connection, answer.json()["delivery"]) for answer in (mine, true)
+        )
+        sources = {each.source for each in events.of_deal(connection, deal_id)}
+    assert (first.events, second.events, second.notes) == (1, len(theirs), ())
+    assert any(re.fullmatch(rf"api/rf_\w+/{theirs[0].source}", source) for source in sources)
+
+
+def test_an_event_of_the_far_future_is_refused(house: House, open_deals: list[list[Event]]) -> None:
+    def status(**ahead: float) -> int:
+        time = (house.now + timedelta(**ahead)).isoformat()
+        call = event_json(open_deals[0][0]) | {"kind": "call_made", "source_id": "call/1"}
+        body = {"events": [call | {"occurred_at": time, "known_at": time}]}
+        answer = house.ask("POST", "/v1/events", headers=house.key("write"), json=body)
+        assert answer.status_code == 202 or "at most a day after" in answer.json()["detail"]
+        return answer.status_code
+
+    assert [status(hours=23), status(hours=25), status(days=27_000)] == [202, 422, 422]
 
 
 def milestone_of(house: House, deal_id: str, name: str) -> dict[str, Any]:

@@ -215,6 +215,16 @@ def test_an_empty_database_says_what_to_do(empty: tuple[Database, Desk]) -> None
     assert "Import your CRM" in shown(empty[1])
 
 
+def test_an_event_of_the_far_future_hides_no_silence(empty: tuple[Database, Desk]) -> None:
+    database, desk = empty
+    keep(database, a_deal())
+    said = shown(desk, week="2026-W07")
+    keep(database, [deal_event("call_made", 27_000.0)])
+
+    assert "Nothing is known after" in said
+    assert "Nothing is known after" in shown(desk, week="2026-W07")
+
+
 def test_without_a_model_the_deals_are_shown_and_how_to_get_one(
     empty: tuple[Database, Desk],
 ) -> None:
