@@ -17,11 +17,13 @@ from typing import Any, Final, Literal, get_args
 
 from service.entries import Entries
 from service.writeback.addresses import Guard, Place
+from service.writeback.time_limit import TimeLimit
 
 Security = Literal["starttls", "tls", "none"]
 SECURITIES: Final[tuple[Security, ...]] = get_args(Security)
 PORTS: Final[dict[Security, int]] = {"starttls": 587, "tls": 465, "none": 25}
-TIMEOUT_SECONDS: Final = 20.0
+TIMEOUT_SECONDS: Final = 20.0  # of each answer
+WHOLE_SECONDS: Final = 60.0  # of all that is said, below the lease of an entry
 KEYS: Final = ("host", "port", "security", "user", "secrets", "from", "to")
 
 
@@ -60,7 +62,7 @@ class SmtpServer:
         Raises
         ------
         smtplib.SMTPException, OSError
-            If it is not taken.
+            If it is not taken in `WHOLE_SECONDS`.
         AddressRefused
             If it may not go there.
         Unresolved
@@ -70,7 +72,11 @@ class SmtpServer:
         host = f"[{self.host}]" if ":" in self.host else self.host
         place = self.guard.place(f"{scheme}://{host}:{self.port}")
         tls = self.context if self.security == "tls" else None
-        with _Pinned(place, tls, self.sender.rpartition("@")[2]) as connection:
+        own_name = self.sender.rpartition("@")[2]
+        with (
+            TimeLimit(WHOLE_SECONDS) as limit,
+            _Pinned(place, tls, own_name, limit) as connection,
+        ):
             if self.security == "starttls":
                 connection.starttls(context=self.context)
             if self.user is not None:
@@ -82,13 +88,17 @@ class SmtpServer:
 class _Pinned(smtplib.SMTP):
     """A connection to the address that was looked at, under the name that it was found by."""
 
-    def __init__(self, place: Place, tls: ssl.SSLContext | None, own_name: str) -> None:
+    def __init__(
+        self, place: Place, tls: ssl.SSLContext | None, own_name: str, limit: TimeLimit
+    ) -> None:
         self._place = place
         self._tls = tls
+        self._limit = limit
         super().__init__(place.host, place.port, own_name, TIMEOUT_SECONDS)
 
     def _get_socket(self, _host: str, port: int, timeout: float) -> Any:
         plain = socket.create_connection((self._place.address, port), timeout)
+        self._limit.watch(plain)
         if self._tls is None:
             return plain
         return self._tls.wrap_socket(plain, server_hostname=self._place.host)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
 
 from service.writeback.addresses import AddressRefused, Guard, Unresolved
 from service.writeback.entry import Outcome, Refused, Retry, Sent
+from service.writeback.time_limit import TimeLimit
 
-TIMEOUT_SECONDS: Final = 20.0
+TIMEOUT_SECONDS: Final = 20.0  # for one request in all; an attempt has four at most
 MOST_ANSWER_BYTES: Final = 2**16
 AGAIN: Final = frozenset({401, 403, 408, 409, 423, 425, 429})  # beside all of 5xx
 # 401 and 403 too: a token is renewed, a right given, within three days.
@@ -80,28 +80,46 @@ class Client:
         AddressRefused
             If it may not go there.
         Unresolved, httpx.HTTPError
-            If there is no answer.
+            If there is no answer in `TIMEOUT_SECONDS`, over connection, headers and body.
         """
+        with TimeLimit(TIMEOUT_SECONDS) as limit:
+            return self._request(method, url, body, headers, most, limit)
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        most: int,
+        limit: TimeLimit,
+    ) -> Answer:
         place = self.guard.place(url)
         parts = urlsplit(url)
         pinned = parts._replace(netloc=place.netloc).geturl()
+
+        def watching(step: str, about: dict[str, Any]) -> None:
+            if step == "connection.connect_tcp.complete":
+                limit.watch(about["return_value"].get_extra_info("socket"))
+
         own = {"host": parts.netloc, "user-agent": "redflare", "accept-encoding": "identity"}
         request = self.http.build_request(
             method,
             pinned,
             content=body,
             headers={**own, **headers},
-            extensions={"sni_hostname": place.host},
+            extensions={"sni_hostname": place.host, "trace": watching},
         )
         response = self.http.send(request, stream=True)
-        began = time.monotonic()
+        received = bytearray()
         try:
-            received = bytearray()
             for part in response.iter_raw():
                 received += part
-                slow = time.monotonic() - began > TIMEOUT_SECONDS
-                if slow or len(received) >= most:
+                if len(received) >= most:
                     break
+        except httpx.HTTPError:
+            if not limit.is_over:  # else what came of the body is what there is
+                raise
         finally:
             response.close()
         return Answer(

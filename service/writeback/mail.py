@@ -19,7 +19,8 @@ from service.writeback.payload import drivers_text, percent, score_of, shown_pro
 
 LOG: Final = logging.getLogger("redflare.writeback")
 TAKEN: Final = 250  # as servers say it
-LATER: Final = frozenset({421, 450, 451, 452, 454, 530, 534, 535, 538})
+NO_STATUS: Final = -1  # of smtplib: the answer is none of SMTP, as one that was cut short
+LATER: Final = frozenset({NO_STATUS, 421, 450, 451, 452, 454, 530, 534, 535, 538})
 # 53x too: as with a token, an account is mended within three days.
 LONGEST_SUBJECT: Final = 150  # characters
 UNFOLDED: Final = SMTP.clone(max_line_length=998)  # folded, a subject begins with a blank for some
