@@ -52,7 +52,7 @@ from service.webhooks.delivery import Delivery
 from service.webhooks.own_events import read_events
 from service.wire import check_names, read_member
 
-SOURCE: Final = "/v1"  # of such deliveries in the inbox; no configured source has such a name
+SOURCE: Final = inbox.API
 KIND: Final = "standard"
 TELLER: Final = "redflare"  # the source of events that the API makes up
 ASKED: Final = "request-sha256"  # the header by which a request is known again

@@ -241,7 +241,10 @@ def _laid_open(kept: Kept, deal: Deal, row: DealRow | None) -> _LaidOpen:
     if page is not None and scorer is not None:
         closed, past = kept.closed()
         ahead = (question.period.end_us - as_of) / DAY_US
-        comparable = comparable_deals(scorer, history, deal.opened_us, past, closed, as_of, ahead)
+        if past is not None:
+            comparable = comparable_deals(
+                scorer, history, deal.opened_us, past, closed, as_of, ahead
+            )
     return _LaidOpen(
         page=page or bare_page(history, question),
         history=history,

@@ -14,7 +14,7 @@ from typing import Final
 import pyarrow as pa
 
 from model.bridge import Path
-from model.errors import HorizonError
+from model.errors import HorizonError, ScoreError
 from model.events import DAY_US, from_microseconds, microseconds
 from model.feeds import Feeds
 from model.history import History
@@ -113,7 +113,7 @@ def gather(
     Raises
     ------
     ScoreError
-        If it would be hindsight and is not asked for.
+        If there is no event, or it would be hindsight and that is not asked for.
     HorizonError
         If the period ends past what the model answers.
     """
@@ -125,7 +125,12 @@ def gather(
     looking = _Looking(record, question, models)
     parts = [looking.part(History.from_table(shard)) for shard in shards]
     if not parts:
-        parts = [looking.part(History.from_events(()))]
+        raise ScoreError(
+            "no event of any deal",
+            "a company's deals",
+            "import your CRM's history with redflare import and load it with redflare db "
+            "load-events, or let your CRM post its changes to /webhooks; then look again",
+        )
     before = [part.before for part in parts if part.before is not None]
     seen_before = bool(before) and any(week.deals for week in before)
     return Gathered(

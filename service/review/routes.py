@@ -128,7 +128,7 @@ def _response(answer: Answer) -> Response:
     headers = {
         **HEADERS,
         "Content-Security-Policy": PAGE_POLICY if is_page else DRAWING_POLICY,
-        "Cache-Control": "private, no-store" if is_page else "private, max-age=60",
+        "Cache-Control": "private, no-store",  # the next one at this browser may see other deals
     }
     return Response(answer.body, answer.status, headers, answer.media_type)
 

@@ -132,15 +132,15 @@ class Kept:
 
         return self.once(("names", owners), make)
 
-    def closed(self) -> tuple[list[Deal], History]:
-        """The latest closings, with their events."""
+    def closed(self) -> tuple[list[Deal], History | None]:
+        """The latest closings, with their events; None where nothing has closed."""
 
-        def make() -> tuple[list[Deal], History]:
+        def make() -> tuple[list[Deal], History | None]:
             deals = [deal for deal in self.gathered.now.deals if deal.status != "open"]
             deals.sort(key=lambda deal: (-(deal.closed_us or 0), deal.deal_id))
             latest = deals[:MOST_COMPARED]
             if not latest:
-                return [], History.from_events(())
+                return [], None
             found = deals_of(self.database, [deal.deal_id for deal in latest])
             return latest, History.from_table(found)
 

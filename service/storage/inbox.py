@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, case, func, literal, select, update
 
 from model.errors import EventError
 from model.events import from_microseconds, microseconds
@@ -22,6 +22,7 @@ State = Literal["received", "done", "failed"]
 STATES: Final[tuple[State, ...]] = ("received", "done", "failed")
 LONGEST_KEY: Final = 256  # characters; a longer key is kept by its hash
 LISTED: Final = 100
+API: Final = "/v1"  # the source of what the API is told; no configured source has such a name
 _WAITING: Final = select(INBOX).where(INBOX.c.state == "received").order_by(INBOX.c.id).limit(1)
 
 
@@ -241,7 +242,7 @@ def listed(
     before: int | None = None,
     most: int = LISTED,
 ) -> list[Kept]:
-    """Deliveries, the latest first.
+    """Deliveries without their headers and bodies, the latest first.
 
     Parameters
     ----------
@@ -254,7 +255,9 @@ def listed(
     most
         How many.
     """
-    query = select(INBOX).order_by(INBOX.c.id.desc()).limit(most)
+    columns = [each for each in INBOX.c if each.name not in ("headers", "body")]
+    nothing = literal("{}").label("headers"), literal(b"").label("body")
+    query = select(*columns, *nothing).order_by(INBOX.c.id.desc()).limit(most)
     if state is not None:
         query = query.where(INBOX.c.state == state)
     if source is not None:
@@ -289,6 +292,14 @@ def counts(connection: Connection) -> Mapping[str, int]:
     found: dict[str, int] = dict.fromkeys(STATES, 0)
     found.update((row[0], row[1]) for row in connection.execute(query))
     return found
+
+
+def without_body() -> dict[str, Any]:
+    """The values of a delivery whose body is let go.
+
+    What the API was told keeps its headers, by which a request sent again is known.
+    """
+    return {"body": b"", "headers": case((INBOX.c.source == API, INBOX.c.headers), else_="{}")}
 
 
 def _set(connection: Connection, inbox_id: int, **values: Any) -> None:

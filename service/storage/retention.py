@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Delete, Select, Update, and_, delete, func, or_, select, update
 
-from service.storage import tombstones
+from service.storage import inbox, tombstones
 from service.storage.audit import Deed, add
 from service.storage.database import Database
 from service.storage.schema import DEALS, INBOX, OUTBOX, SCORES
@@ -54,7 +54,7 @@ def retain(
     bodies = _in_parts(
         database,
         select(INBOX.c.id).where(old_body),
-        lambda ids: update(INBOX).where(INBOX.c.id.in_(ids)).values(body=b"", headers="{}"),
+        lambda ids: update(INBOX).where(INBOX.c.id.in_(ids)).values(inbox.without_body()),
     )
     told = and_(OUTBOX.c.finished_at < older_than, OUTBOX.c.state.in_(["sent", "superseded"]))
     entries = _in_parts(

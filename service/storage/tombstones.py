@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import Connection, delete, select, update
 
 from model.events import Event, from_microseconds
+from service.storage import inbox
 from service.storage.rows import insert_into, json_of
 from service.storage.schema import DEALS, EVENTS, FLARES, INBOX, OUTBOX, SCORES, TOMBSTONES
 
@@ -166,7 +167,7 @@ def _blank_bodies(connection: Connection, which: Any) -> int:
     """
     told = select(EVENTS.c.inbox_id).where(which, EVENTS.c.inbox_id.is_not(None))
     query = update(INBOX).where(INBOX.c.id.in_(told), INBOX.c.state != "received")
-    return connection.execute(query.values(body=b"", headers="{}")).rowcount
+    return connection.execute(query.values(inbox.without_body())).rowcount
 
 
 def _keep(

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from model.events import Event
+from model.events import Event, microseconds
 from model.scorer import Scorer
 from service.storage import events, inbox
 from service.storage.database import Database
+from service.storage.retention import retain
 from tests.service.house import House
 from tests.service.requests import AS_OF, event_json
 from tests.service.test_deals_api import DOCUMENT
@@ -80,6 +81,22 @@ def test_a_request_sent_again_with_its_key_counts_once(
         assert refused.status_code == 422
         assert refused.json()["type"] == "urn:redflare:problem:other-body"
     assert another_s.json()["delivery"] != first.json()["delivery"]
+
+
+def test_a_request_sent_again_after_its_body_was_let_go_is_known(
+    house: House, open_deals: list[list[Event]]
+) -> None:
+    writer = house.key("write") | {"idempotency-key": "7f3a"}
+    body = told(open_deals[1])
+    first = house.ask("POST", "/v1/events", headers=writer, json=body)
+    house.work()
+    at = microseconds(house.now + timedelta(days=1))
+    retain(house.database, at, at=at, by="ann", failed=False, closed_deals=False)
+    again = house.ask("POST", "/v1/events", headers=writer, json=body)
+    with house.database.reading() as connection:
+        kept = inbox.find(connection, first.json()["delivery"]).delivery.body
+
+    assert (kept, again.status_code, again.json()) == (b"", 202, first.json())
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "\xe9"])

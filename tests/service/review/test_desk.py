@@ -23,9 +23,10 @@ from service.review.desk import Desk
 from service.review.gathering import Gathered
 from service.review.question import Question
 from service.review.review_settings import ReviewSettings
+from service.review.routes import _response
 from service.review.shelf import MOST_WAITING, Shelf
 from service.review.stored import probability_within
-from service.storage import scores
+from service.storage import scores, tombstones
 from service.storage.database import Database, open_database
 from tests.factories import date_of, deal_event
 from tests.service.review.conftest import NOW, install, keep, made
@@ -213,6 +214,34 @@ def a_deal() -> list[Event]:
 
 def test_an_empty_database_says_what_to_do(empty: tuple[Database, Desk]) -> None:
     assert "Import your CRM" in shown(empty[1])
+
+
+def test_a_database_whose_deals_were_all_forgotten_says_what_to_do(
+    empty: tuple[Database, Desk],
+) -> None:
+    database, desk = empty
+    keep(database, a_deal())
+    with database.writing() as connection:
+        tombstones.forget_deal(connection, "D-1", by="ann", at=microseconds(NOW))
+
+    assert "redflare import" in shown(desk)
+
+
+def test_a_deal_s_page_is_shown_where_no_deal_has_closed(
+    empty: tuple[Database, Desk], small_artifact: Path
+) -> None:
+    database, desk = empty
+    keep(database, [*a_deal(), *(deal_event("customer_replied", n - 9.0) for n in range(9))])
+    install(database, small_artifact)
+
+    assert "<h1>D-1" in shown(desk, "deal", deal_id="D-1", week="2026-W03")
+
+
+def test_no_browser_keeps_a_drawing_for_whoever_signs_in_next(desk: Desk) -> None:
+    drawing = made(desk, Request(place="chart", name="bridge-0"))
+
+    assert drawing.media_type == "image/svg+xml"
+    assert _response(drawing).headers["cache-control"] == "private, no-store"
 
 
 def test_an_event_of_the_far_future_hides_no_silence(empty: tuple[Database, Desk]) -> None:

@@ -34,8 +34,11 @@ def sent(key: str = "k", **overrides: object) -> Delivery:
 def test_a_delivery_is_kept_as_it_came(database: Database) -> None:
     give(database, sent())
     with database.reading() as connection:
-        (found,) = inbox.listed(connection)
+        (listed,) = inbox.listed(connection)
+        found = inbox.find(connection, listed.id)
 
+    assert (listed.delivery.body, listed.delivery.headers) == (b"", {}), "a list reads no bodies"
+    assert listed.to_json() == found.to_json()
     assert found.delivery == sent(headers={"webhook-id": "k", "odd": "aé"})
     assert (found.state, found.reason, found.events) == ("received", None, None)
 
