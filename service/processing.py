@@ -255,7 +255,7 @@ class Processor:
                 known = self._feeds(connection, scorer)
                 occasion = Occasion(cause="tick", inbox_id=None, until=now, at=now)
                 for row in deals.lock(connection, deal_ids).values():
-                    if row.scored_as_of is None or row.scored_as_of < before:
+                    if deals.is_stale(row, before):
                         self._tick_deal(connection, row, scorer, known, occasion)
                         # One that cannot be scored too, lest it come first for ever.
                         deals.looked_at(connection, row.deal_id, as_of=now)

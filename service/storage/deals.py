@@ -116,6 +116,7 @@ def scored(
 
 def looked_at(connection: Connection, deal_id: str, *, as_of: int) -> None:
     """Keep that a deal was looked at, whether or not it could be scored."""
+    _set(connection, deal_id, is_loaded=False)
     earlier = or_(DEALS.c.scored_as_of.is_(None), DEALS.c.scored_as_of < as_of)
     connection.execute(
         update(DEALS).where(DEALS.c.deal_id == deal_id, earlier).values(scored_as_of=as_of)
@@ -123,13 +124,13 @@ def looked_at(connection: Connection, deal_id: str, *, as_of: int) -> None:
 
 
 def open_for_now(connection: Connection, deal_ids: Iterable[str]) -> None:
-    """Count deals as open until the next tick has looked at them."""
+    """Count deals as open until the next tick has looked at them; no score is taken back."""
     ordered = sorted(set(deal_ids))
     for first in range(0, len(ordered), AT_ONCE):
         part = ordered[first : first + AT_ONCE]
         lock(connection, part)
         connection.execute(
-            update(DEALS).where(DEALS.c.deal_id.in_(part)).values(is_open=True, scored_as_of=None)
+            update(DEALS).where(DEALS.c.deal_id.in_(part)).values(is_open=True, is_loaded=True)
         )
 
 
@@ -148,7 +149,7 @@ def told_of(row: AnyRow) -> Told | None:
 
 
 def stale(connection: Connection, before: int, most: int) -> Sequence[str]:
-    """Open deals whose last score is as of a time before, the stalest first.
+    """Open deals of which events were loaded; then those last scored before, the stalest first.
 
     Parameters
     ----------
@@ -159,6 +160,10 @@ def stale(connection: Connection, before: int, most: int) -> Sequence[str]:
     most
         How many.
     """
+    loaded = select(DEALS.c.deal_id).where(DEALS.c.is_loaded, DEALS.c.is_open)
+    found = connection.execute(loaded.order_by(DEALS.c.deal_id).limit(most)).scalars().all()
+    if found:
+        return found
     query = (
         select(DEALS.c.deal_id)
         .where(
@@ -169,6 +174,11 @@ def stale(connection: Connection, before: int, most: int) -> Sequence[str]:
         .limit(most)
     )
     return connection.execute(query).scalars().all()
+
+
+def is_stale(row: AnyRow, before: int) -> bool:
+    """Whether `stale` would name a deal, by its row."""
+    return row.is_loaded or row.scored_as_of is None or row.scored_as_of < before
 
 
 def find(connection: Connection, deal_id: str) -> AnyRow | None:

@@ -122,6 +122,14 @@ DEALS: Final = Table(
     Column("shown_probability", Double),  # zero once a gate is missed
     Column("told", Text),  # what the last write-back said, a JSON object
     Column("verdict", Text),  # of the last score's data quality
+    # The next tick is to look at it, whenever it was scored last.
+    Column("is_loaded", Boolean, nullable=False, server_default=text("false")),
+    Index(
+        "ix_deals_loaded",
+        "deal_id",
+        sqlite_where=text("is_loaded"),
+        postgresql_where=text("is_loaded"),
+    ),
     Index("ix_deals_open", "is_open", "scored_as_of"),
     Index("ix_deals_owner", "owner", "deal_id"),
     Index("ix_deals_riskiest", "is_open", "shown_probability", "deal_id"),

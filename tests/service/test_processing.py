@@ -314,6 +314,30 @@ def test_a_tick_scores_what_only_time_has_changed(
     assert {as_of for (as_of,) in rows(database, DEALS, "scored_as_of")} == {microseconds(now[0])}
 
 
+def test_loading_events_takes_no_score_back_and_the_next_tick_looks_at_them(
+    database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    give(database, delivery(*stories[0], key="0", at=NOW))
+    own, deal_id = processor(database, scorer, now=lambda: NOW), stories[0][0].deal_id
+    work_all(own)
+
+    def scored_as_of() -> int | None:
+        with database.reading() as connection:
+            row = deals.find(connection, deal_id)
+        assert row is not None
+        found: int | None = row.scored_as_of
+        return found
+
+    before = scored_as_of()
+    with database.writing() as connection:
+        deals.open_for_now(connection, [deal_id])
+
+    assert before is not None
+    assert scored_as_of() == before
+    assert [own.tick(), own.tick()] == [1, 0]
+    assert scored_as_of() == microseconds(NOW)
+
+
 def test_a_deal_that_cannot_be_scored_holds_up_no_other(
     database: Database, scorer: Scorer, stories: list[list[Event]]
 ) -> None:
