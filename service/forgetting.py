@@ -42,6 +42,7 @@ def forget_person(
     occasion = Occasion(cause="forgetting", inbox_id=None, until=at, at=at)
     scored = 0
     with database.writing() as connection:
+        tombstones.hold_alone(connection)
         touched = events.deals_of_person(connection, person)
         stone = tombstones.forget_person(connection, person, by=by, at=at)
         known = None if scorer is None else scorer.feeds(feeds.heard(connection))

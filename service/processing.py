@@ -107,6 +107,9 @@ class Processor:
         # Before the transaction, which on SQLite keeps all other writers waiting.
         translated = self._translated(waiting)
         with self._database.writing() as connection:
+            tombstones.hold(
+                connection
+            )  # before any row, lest forgetting and this wait for each other
             kept = inbox.take(connection)
             if kept is None:
                 return False
@@ -204,7 +207,9 @@ class Processor:
         known = self._feeds(connection, scorer, changed=carries_more)
         for row in deals.lock(connection, affected).values():
             with self._metrics.scoring("delivery"):
-                rescore(connection, row, scorer, known, self._policy, occasion)
+                score = rescore(connection, row, scorer, known, self._policy, occasion)
+            if score is None and row.known_at is None:
+                self._see_to(connection, row.deal_id)
             self._step("scored")
         notes = [*translation.notes, *map(_of_conflict, appended.conflicting)]
         for each in translation.refetch:
@@ -214,6 +219,17 @@ class Processor:
             for each in translation.refetch
         ]
         inbox.finish(connection, kept.id, at=now, events=len(appended.new), notes=notes)
+        if told != list(translation.events):
+            inbox.empty(connection, kept.id)
+
+    def _see_to(self, connection: Connection, deal_id: str) -> None:
+        """Have the tick look at a deal of which nothing is known yet: its events are to come.
+
+        How it stands cannot be said, and as a closed one nobody would look at it again.
+        """
+        row = deals.find(connection, deal_id)
+        if row is not None and row.known_at is None:
+            deals.open_for_now(connection, [deal_id])
 
     def _fetch(self, connection: Connection, kept: inbox.Kept, refetch: Refetch, now: int) -> None:
         """Queue a record to be fetched, where somebody can."""
@@ -252,6 +268,8 @@ class Processor:
             if not deal_ids:
                 return ticked
             with self._database.writing() as connection:
+                tombstones.hold(connection)
+                deal_ids = deals.stale(connection, before, TICKED_AT_ONCE)  # none forgotten since
                 known = self._feeds(connection, scorer)
                 occasion = Occasion(cause="tick", inbox_id=None, until=now, at=now)
                 for row in deals.lock(connection, deal_ids).values():

@@ -81,20 +81,19 @@ class RequestLog:
 
 
 def identified(scope: Scope) -> bytes:
-    """The id of a request, its proxy's if that is harmless; the scope's headers have it then.
+    """The id of a request, its proxy's if that is harmless; the scope's headers have it alone then.
 
     Examples
     --------
     >>> identified({"headers": [(b"x-request-id", b"7f-3")]})
     b'7f-3'
     """
-    for name, value in scope["headers"]:
-        if name == REQUEST_ID and TAKEN_ID.fullmatch(value):
-            return bytes(value)
+    given = (bytes(value) for name, value in scope["headers"] if name == REQUEST_ID)
     own = secrets.token_hex(ID_BYTES).encode()
+    found = next(filter(TAKEN_ID.fullmatch, given), own)
     others = [each for each in scope["headers"] if each[0] != REQUEST_ID]
-    scope["headers"] = [*others, (REQUEST_ID, own)]
-    return own
+    scope["headers"] = [*others, (REQUEST_ID, found)]
+    return found
 
 
 def note(scope: Scope, **values: object) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select, tuple_
+from sqlalchemy import Connection, func, insert, select, tuple_
 
 from model.events import (
     COLUMNS,
@@ -18,7 +18,7 @@ from model.events import (
     microseconds,
 )
 from service.storage.rows import AnyRow, check_text, insert_into
-from service.storage.schema import EVENTS
+from service.storage.schema import EVENTS, RETOLD
 
 TEXTS: Final = ("deal_id", "kind", "name", "text", "person", "thread", "source", "source_id")
 AT_ONCE: Final = 500  # rows of one statement
@@ -89,7 +89,23 @@ def append(
         conflicting += _contradicted(
             connection, [event for event in part if identity(event) not in added]
         )
+    if inbox_id is not None:
+        _keep_retold(connection, ordered, new, inbox_id)
     return Appended(new=tuple(new), conflicting=tuple(conflicting))
+
+
+def _keep_retold(
+    connection: Connection, told: Iterable[Event], new: Iterable[Event], inbox_id: int
+) -> None:
+    """Keep of whom a delivery tells what was told before: its body is erased with them too."""
+    again = {(each.deal_id, each.person) for each in told}
+    again -= {(each.deal_id, each.person) for each in new}
+    if again:
+        rows = [
+            {"inbox_id": inbox_id, "deal_id": deal_id, "person": person}
+            for deal_id, person in sorted(again, key=lambda each: (each[0], each[1] or ""))
+        ]
+        connection.execute(insert(RETOLD), rows)
 
 
 def _contradicted(connection: Connection, repeated: Sequence[Event]) -> list[Event]:

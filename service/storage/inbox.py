@@ -196,6 +196,11 @@ def fail(connection: Connection, inbox_id: int, reason: str, *, at: int) -> None
     _set(connection, inbox_id, state="failed", finished_at=at, reason=printable)
 
 
+def empty(connection: Connection, inbox_id: int) -> None:
+    """Keep no body of a delivery that told of what is forgotten."""
+    _set(connection, inbox_id, **without_body())
+
+
 def retry(connection: Connection, inbox_ids: Sequence[int] | None) -> int:
     """Put failed deliveries back, all of them where no ids are given; how many there were.
 

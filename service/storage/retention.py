@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Delete, Select, Update, and_, delete, func, o
 from service.storage import inbox, tombstones
 from service.storage.audit import Deed, add
 from service.storage.database import Database
-from service.storage.schema import DEALS, INBOX, OUTBOX, SCORES
+from service.storage.schema import DEALS, INBOX, OUTBOX, RETOLD, SCORES
 
 LEAST_DAYS: Final = 14  # a red flare looks a week back, and a review at last week's scores
 AT_ONCE: Final = 1_000  # rows of one transaction, which keeps other writers waiting
@@ -74,7 +74,13 @@ def retain(
     deals = _erase_closed(database, older_than) if closed_deals else 0
     counts = {"inbox": bodies, "outbox": entries, "scores": scores, "deals": deals}
     deed = Deed(done_at=at, done_by=by, what=RETAIN, detail={"older_than": older_than, **counts})
+    has_no_body = (
+        select(INBOX.c.id)
+        .where(INBOX.c.id == RETOLD.c.inbox_id, func.length(INBOX.c.body) == 0)
+        .exists()
+    )
     with database.writing() as connection:
+        connection.execute(delete(RETOLD).where(has_no_body))
         add(connection, deed)
     return deed
 
@@ -99,6 +105,7 @@ def _erase_closed(database: Database, older_than: int) -> int:
     erased = 0
     while True:
         with database.writing() as connection:
+            tombstones.hold_alone(connection)
             deal_ids = _closed(connection, older_than)
             for deal_id in deal_ids:
                 tombstones.erase_deal(connection, deal_id)

@@ -102,6 +102,17 @@ INBOX: Final = Table(
     ),
 )
 
+RETOLD: Final = Table(
+    "retold",  # whom a delivery told of that an earlier one had told the same of
+    METADATA,
+    Column("id", SERIAL, primary_key=True),
+    Column("inbox_id", BigInteger, nullable=False),
+    Column("deal_id", NAME, nullable=False),
+    Column("person", Text),
+    Index("ix_retold_deal_id", "deal_id"),
+    Index("ix_retold_person", "person"),
+)
+
 DEALS: Final = Table(
     "deals",  # each deal as it stands; all of it follows from events and scores
     METADATA,

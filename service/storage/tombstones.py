@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, or_, select, update
 
 from model.events import Event, from_microseconds
 from service.storage import inbox
 from service.storage.rows import insert_into, json_of
-from service.storage.schema import DEALS, EVENTS, FLARES, INBOX, OUTBOX, SCORES, TOMBSTONES
+from service.storage.schema import (
+    DEALS,
+    EVENTS,
+    FLARES,
+    INBOX,
+    OUTBOX,
+    RETOLD,
+    SCORES,
+    TOMBSTONES,
+)
 
 Kind = Literal["deal", "person"]
 AT_ONCE: Final = 500
+LOCK: Final = 0x7265_6466_6C61_7265  # of PostgreSQL: what is forgotten meanwhile would come back
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,11 +65,39 @@ class Tombstone:
         }
 
 
+def hold(connection: Connection) -> None:
+    """Let nothing be forgotten until the transaction ends.
+
+    Whoever writes of deals begins with it: what is forgotten meanwhile would come back with the
+    commit. SQLite has one writer at a time anyway.
+
+    Parameters
+    ----------
+    connection
+        Writing.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock_shared(LOCK)))
+
+
+def hold_alone(connection: Connection) -> None:
+    """Wait for all that `hold`, and let nobody until the transaction ends: it is to forget.
+
+    Parameters
+    ----------
+    connection
+        Writing.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
+
+
 def without_forgotten(connection: Connection, events: Iterable[Event]) -> list[Event]:
     """The events that may be kept: none of forgotten deals, none that tells of a forgotten person.
 
     Of such a person's event the fact that something happened stays, and who and what was said goes.
     """
+    hold(connection)
     given = list(events)
     subjects = {("deal", subject_of(event.deal_id)) for event in given}
     subjects |= {("person", subject_of(each.person)) for each in given if each.person is not None}
@@ -94,23 +133,27 @@ def forget_deal(connection: Connection, deal_id: str, *, by: str, at: int) -> To
     at
         The present, microseconds since 1970 UTC.
     """
-    return _keep(connection, "deal", deal_id, erase_deal(connection, deal_id), by, at)
+    hold_alone(connection)
+    counts = erase_deal(connection, deal_id, _failed_naming(connection, deal_id))
+    return _keep(connection, "deal", deal_id, counts, by, at)
 
 
-def erase_deal(connection: Connection, deal_id: str) -> dict[str, int]:
+def erase_deal(connection: Connection, deal_id: str, failed: Sequence[int] = ()) -> dict[str, int]:
     """Erase a deal without a tombstone: it is there again when it is told of again.
 
     Parameters
     ----------
     connection
-        Writing.
+        Writing; see `hold_alone`.
+    failed
+        Deliveries whose bodies are erased too.
 
     Returns
     -------
     dict
         Rows erased, by table.
     """
-    counts = {"inbox": _blank_bodies(connection, EVENTS.c.deal_id == deal_id)}
+    counts = {"inbox": _blank_bodies(connection, "deal_id", deal_id, failed)}
     for table in (EVENTS, SCORES, FLARES, OUTBOX, DEALS):
         counts[table.name] = connection.execute(
             delete(table).where(table.c.deal_id == deal_id)
@@ -132,7 +175,8 @@ def forget_person(connection: Connection, person: str, *, by: str, at: int) -> T
     at
         The present, microseconds since 1970 UTC.
     """
-    bodies = _blank_bodies(connection, EVENTS.c.person == person)
+    hold_alone(connection)
+    bodies = _blank_bodies(connection, "person", person)
     erased = connection.execute(
         update(EVENTS)
         .where(EVENTS.c.person == person)
@@ -160,14 +204,40 @@ def subject_of(name: str) -> str:
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _blank_bodies(connection: Connection, which: Any) -> int:
-    """Empty the deliveries that told of such events; the raw body may tell anything.
+def _blank_bodies(
+    connection: Connection, column: str, subject: str, failed: Sequence[int] = ()
+) -> int:
+    """Empty the deliveries that told of a deal or person; the raw body may tell anything.
 
-    One that was not worked on yet is left: what it tells of the forgotten is dropped then.
+    One that was not worked on yet is left: what it tells of the forgotten is dropped then, and its
+    body with it.
     """
-    told = select(EVENTS.c.inbox_id).where(which, EVENTS.c.inbox_id.is_not(None))
-    query = update(INBOX).where(INBOX.c.id.in_(told), INBOX.c.state != "received")
-    return connection.execute(query.values(inbox.without_body())).rowcount
+    first = select(EVENTS.c.inbox_id).where(
+        EVENTS.c[column] == subject, EVENTS.c.inbox_id.is_not(None)
+    )
+    again = select(RETOLD.c.inbox_id).where(RETOLD.c[column] == subject)
+    which = or_(INBOX.c.id.in_(first), INBOX.c.id.in_(again), INBOX.c.id.in_(failed))
+    query = update(INBOX).where(which, INBOX.c.state != "received")
+    blank = {**inbox.without_body(), "notes": "[]", "reason": None}
+    count = connection.execute(query.values(blank)).rowcount
+    connection.execute(delete(RETOLD).where(RETOLD.c[column] == subject))
+    return count
+
+
+def _failed_naming(connection: Connection, deal_id: str) -> list[int]:
+    """Deliveries that could not be used whose body or reason names a deal, as a word of its own.
+
+    Of these no event says which deal they are of.
+    """
+    escaped = json.dumps(deal_id)[1:-1]
+    names = "|".join(re.escape(each) for each in sorted({deal_id, escaped}))
+    word = re.compile(rf"(?<!\w)(?:{names})(?!\w)")
+    query = select(INBOX.c.id, INBOX.c.body, INBOX.c.reason).where(INBOX.c.state == "failed")
+    return [
+        row.id
+        for row in connection.execute(query.execution_options(yield_per=AT_ONCE))
+        if word.search(bytes(row.body).decode("utf-8", "replace")) or word.search(row.reason or "")
+    ]
 
 
 def _keep(

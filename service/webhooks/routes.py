@@ -31,6 +31,7 @@ from service.request_log import note
 from service.settings import Settings
 from service.storage.errors import RETRY_SECONDS, StoreUnavailable
 from service.webhooks.delivery import Delivery, Receiver, Request, Unverified
+from service.webhooks.fetched import FETCHED
 from service.webhooks.sources import Sources
 
 PATH: Final = "/webhooks/{source}"
@@ -109,6 +110,7 @@ class WebhookEndpoint:
         headers = {
             key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
         }
+        headers.pop(FETCHED, None)  # ours alone to say
         kind, receiver = self.sources.get(name, ("", None))
         if receiver is not None:
             check_media_type(headers, MEDIA_TYPES.get(kind, JSON))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from model.events import Event, microseconds
 from model.scorer import Scorer
@@ -20,8 +21,9 @@ from service.metrics import Metrics
 from service.rescoring import Policy
 from service.storage import deals, events, flares, inbox, outbox, scores, tombstones
 from service.storage.database import Database, open_database
-from service.storage.schema import DEALS, EVENTS, OUTBOX, SCORES
+from service.storage.schema import DEALS, EVENTS, OUTBOX, RETOLD, SCORES
 from service.writeback.entry import RED_FLARE_RAISED, SCORE_CHANGED
+from tests.service.databases import on_postgresql
 from tests.service.deliveries import delivery, give, processor, work_all
 from tests.service.requests import AS_OF
 
@@ -363,6 +365,28 @@ def test_a_deal_that_cannot_be_scored_holds_up_no_other(
     assert [metrics.ticked.labels(each)._value.get() for each in ("failed", "done")] == [1, 2]
 
 
+def test_a_deal_that_is_told_of_too_early_is_seen_when_it_is_known(
+    database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    deal_id = "D-1"
+    early = [
+        replace(each, deal_id=deal_id, known_at=NOW + timedelta(days=3), source_id=f"{index}")
+        for index, each in enumerate(stories[0])
+    ]
+    now = [NOW]
+    own = processor(database, scorer, now=lambda: now[0])
+    give(database, delivery(*early, key="a", at=NOW))
+    work_all(own)
+    assert rows(database, DEALS, "is_open", "known_at") == [(True, None)]
+
+    assert own.tick() == 1
+    assert rows(database, SCORES, "id") == []
+    now[0] += timedelta(days=4)
+    assert own.tick() == 1
+    assert rows(database, DEALS, "is_open", "stage") != [(True, None)]
+    assert len(rows(database, SCORES, "id")) == 1
+
+
 def test_without_a_model_events_are_kept_and_scored_when_there_is_one(
     database: Database, scorer: Scorer, stories: list[list[Event]]
 ) -> None:
@@ -398,6 +422,92 @@ def test_nothing_of_a_forgotten_deal_comes_back(
         ]
     for table in (SCORES, OUTBOX, DEALS):
         assert rows(database, table, "deal_id") == []
+
+
+@on_postgresql
+def test_forgetting_waits_for_who_keeps_what_is_to_be_forgotten(
+    database: Database, stories: list[list[Event]]
+) -> None:
+    deal = stories[0]
+    forgotten = threading.Event()
+
+    def forget() -> None:
+        with database.writing() as connection:
+            tombstones.forget_deal(connection, deal[0].deal_id, by="ann", at=0)
+        forgotten.set()
+
+    thread = threading.Thread(target=forget)
+
+    def waits() -> bool:
+        query = text("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        with database.reading() as connection:
+            return connection.execute(query).first() is not None
+
+    def step(name: str) -> None:
+        if name == "appended":
+            thread.start()
+            while not waits() and not forgotten.is_set():
+                pass
+
+    give(database, delivery(*deal, key="a", at=NOW))
+    work_all(processor(database, now=lambda: NOW, step=step))
+    thread.join()
+
+    assert rows(database, EVENTS, "id") == rows(database, DEALS, "deal_id") == []
+    with database.reading() as connection:
+        assert inbox.find(connection, 1).delivery.body == b""
+
+
+def test_no_body_of_a_forgotten_deal_stays_however_often_it_was_told_or_failed(
+    database: Database,
+) -> None:
+    told = [news("D-1", 0, "deal_opened"), news("D-1", 1, person="p" * 32)]
+    other = news("D-11", 0, "deal_opened")
+    odd = replace(news("D-1", 2), text="a\0b")
+    give(
+        database,
+        delivery(*told, key="first", at=NOW),
+        delivery(*told, other, key="again", at=NOW),
+        delivery(odd, key="failed", at=NOW),
+        delivery(other, key="of another", at=NOW),
+        delivery(key="failed of another", at=NOW, body=b'{"deal_id": "D-11"'),
+        delivery(key="broken", at=NOW, body=b'{"deal_id": "D-1"'),
+    )
+    own = processor(database, now=lambda: NOW)
+    work_all(own)
+
+    def with_bodies() -> list[str]:
+        with database.reading() as connection:
+            kept = [each.id for each in inbox.listed(connection)]
+            found = [inbox.find(connection, each).delivery for each in kept]
+        return sorted(each.dedupe_key for each in found if each.body)
+
+    with database.writing() as connection:
+        stone = tombstones.forget_deal(connection, "D-1", by="ann", at=0)
+    assert stone.counts["inbox"] == 4
+    assert with_bodies() == ["failed of another", "of another"]
+    give(database, delivery(*told, key="later", at=NOW))
+    work_all(own)
+    assert with_bodies() == ["failed of another", "of another"]
+    assert rows(database, RETOLD, "deal_id") == [("D-11",)]
+
+
+def test_no_body_of_a_forgotten_person_stays_however_often_it_was_told(database: Database) -> None:
+    told = [news("D-1", 0, "deal_opened"), news("D-1", 1, person="p" * 32)]
+    give(
+        database,
+        *(delivery(*told, key=key, at=NOW) for key in ("first", "again")),
+        delivery(told[0], key="of nobody", at=NOW),
+    )
+    work_all(processor(database, now=lambda: NOW))
+    with database.reading() as connection:
+        (person,) = {each.person for each in events.of_deal(connection, "D-1")} - {None}
+    with database.writing() as connection:
+        assert tombstones.forget_person(connection, person, by="ann", at=0).counts["inbox"] == 2
+
+    with database.reading() as connection:
+        bodies = {each: bool(inbox.find(connection, each).delivery.body) for each in (1, 2, 3)}
+    assert bodies == {1: False, 2: False, 3: True}
 
 
 def test_a_forgotten_person_is_nobody_and_what_happened_stays(database: Database) -> None:

@@ -21,6 +21,7 @@ from model.scorer import Scorer
 from service.app import create_app
 from service.logs import JsonLines, TextLines, fields
 from service.metrics import Metrics
+from service.request_log import REQUEST_ID, identified
 from service.sending import Sending
 from service.settings import Settings
 from service.storage.database import Database, open_database
@@ -283,3 +284,11 @@ def test_a_worker_of_its_own_is_measured_and_logs_json(
 
     assert found["redflare_queue_depth inbox"] == 0
     assert [line["logger"] for line in lines] == ["redflare.model"]
+
+
+def test_of_several_ids_of_a_request_the_harmless_one_is_kept_alone() -> None:
+    given = [(REQUEST_ID, each) for each in (b"a b", b"7f-3", b"other")]
+    scope: dict[str, Any] = {"headers": given}
+
+    assert identified(scope) == b"7f-3"
+    assert scope["headers"] == [(REQUEST_ID, b"7f-3")]

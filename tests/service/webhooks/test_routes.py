@@ -95,6 +95,15 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+async def test_no_source_can_say_that_redflare_fetched_what_it_sends() -> None:
+    shelf = Shelf()
+    answer = await post(shelf, "dynamics", x_redflare_fetched="1")
+
+    assert answer.status_code == 200
+    (delivery,) = shelf.kept.values()
+    assert "x-redflare-fetched" not in delivery.headers
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shelf_type", [Shelf, AsyncShelf])
 async def test_a_verified_delivery_is_kept_once_and_acknowledged_each_time(
