@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
@@ -149,7 +150,7 @@ def count(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(EVENTS)).scalar_one()
 
 
-def stream(connection: Connection) -> Iterator[Sequence[AnyRow]]:
+def stream(connection: Connection) -> Generator[Sequence[AnyRow]]:
     """All of them, some thousands at a time, in the order of `model.event_table.ORDER`.
 
     Parameters
@@ -158,7 +159,8 @@ def stream(connection: Connection) -> Iterator[Sequence[AnyRow]]:
         Reading; rows are not gathered in memory.
     """
     query = select(*_FIELDS).order_by(*IN_ORDER).execution_options(yield_per=STREAMED)
-    yield from connection.execute(query).partitions()
+    with closing(connection.execute(query)) as rows:  # whoever stops early leaves none open
+        yield from rows.partitions()
 
 
 def identity(event: Event) -> Identity:

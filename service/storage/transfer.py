@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -58,9 +59,10 @@ def export(database: Database, out: Path) -> int:
     with (
         whole_file(out) as part,
         database.reading() as connection,
+        closing(events.stream(connection)) as told,
         pq.ParquetWriter(part, EVENT_SCHEMA, compression="zstd") as writer,
     ):
-        for rows in _standing(events.stream(connection)):
+        for rows in _standing(told):
             columns = zip(*rows, strict=True)
             arrays = [
                 pa.array(column, type=_stored(each.type)).cast(each.type)
