@@ -6,14 +6,10 @@ import getpass
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from service.database_commands import DATABASE, opened
-
-if TYPE_CHECKING:
-    pass
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

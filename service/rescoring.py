@@ -125,7 +125,8 @@ def rescore(
     as_of = _moment(known, row.scored_as_of, scorer, occasion)
     if as_of is None:
         return None
-    if as_of != occasion.until:
+    first, last = sorted((as_of, occasion.until))
+    if any(first < events.known_at(event) <= last for event in told):
         known = standing_events(told, from_microseconds(as_of))
     history = History.from_events(known)
     vocabulary = Vocabulary() if scorer is None else scorer.features.vocabulary

@@ -66,6 +66,12 @@ class Stages:
         """
         return 1 if matches(stage, self.won) else 2 * matches(stage, self.lost)
 
+    def statuses(self, stages: pa.ChunkedArray) -> Longs:
+        """The status of each of many stages, each name looked at once."""
+        coded = stages.dictionary_encode().combine_chunks()
+        of_names = np.array([self.status(name) for name in coded.dictionary.to_pylist()], np.int64)
+        return np.asarray(of_names[np.asarray(coded.indices)])
+
 
 def close_by_stage(board: Board, stages: Stages) -> Places:
     """Draft won, lost and reopened from the stages that deals pass.
@@ -78,9 +84,7 @@ def close_by_stage(board: Board, stages: Stages) -> Places:
     index = board.among([STAGE])
     if not index.size or not (stages.won or stages.lost):
         return np.zeros(0, np.intp)
-    coded = board.column("name", index).dictionary_encode().combine_chunks()
-    statuses = np.array([stages.status(name) for name in coded.dictionary.to_pylist()])
-    status = statuses[np.asarray(coded.indices)]
+    status = stages.statuses(board.column("name", index))
     start = board.starts(index)
     before = np.where(start, OPEN, np.roll(status, 1))
     reopened = index[(status != before) & (before != OPEN)]

@@ -88,18 +88,18 @@ def _correct(board: Board, kind: int, own: Places, history: Places) -> None:
 
 
 def _begin(board: Board, kind: int, own: Places, history: Places) -> None:
-    """Let no value hold before the history that vouches for it began."""
+    """Let no value hold before the history that vouches for it began; each value has one."""
     if not own.size:
         return
-    labels = board.column("name", np.concatenate([own, history])).dictionary_encode()
-    label = np.asarray(labels.combine_chunks().indices.fill_null(-1)) if kind == FIELD else None
-    begins = np.empty(own.size, np.int64)
-    for value in np.unique(label) if label is not None else [None]:
-        mine = slice(None) if label is None else label[: own.size] == value
-        theirs = slice(None) if label is None else label[own.size :] == value
-        times = board.occurred[history[theirs]]
-        if times.size:
-            begins[mine] = np.quantile(times, STRAY, method="lower")
+    label = np.zeros(own.size + history.size, np.int64)
+    if kind == FIELD:  # a history for each field
+        names = board.column("name", np.concatenate([own, history])).dictionary_encode()
+        label = np.asarray(names.combine_chunks().indices)
+    mine, theirs = label[: own.size], label[own.size :]
+    begins = np.zeros(own.size, np.int64)
+    for each in np.unique(mine):
+        times = board.occurred[history[theirs == each]]
+        begins[mine == each] = np.quantile(times, STRAY, method="lower")
     late = begins > board.occurred[own]
     over = _closed_at(board)[board.deal[own]] <= begins
     board.keep[own[late & over]] = False
@@ -116,9 +116,8 @@ def _closed_at(board: Board) -> Longs:
 
 def _drop_closing_stages(board: Board, stages: Stages) -> None:
     index = np.flatnonzero(board.keep & (board.kind == STAGE) & (board.origin == Origin.EXPORT))
-    names = board.column("name", index).to_pylist()
-    closing = [name is not None and stages.status(name) != OPEN for name in names]
-    board.keep[index[np.array(closing, np.bool_)]] = False
+    if index.size:
+        board.keep[index[stages.statuses(board.column("name", index)) != OPEN]] = False
 
 
 def _replace(board: Board, kind: int, own: Places, former: Places) -> None:
