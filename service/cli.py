@@ -74,11 +74,11 @@ COMMANDS: Final[dict[str, Target]] = {
     "retrain": Target("training.retrain_command:retrain", "Train a challenger, and ask its gate."),
     "monitor": Target("training.monitor_command:monitor", "Look whether the model still holds."),
     "register": Target(
-        "training.retrain_command:register", "Register a candidate that retrain kept."
+        "training.registry_commands:register", "Register a candidate that retrain kept."
     ),
-    "promote": Target("training.retrain_command:promote", "Make a registered version champion."),
-    "rollback": Target("training.retrain_command:rollback", "Go back to the champion before."),
-    "versions": Target("training.retrain_command:versions", "List the registered versions."),
+    "promote": Target("training.registry_commands:promote", "Make a registered version champion."),
+    "rollback": Target("training.registry_commands:rollback", "Go back to the champion before."),
+    "versions": Target("training.registry_commands:versions", "List the registered versions."),
     "score": Target("service.commands:score", "Say how probably deals are won by a date, and why."),
     "explain": Target("service.commands:explain", "Lay one deal open: curve, drivers, facts."),
     "flares": Target("service.flares_command:flares", "List deals that call for action, and why."),

@@ -200,9 +200,9 @@ def backtest(events: pa.Table, plan: Plan, progress: Progress = no_progress) -> 
     trained: list[tuple[Learning, Origin]] = []
     left_out: list[LeftOut] = []
     for moment in moments:
-        named = _named(progress, f"{day_of(moment)} ")
+        shown = named(progress, f"{day_of(moment)} ")
         try:
-            learning, artifact = _train(record, moment, plan, days, named)
+            learning, artifact = _train(record, moment, plan, days, shown)
         except TrainingDataError as error:
             left_out.append(LeftOut(known_before_us=moment, reason=str(error)))
             continue
@@ -242,7 +242,9 @@ def backtest(events: pa.Table, plan: Plan, progress: Progress = no_progress) -> 
     )
 
 
-def _named(progress: Progress, name: str) -> Progress:
+def named(progress: Progress, name: str) -> Progress:
+    """The stages of a part, with its name before theirs."""
+
     def begin(stage: str, steps: int) -> Callable[[], None]:
         return progress(name + stage, steps)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,12 @@ def show_progress(stage: str, steps: int) -> Callable[[], None]:
             progress.close()
 
     return step
+
+
+def tell_stages(stage: str, _steps: int) -> Callable[[], None]:
+    """A line for each stage on standard error, with the time: for the log of a job."""
+    click.echo(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {stage}", err=True)
+    return lambda: None
 
 
 def _chosen(report: dict[str, Any]) -> list[str]:

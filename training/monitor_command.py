@@ -12,7 +12,8 @@ import click
 
 from model.errors import TrainingDataError
 from model.events import DAY_US, microseconds, parse_time
-from training.retrain_command import NAME, rejected_rows
+from training.registry_options import NAME
+from training.rejects import rejected_rows
 
 if TYPE_CHECKING:
     from model.artifact import Artifact

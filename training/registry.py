@@ -15,6 +15,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +40,7 @@ SETTINGS: Final = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 SQLITE: Final = "sqlite:///"
+DATABASE: Final = "mlflow.db"  # in a folder that is a registry
 PAGE: Final = 1000  # versions asked for at a time
 
 
@@ -51,16 +53,18 @@ class Registry:
         A folder, or what MLflow takes: ``http://host:5000``, ``sqlite:///file.db``.
     name
         Of the registered model and the experiment.
+    create
+        Whether to make one in a folder that holds none yet.
 
     Raises
     ------
     RegistryAwayError
         If it does not answer.
     RegistryError
-        If MLflow is not installed, or the store cannot be used.
+        If there is none in the folder, MLflow is not installed, or the store cannot be used.
     """
 
-    def __init__(self, uri: str, name: str = NAME) -> None:
+    def __init__(self, uri: str, name: str = NAME, *, create: bool = False) -> None:
         self.name = name
         self.given = uri
         self.folder = None if "://" in uri else Path(uri).absolute()
@@ -68,10 +72,12 @@ class Registry:
         for variable, value in SETTINGS.items():
             os.environ.setdefault(variable, value)
         if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.uri = f"sqlite:///{self.folder / 'mlflow.db'}"
+            self.uri = f"{SQLITE}{self.folder / DATABASE}"
         elif uri.startswith(SQLITE):
             self.folder = Path(uri.removeprefix(SQLITE)).absolute().parent
+        self.is_new = False
+        if self.folder is not None:
+            self.is_new = self._made(Path(self.uri.removeprefix(SQLITE)), create=create)
         with self._asking():
             try:
                 from mlflow import MlflowClient
@@ -81,6 +87,19 @@ class Registry:
                 ) from error
             self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
             self._client.search_experiments(max_results=1)
+
+    def _made(self, database: Path, *, create: bool) -> bool:
+        """Whether the store's file is still to be made: a mistyped place is no new registry."""
+        if database.is_file():
+            return False
+        if not create:
+            raise RegistryError(
+                f"registry {self.given}, where there is no {database.name}",
+                "the folder of a registry that redflare retrain made, or an MLflow address",
+                "check the name; redflare retrain makes a new one",
+            )
+        database.parent.mkdir(parents=True, exist_ok=True)
+        return True
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -295,10 +314,14 @@ class Registry:
             )
         with self._asking():
             client = self._client
-            number = 1 + len(self._audit_tags())
+            # Two machines that count alike at the same moment leave two entries all the same.
             entry = json.dumps(act.__dict__)
-            client.set_registered_model_tag(self.name, f"{AUDIT}{number:06d}", entry)
-            for key, value in (("at", act.at), ("by", act.who), ("why", act.why)):
+            told = sha256(entry.encode()).hexdigest()[:8]
+            number = f"{1 + len(self._audit_tags()):06d}.{told}"
+            client.set_registered_model_tag(self.name, f"{AUDIT}{number}", entry)
+            tags = {"at": act.at, "by": act.who, "why": act.why}
+            tags["overruled"] = "\n".join(act.overruled)
+            for key, value in tags.items():
                 tag = f"{TAG}{act.what}_{key}"
                 client.set_model_version_tag(self.name, version.number, tag, value)
             client.set_registered_model_alias(self.name, CHAMPION, version.number)
@@ -309,7 +332,8 @@ class Registry:
         """Every promotion and rollback, in order of time."""
         with self._asking():
             tags = self._audit_tags()
-        return [Act(**json.loads(tags[key])) for key in sorted(tags)]
+        entries = [json.loads(tags[key]) for key in sorted(tags)]
+        return [Act(**{**each, "overruled": tuple(each.get("overruled", ()))}) for each in entries]
 
     def _audit_tags(self) -> dict[str, str]:
         found = self._client.search_registered_models(f"name = '{self.name}'")

@@ -67,6 +67,27 @@ def read_rejects(path: Path) -> list[Reject]:
             ) from error
 
 
+def rejected_rows(events: Path, named: Path | None = None) -> int | None:
+    """How many rows the imports of an event log rejected; None where no file says.
+
+    Parameters
+    ----------
+    named
+        The file of rejects; ``rejects.csv`` beside the event log otherwise, if it is there.
+
+    Raises
+    ------
+    PlaceError
+        If the one named is not there.
+    """
+    place = named or events.with_name("rejects.csv")
+    if place.is_file():
+        return len(read_rejects(place))
+    if named is not None:
+        raise PlaceError(f"--rejects {named}", "a file that is there", "check the name")
+    return None
+
+
 def write_rejects(rejects: Sequence[Reject], path: Path) -> None:
     """Write rejects as CSV, in the order given, whole or not at all."""
     with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:

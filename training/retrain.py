@@ -22,7 +22,7 @@ from model.feature_rows import usual_days
 from model.feeds import feeds_of
 from model.history import Floats, Ints
 from model.scorer import Scorer
-from training.backtest import Backtest, backtest
+from training.backtest import Backtest, backtest, named
 from training.backtest import Plan as BacktestPlan
 from training.backtest_report import Report, build_report, slices
 from training.data_checks import Check, check_drift, check_record, check_schema, refuse_broken
@@ -137,6 +137,7 @@ def retrain(
     TrainingDataError
         If the data is broken, or too little to learn from.
     """
+    step = progress("checking the data", 2)
     cutoff = pa.scalar(plan.known_before_us, pa.int64()).cast(events["known_at"].type)
     events = events.filter(pc.less(events["known_at"], cutoff))
     then = None if champion is None else Scorer(champion).known_before
@@ -146,6 +147,7 @@ def retrain(
         events, plan.known_before_us, thresholds.data, before=told, rejected=plan.rejected
     )
     refuse_broken(checks)
+    step()
     options = plan.options
     if champion is not None and options.edges_days is None and not options.within_days:
         options = replace(options, edges_days=tuple(champion.edges[1:].tolist()))
@@ -155,9 +157,12 @@ def retrain(
     record = Record.of(events)
     origin = plan.origin_us or default_origin(record, edges)
     checks += check_drift(learning, origin if then is None else then, thresholds.data)
+    step()
     notes = []
     if any(check.name == "win rate" and check.result == "moved" for check in checks):
+        step = progress("choosing what to forget", 1)
         forgetting = choose_half_life(prepare(events, origin, options), options.seed)
+        step()
         notes.append(forgetting.words)
         if forgetting.half_life_days is not None:
             options = replace(options, half_life_days=forgetting.half_life_days)
@@ -169,13 +174,15 @@ def retrain(
     )
     judged = tested.origins[-1].artifact
     compared, against = compare(tested, champion, thresholds.promotion.segment_deals, progress)
+    step = progress("asking the gate", 1)
     verdict = judge_challenger(compared, thresholds.promotion, options.seed, against)
+    step()
     if champion is None:
         notes.append(f"no champion is in force: compared with {against}")
     artifact, days = judged, usual_days(edges)
     deal = open_deals(record)
     if plan.refit:
-        refit = learn(learning, plan.known_before_us, options, progress)
+        refit = learn(learning, plan.known_before_us, options, named(progress, "refit, "))
         old, new = (scores_now(record, deal, each, plan, days) for each in (judged, refit))
         near = refit_condition(old, new, thresholds.promotion)
         artifact = refit if near.held else judged
@@ -183,10 +190,6 @@ def retrain(
         notes.append(f"{near.words}: {taken} is what may be promoted")
     leaks: Condition = leaks_condition(artifact.facts["leaks"])
     verdict = replace(verdict, conditions=(*verdict.conditions, leaks))
-    shifts: list[Mover] = []
-    if champion is not None and days <= champion.edges[-1]:
-        now, after = (scores_now(record, deal, each, plan, days) for each in (champion, artifact))
-        shifts = movers([record.history.deal_ids[each] for each in deal], now, after)
     return Retraining(
         checks=checks,
         verdict=verdict,
@@ -195,7 +198,7 @@ def retrain(
         judged=judged,
         tested=tested,
         report=build_report(tested),
-        movers=shifts,
+        movers=_shifts(record, deal, champion, artifact, plan, days),
         days=days,
         events=events,
     )
@@ -289,3 +292,18 @@ def scores_now(record: Record, deal: Ints, artifact: Artifact, plan: Plan, days:
     moment = np.full(len(deal), plan.known_before_us)
     scored = scorer.score_many(record.history, deal, moment, None, feeds)
     return np.asarray(scorer.probabilities(scored, [days])[:, 0])
+
+
+def _shifts(
+    record: Record,
+    deal: Ints,
+    champion: Artifact | None,
+    artifact: Artifact,
+    plan: Plan,
+    days: float,
+) -> list[Mover]:
+    """What the change of models does to open deals; empty where the champion does not say."""
+    if champion is None or days > champion.edges[-1]:
+        return []
+    now, after = (scores_now(record, deal, each, plan, days) for each in (champion, artifact))
+    return movers([record.history.deal_ids[each] for each in deal], now, after)

@@ -1,48 +1,40 @@
-"""The commands `retrain`, `register`, `promote`, `rollback` and `models`."""
+"""The command `retrain`."""
 
 from __future__ import annotations
 
-import getpass
 import json
 import shlex
 import shutil
-import socket
 import sys
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from model.errors import RedflareError
 from model.events import microseconds, parse_time
-from training.cli import FEATURES, own_features, show_progress
+from training.cli import FEATURES, own_features, show_progress, tell_stages
+from training.promoting import check_force, export, me, now, overruled_lines, put_in_force
+from training.registry_options import (
+    BY,
+    FORCE,
+    INTO,
+    JSON,
+    MODEL_NAME,
+    NAME,
+    REASON,
+    REGISTRY,
+)
+from training.version import RegistryAwayError, RegistryError
 
 if TYPE_CHECKING:
     from training.candidate import Candidate
     from training.registry import Registry
-    from training.retrain import Retraining
-    from training.version import Version
+    from training.retrain import Plan, Retraining
 
 DONE: Final = 0
 KEPT_HERE: Final = 1  # the registry was away: the candidate is kept, the command to register told
 KEPT: Final = "redflare-candidates"  # the folder of candidates beside which no registry lies
-
-REGISTRY = click.option(
-    "--registry", required=True, help="A folder, or an MLflow address (http://..., sqlite:///...)."
-)
-NAME = click.option("--name", default="redflare", show_default=True, help="Of the model there.")
-BY = click.option("--by", help="Who does this, for the audit; you on this machine otherwise.")
-REASON = click.option("--reason", default="", help="Why, for the audit; needed with --force.")
-FORCE = click.option("--force", is_flag=True, help="Promote against the gate.")
-INTO = click.option(
-    "--into", type=click.Path(path_type=Path), help="Write the champion's artifact to this folder."
-)
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-class PromotionError(RedflareError):
-    """A version may not be promoted as asked. The message says what stands against it."""
 
 
 @click.command()
@@ -68,87 +60,143 @@ class PromotionError(RedflareError):
 @INTO
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True)
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
+@click.option("--verbose", is_flag=True, help="Tell each stage in a line, for a job's log.")
 @JSON
-def retrain(events: Path, registry: str, **asked: Any) -> int:
+def retrain(**asked: Any) -> int:
     """Learn from EVENTS, compare with the champion on later deals, promote or say why not.
 
     The new version is registered as challenger; it becomes champion where the gate lets it. Broken
     data stops the job, moved data is told. Exit status 0 says that the job is done, whichever model
     is in force; 1 that the registry could not be reached at the end and the candidate is kept here.
     """
+    from model.event_table import column_names, read_events
+    from model.sealed import check_place
     from training.candidate import write_candidate
     from training.lock import only_one
     from training.registry import Registry
-    from training.retrain_files import verdict_section
+    from training.retrain import retrain as run
+    from training.retrain_files import candidate_of, verdict_section
     from training.section import section_text
-    from training.version import RegistryAwayError
+    from training.thresholds import read_thresholds
 
-    _check_force(asked["force"], asked["reason"])
-    store = Registry(registry, asked["name"])
+    events: Path = asked["events"]
+    registry: str = asked["registry"]
+    check_force(asked["force"], asked["reason"])
+    who, at = asked["by"] or me(), now()
+    plan, limits = _plan(events, at, asked), read_thresholds(asked["thresholds"])
+    column_names(events)  # is there, before anything is made
+    if asked["into"] is not None:
+        check_place(asked["into"])
+    store = Registry(registry, asked["name"], create=True)
+    if store.is_new:
+        click.echo(f"a new registry is made: {registry}", err=True)
     place = (store.folder or Path.cwd()) / KEPT
-    who, now = asked["by"] or _me(), _now()
-    with only_one(place, who, now):
+    progress = tell_stages if asked["verbose"] else show_progress
+    with only_one(place, who, at):
         champion = store.champion()
-        done, candidate, files = _train(events, store, champion, who, now, asked)
+        artifact = None if champion is None else store.artifact(champion)
+        before = None if champion is None else {"events": int(champion.tags.get("events", 0))}
+        done = run(read_events(events), plan, limits, artifact, before, progress)
+        number = None if champion is None else champion.number
+        candidate, files = candidate_of(done, plan, str(events), who, at, number)
         said = section_text(verdict_section(done))
-        answer: dict[str, Any] = {
-            "model_version": candidate.model_version,
-            "passed": candidate.passed,
-            "why": candidate.why,
-            "checks": [check.__dict__ for check in done.checks],
-            "champion_before": candidate.compared_with,
-            "version": None,
-            "promoted": False,
-        }
+        told = _Told(said=said, as_json=asked["as_json"], values=_answer(done, candidate))
         folder = asked["keep"] or place / candidate.model_version
         if asked["keep"] is not None or not asked["dry_run"]:
             write_candidate(folder, candidate, done.artifact, files)
         if asked["dry_run"]:
-            _tell(answer, f"{said}\n\na dry run: nothing is registered", asked["as_json"])
+            told.tell("a dry run: nothing is registered")
             return DONE
-        promoted = candidate.passed or asked["force"]
-        why = asked["reason"] or "the gate let it pass"
-        try:
-            version = store.register(folder)
-            if promoted:
-                forced = not candidate.passed
-                _promote(store, version, who, why, forced, candidate.compared_with)
-        except RegistryAwayError as error:
-            again = ["redflare", "register", str(folder), "--registry", registry]
-            told = f"The candidate is kept: register it later with\n  {shlex.join(again)}"
-            click.echo(f"{error}\n{told}", err=True)
-            _tell(answer | {"kept": str(folder)}, said, asked["as_json"])
-            return KEPT_HERE
-        if asked["keep"] is None:
+        step = progress("registering", 1)
+        status = _hand_over(store, folder, candidate, told, asked)
+        step()
+        if asked["keep"] is None and status == DONE:
             shutil.rmtree(folder)
-        if promoted:
-            _export(store, version, asked["into"], quiet=asked["as_json"])
-        state = "champion" if promoted else "challenger; the champion stays"
-        answer |= {"version": version.number, "promoted": promoted}
-        _tell(answer, f"{said}\n\nversion {version.number} is {state}", asked["as_json"])
+    return status
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Told:
+    """What the command answers: its verdict in words, and values for JSON."""
+
+    said: str
+    as_json: bool
+    values: dict[str, Any]
+
+    def tell(self, words: str = "", **values: Any) -> None:
+        if self.as_json:
+            json.dump(self.values | values, sys.stdout, allow_nan=False)
+            click.echo()
+        else:
+            click.echo(f"{self.said}\n\n{words}".rstrip())
+
+
+def _answer(done: Retraining, candidate: Candidate) -> dict[str, Any]:
+    return {
+        "model_version": candidate.model_version,
+        "passed": candidate.passed,
+        "why": candidate.why,
+        "checks": [check.__dict__ for check in done.checks],
+        "champion_before": candidate.compared_with,
+        "version": None,
+        "promoted": False,
+        "overruled": [],
+    }
+
+
+def _hand_over(
+    store: Registry, folder: Path, candidate: Candidate, told: _Told, asked: dict[str, Any]
+) -> int:
+    """Register a candidate that is kept here, and promote it where the gate or force lets it."""
+    try:
+        version = store.register(folder)
+    except RegistryError as error:
+        return _kept(error, folder, candidate, told, asked)
+    number = version.number
+    if not (candidate.passed or asked["force"]):
+        told.tell(f"version {number} is challenger; the champion stays", version=number)
+        return DONE
+    why = asked["reason"] or "the gate let it pass"
+    overruled = () if candidate.passed else version.failed
+    try:
+        act = put_in_force(
+            store, version, candidate.created_by, why, candidate.compared_with, overruled
+        )
+        export(store, version, asked["into"], quiet=asked["as_json"])
+    except RegistryAwayError as error:
+        return _kept(error, folder, candidate, told, asked)
+    except RegistryError:
+        told.tell(f"version {number} is challenger", version=number)
+        raise
+    words = "\n".join([f"version {number} is champion", *overruled_lines(act)])
+    told.tell(words, version=number, promoted=True, overruled=overruled)
     return DONE
 
 
-def _train(
-    events: Path,
-    store: Registry,
-    champion: Version | None,
-    who: str,
-    now: str,
-    asked: dict[str, Any],
-) -> tuple[Retraining, Candidate, dict[str, str]]:
-    """The work between the champion of now and a candidate that can be written."""
-    from model.event_table import read_events
-    from training.preparing import Options
-    from training.retrain import Plan
-    from training.retrain import retrain as run
-    from training.retrain_files import candidate_of
-    from training.thresholds import read_thresholds
+def _kept(
+    error: RegistryError, folder: Path, candidate: Candidate, told: _Told, asked: dict[str, Any]
+) -> int:
+    """Say that the candidate is kept, and how to register it as it was to be registered now."""
+    again = ["redflare", "register", str(folder), "--registry", asked["registry"]]
+    again += ["--name", asked["name"]] * (asked["name"] != MODEL_NAME)
+    again += ["--into", str(asked["into"])] * (asked["into"] is not None)
+    lines = [str(error), "The candidate is kept: register it later with", f"  {shlex.join(again)}"]
+    if asked["force"] and not candidate.passed:
+        lines.append("and promote it then with redflare promote VERSION --force --reason")
+    click.echo("\n".join(lines), err=True)
+    told.tell(kept=str(folder))
+    return KEPT_HERE
 
-    own = own_features(asked["features"])
-    limits, origin = read_thresholds(asked["thresholds"]), asked["origin"]
-    plan = Plan(
-        known_before_us=microseconds(parse_time("--known-before", asked["known_before"] or now)),
+
+def _plan(events: Path, at: str, asked: dict[str, Any]) -> Plan:
+    """What is asked of the retraining."""
+    from training.preparing import Options
+    from training.rejects import rejected_rows
+    from training.retrain import Plan
+
+    origin = asked["origin"]
+    return Plan(
+        known_before_us=microseconds(parse_time("--known-before", asked["known_before"] or at)),
         origin_us=None if origin is None else microseconds(parse_time("--origin", origin)),
         spacing_days=asked["every"],
         refit=not asked["no_refit"],
@@ -157,232 +205,20 @@ def _train(
             within_days=asked["within"],
             spacing_days=asked["spacing"],
             drop=asked["drop"],
-            own=own,
+            own=own_features(asked["features"]),
             seed=asked["seed"],
             jobs=asked["jobs"],
         ),
         rejected=rejected_rows(events, asked["rejects"]),
     )
-    artifact = None if champion is None else store.artifact(champion)
-    before = None if champion is None else {"events": int(champion.tags.get("events", 0))}
-    done = run(read_events(events), plan, limits, artifact, before, show_progress)
-    number = None if champion is None else champion.number
-    return done, *candidate_of(done, plan, str(events), who, now, number)
 
 
-@click.command()
-@click.argument("candidate", type=click.Path(path_type=Path))
-@REGISTRY
-@NAME
-@BY
-@INTO
-def register(candidate: Path, registry: str, name: str, by: str | None, into: Path | None) -> int:
-    """Register a CANDIDATE that redflare retrain kept, and promote it if its gate let it pass."""
-    from training.candidate import read_candidate
-    from training.registry import Registry
-
-    kept = read_candidate(candidate)
-    store = Registry(registry, name)
-    version = store.register(candidate)
-    if kept.passed:
-        who = by or kept.created_by
-        _promote(store, version, who, "the gate let it pass", False, kept.compared_with)
-        _export(store, version, into)
-    click.echo(f"version {version.number} is {'champion' if kept.passed else 'challenger'}")
-    return DONE
-
-
-@click.command()
-@click.argument("version")
-@REGISTRY
-@NAME
-@FORCE
-@REASON
-@BY
-@INTO
-def promote(
-    version: str,
-    registry: str,
-    name: str,
-    force: bool,
-    reason: str,
-    by: str | None,
-    into: Path | None,
-) -> int:
-    """Make VERSION the champion, if its gate let it pass beside the champion of now."""
-    from training.registry import CHAMPION, Registry
-
-    _check_force(force, reason)
-    store = Registry(registry, name)
-    asked = store.version(version)
-    if CHAMPION in asked.aliases:
-        click.echo(f"version {version} is champion already")
-        _export(store, asked, into)
-        return DONE
-    champion = store.champion()
-    number = None if champion is None else champion.number
-    if not force:
-        _check_gate(asked, number)
-    _promote(store, asked, by or _me(), reason or "promoted by hand", force, number)
-    _export(store, asked, into)
-    click.echo(f"version {version} is champion, in place of {number or 'none'}")
-    return DONE
-
-
-@click.command()
-@REGISTRY
-@NAME
-@REASON
-@BY
-@INTO
-def rollback(registry: str, name: str, reason: str, by: str | None, into: Path | None) -> int:
-    """Make the version that the champion replaced the champion again."""
-    from training.registry import Registry
-    from training.version import RegistryError
-
-    store = Registry(registry, name)
-    champion = store.champion()
-    if champion is None:
-        raise RegistryError("no champion", "one to go back from", "see redflare versions")
-    before = store.before(champion)
-    why = reason or "rolled back"
-    _promote(store, before, by or _me(), why, True, champion.number, "rollback")
-    _export(store, before, into)
-    click.echo(f"version {before.number} is champion again, in place of {champion.number}")
-    return DONE
-
-
-@click.command()
-@REGISTRY
-@NAME
-@JSON
-def versions(registry: str, name: str, as_json: bool) -> int:
-    """List the versions: alias, training, data, loss, calibration, why promoted."""
-    from training.registry import Registry
-    from training.section import Table, text_of
-
-    found = Registry(registry, name).versions()
-    if as_json:
-        rows = [
-            {"version": each.number, "aliases": each.aliases, "run_id": each.run_id, **each.tags}
-            for each in found
-        ]
-        json.dump(rows, sys.stdout)
-        click.echo()
-        return DONE
-    header = (
-        *("version", "alias", "model", "trained", "known before", "promoted", "deals"),
-        *("log-loss", "slope", "intercept"),
+def _later(folder: Path, asked: dict[str, Any], passed: bool) -> str:
+    """How to register a candidate that is kept, as it was to be registered now."""
+    again = ["redflare", "register", str(folder), "--registry", asked["registry"]]
+    again += ["--name", asked["name"]] * (asked["name"] != MODEL_NAME)
+    again += ["--into", str(asked["into"])] * (asked["into"] is not None)
+    forced = ", and promote it with redflare promote --force --reason" * (
+        asked["force"] and not passed
     )
-    rows_shown = [
-        (
-            each.number,
-            ", ".join(each.aliases) or "-",
-            each.model_version,
-            each.tags.get("created_at", "")[:10],
-            each.tags.get("known_before", "")[:10],
-            _why(each),
-            each.tags.get("deals", ""),
-            *(each.tags.get(key) or "-" for key in ("log_loss", "slope", "intercept")),
-        )
-        for each in found
-    ]
-    caption = f"{len(found)} versions of {name} in {registry}"
-    click.echo(text_of(Table(caption=caption, header=header, rows=rows_shown, words=6)))
-    return DONE
-
-
-def _why(version: Version) -> str:
-    told = version.tags
-    if "rollback_at" in told and told["rollback_at"] >= told.get("promote_at", ""):
-        return f"{told['rollback_at'][:10]} {told['rollback_by']}: {told['rollback_why']}"
-    if "promote_at" in told:
-        return f"{told['promote_at'][:10]} {told['promote_by']}: {told['promote_why']}"
-    return "-" if told.get("passed") == "true" else "refused by the gate"
-
-
-def _check_force(force: bool, reason: str) -> None:
-    if force and not reason.strip():
-        raise PromotionError(
-            "--force without --reason", "the reason, for the audit", 'add --reason "..."'
-        )
-
-
-def _check_gate(version: Version, champion: str | None) -> None:
-    """Refuse a version that the gate refused, or that was compared with another champion."""
-    compared = version.tags.get("compared_with", "none")
-    if version.tags.get("passed") != "true":
-        failed = [
-            words.removeprefix("FAILED: ")
-            for words in version.tags.get("verdict", "").splitlines()
-            if words.startswith("FAILED: ")
-        ]
-        raise PromotionError(
-            f"version {version.number}, which the gate refused ({'; '.join(failed)})",
-            "one that it let pass",
-            "retrain, or use --force --reason",
-        )
-    if compared != (champion or "none"):
-        raise PromotionError(
-            f"version {version.number}, which was compared with {compared}",
-            f"a comparison with the champion of now, {champion or 'none'}",
-            "retrain, or use --force --reason",
-        )
-
-
-def _promote(
-    store: Registry,
-    version: Version,
-    who: str,
-    why: str,
-    forced: bool,
-    replaced: str | None,
-    what: str = "promote",
-) -> None:
-    from training.version import Act
-
-    act = Act(
-        at=_now(),
-        who=who,
-        why=why,
-        what=what,
-        version=version.number,
-        replaced=replaced,
-        forced=forced,
-    )
-    store.promote(version, act)
-
-
-def _export(store: Registry, version: Version, into: Path | None, *, quiet: bool = False) -> None:
-    if into is not None:
-        store.artifact(version).save(into)
-        if not quiet:
-            click.echo(f"{version.model_version} in {into}")
-
-
-def rejected_rows(events: Path, named: Path | None) -> int | None:
-    """How many rows imports rejected; None where no file says."""
-    from training.rejects import read_rejects
-
-    place = named or events.with_name("rejects.csv")
-    if place.is_file():
-        return len(read_rejects(place))
-    if named is not None:
-        raise click.UsageError(f"--rejects {named}: expected a file that is there.")
-    return None
-
-
-def _tell(answer: dict[str, Any], said: str, as_json: bool) -> None:
-    if as_json:
-        json.dump(answer, sys.stdout, allow_nan=False)
-        click.echo()
-    else:
-        click.echo(said)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def _me() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    return f"The candidate is kept: register it later{forced}, with\n  {shlex.join(again)}"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from model.errors import RedflareError
+
+FAILED: Final = "FAILED: "  # begins a condition of the gate that does not hold
 
 
 class RegistryError(RedflareError):
@@ -41,6 +45,33 @@ class Version:
         """The id of its artifact."""
         return self.tags.get("model_version", "")
 
+    @property
+    def passed(self) -> bool:
+        """Whether the gate let it pass, beside the champion that it was compared with."""
+        return self.tags.get("passed") == "true"
+
+    @property
+    def compared_with(self) -> str | None:
+        """That champion's version; None where there was none."""
+        number = self.tags.get("compared_with", "none")
+        return None if number == "none" else number
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The conditions of the gate that failed, in words."""
+        return failed_words(self.tags.get("verdict", "").splitlines())
+
+
+def failed_words(words: Iterable[str]) -> tuple[str, ...]:
+    """Of a verdict's lines those that failed, without the word.
+
+    Examples
+    --------
+    >>> failed_words(["FAILED: 80 deals are judged", "held: no feature knows the outcome"])
+    ('80 deals are judged',)
+    """
+    return tuple(each.removeprefix(FAILED) for each in words if each.startswith(FAILED))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Act:
@@ -55,7 +86,9 @@ class Act:
     version, replaced
         The version that became champion, and the one before it; None where there was none.
     forced
-        Whether it was against the gate.
+        Whether it was against the gate, or asked none.
+    overruled
+        The conditions of the gate that failed, in words; empty where none did.
     """
 
     at: str
@@ -65,3 +98,4 @@ class Act:
     version: str
     replaced: str | None
     forced: bool = False
+    overruled: tuple[str, ...] = ()

@@ -24,7 +24,7 @@ from training.simulate import Simulation
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with MLflow's empty database, which takes seconds to make."""
     folder = tmp_path_factory.mktemp("store") / "registry"
-    Registry(str(folder))
+    Registry(str(folder), create=True)
     return folder
 
 

@@ -192,8 +192,17 @@ def test_a_company_retrains_promotes_and_goes_back(second: Desk) -> None:
     assert status == 2
     assert "version 3, which the gate refused (0 deals" in err
     assert desk.run("promote", "3", "--force")[0] == 2
-    assert desk.run("promote", "3", "--force", "--reason", "the board asks")[0] == 0
+    status, said, _ = desk.run(
+        *("promote", "3", "--force", "--reason", "the board asks", "--by", "ann")
+    )
+    assert status == 0
+    overruled = third["why"][0].removeprefix("FAILED: ")
+    assert "forced by ann: the board asks; overruled, of the conditions of the gate:" in said
+    assert f"\n  {overruled}\n" in said
+    assert overruled in desk.models()[0]["promote_overruled"]
+    assert desk.models()[1]["promote_overruled"] == ""
     acts = Registry(str(desk.folder / "registry")).audit()
+    assert overruled in acts[-1].overruled
     assert [(a.what, a.version, a.replaced, a.forced) for a in acts] == [
         ("promote", "1", None, False),
         ("promote", "2", "1", False),
@@ -201,6 +210,69 @@ def test_a_company_retrains_promotes_and_goes_back(second: Desk) -> None:
         ("promote", "2", "1", False),
         ("promote", "3", "2", True),
     ]
+
+
+def test_what_is_forced_at_its_training_says_what_was_overruled(second: Desk) -> None:
+    forced = ("--no-refit", "--force", "--reason", "a trial", "--by", "ann")
+    asked = [each for each in second.retraining(LATER, *forced) if each != "--json"]
+    limits = (second.folder / "limits.toml").read_text()
+    (second.folder / "limits.toml").write_text(limits.replace("deals = 30", "deals = 5000"))
+
+    status = main([*asked, "--verbose"])
+
+    assert status == 0
+    assert second.capsys is not None
+    said = second.capsys.readouterr()
+    assert "The champion stays" not in said.out.splitlines()[-3:]
+    told = said.out[said.out.index("version 2 is champion") :]
+    assert "forced by ann: a trial; overruled" in told
+    assert "at least 5,000 are needed" in told
+    assert "at least 5,000 are needed" in second.models()[0]["promote_overruled"]
+    assert "a trial (against the gate)" in second.run("versions")[1].replace("\n", " ")
+    stages = [line.partition("Z ")[2] for line in said.err.splitlines()]
+    assert stages[0] == "checking the data"
+    assert stages[-2:] == ["asking the gate", "registering"]
+    assert any(stage.endswith(" choosing") for stage in stages)
+
+
+def test_a_mistyped_registry_is_refused_and_nothing_made(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = desk.folder / "mistyped"
+    events = str(desk.folder / "events.parquet")
+    commands = [["versions"], ["promote", "1"], ["rollback"], ["monitor", events]]
+    for command in commands:
+        for registry in (str(place), f"sqlite:///{place / 'mlflow.db'}"):
+            assert main([*command, "--registry", registry]) == 2
+            said = capsys.readouterr().err
+            assert f"registry {registry}, where there is no mlflow.db: expected" in said
+            assert "check the name; redflare retrain makes a new one" in said
+    assert main(["retrain", str(desk.folder / "none.parquet"), "--registry", str(place)]) == 2
+    assert not place.exists()
+
+
+def test_of_two_machines_that_retrain_at_once_the_later_promotion_is_refused(
+    second: Desk, make_candidate: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is of one machine: another promotes between our comparison and our promotion."""
+    theirs = make_candidate(compared_with="1")
+    register = Registry.register
+
+    def meanwhile(self: Registry, folder: Path) -> Any:
+        monkeypatch.setattr(Registry, "register", register)
+        assert main(["register", str(theirs), "--registry", self.given]) == 0
+        return register(self, folder)
+
+    monkeypatch.setattr(Registry, "register", meanwhile)
+    assert second.capsys is not None
+    status = main(second.retraining(LATER, "--no-refit"))
+
+    said = second.capsys.readouterr()
+    assert status == 2
+    assert "compared with champion 1: expected the champion of now, 2" in said.err
+    assert json.loads(said.out.splitlines()[-1])["promoted"] is False
+    assert second.champion() == "2"
+    assert [each["aliases"] for each in second.models()] == [["challenger"], ["champion"], []]
 
 
 def test_a_challenger_of_shuffled_outcomes_is_refused(second: Desk, company: pa.Table) -> None:

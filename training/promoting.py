@@ -1,0 +1,126 @@
+"""Putting a registered version in force: what stands against it, and what the audit says."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from model.errors import RedflareError
+from training.version import Act, Version
+
+if TYPE_CHECKING:
+    from training.registry import Registry
+
+
+class PromotionError(RedflareError):
+    """A version may not be promoted as asked. The message says what stands against it."""
+
+
+def check_force(force: bool, reason: str) -> None:
+    """Refuse to overrule the gate without a word on why."""
+    if force and not reason.strip():
+        raise PromotionError(
+            "--force without --reason", "the reason, for the audit", 'add --reason "..."'
+        )
+
+
+def ask_gate(version: Version, champion: str | None, *, force: bool) -> tuple[str, ...]:
+    """What stands against a version, which `force` overrules; empty where nothing does.
+
+    Parameters
+    ----------
+    champion
+        The version in force; None before the first.
+
+    Raises
+    ------
+    PromotionError
+        If something does, and nobody forces it.
+    """
+    if not version.passed:
+        against = version.failed
+        given = f"version {version.number}, which the gate refused ({'; '.join(against)})"
+        expected = "one that it let pass"
+    elif version.compared_with != champion:
+        compared, current = version.compared_with or "none", champion or "none"
+        against = (f"compared with champion {compared}, where the one of now is {current}",)
+        given = f"version {version.number}, which was compared with {compared}"
+        expected = f"a comparison with the champion of now, {current}"
+    else:
+        return ()
+    if not force:
+        raise PromotionError(given, expected, "retrain, or use --force --reason")
+    return against
+
+
+def overruled_lines(act: Act) -> list[str]:
+    """Lines that tell that the gate was overruled, by whom, and in what; none where it was not.
+
+    Examples
+    --------
+    >>> act = Act(at="2026-01-12T06:00:00+00:00", who="ann", why="a trial", what="promote",
+    ...           version="1", replaced=None, forced=True, overruled=("80 deals are judged",))
+    >>> overruled_lines(act)
+    ['forced by ann: a trial; overruled, of the conditions of the gate:', '  80 deals are judged']
+    """
+    if not act.overruled:
+        return []
+    head = f"forced by {act.who}: {act.why}; overruled, of the conditions of the gate:"
+    return [head, *(f"  {words}" for words in act.overruled)]
+
+
+def put_in_force(
+    store: Registry,
+    version: Version,
+    who: str,
+    why: str,
+    replaced: str | None,
+    overruled: tuple[str, ...] = (),
+    what: str = "promote",
+) -> Act:
+    """Make a version the champion, and say in the audit who did it, why and against what.
+
+    Parameters
+    ----------
+    replaced
+        The champion that it takes the place of.
+    overruled
+        What stood against it.
+    what
+        ``promote`` or ``rollback``.
+    """
+    act = Act(
+        at=now(),
+        who=who,
+        why=why,
+        what=what,
+        version=version.number,
+        replaced=replaced,
+        forced=bool(overruled) or what == "rollback",
+        overruled=overruled,
+    )
+    store.promote(version, act)
+    return act
+
+
+def export(store: Registry, version: Version, into: Path | None, *, quiet: bool = False) -> None:
+    """Write a version's artifact to a folder, where one is named, and say so."""
+    if into is not None:
+        store.artifact(version).save(into)
+        if not quiet:
+            click.echo(f"{version.model_version} in {into}")
+
+
+def now() -> str:
+    """The present moment, ISO 8601 UTC."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def me() -> str:
+    """Who runs this, on which machine."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -1,0 +1,159 @@
+"""The commands `register`, `promote`, `rollback` and `versions`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from training.promoting import (
+    ask_gate,
+    check_force,
+    export,
+    me,
+    overruled_lines,
+    put_in_force,
+)
+from training.registry_options import BY, FORCE, INTO, JSON, NAME, REASON, REGISTRY
+
+if TYPE_CHECKING:
+    from training.version import Version
+
+DONE: Final = 0
+
+
+@click.command()
+@click.argument("candidate", type=click.Path(path_type=Path))
+@REGISTRY
+@NAME
+@BY
+@INTO
+def register(candidate: Path, registry: str, name: str, by: str | None, into: Path | None) -> int:
+    """Register a CANDIDATE that redflare retrain kept, and promote it if its gate let it pass."""
+    from training.candidate import read_candidate
+    from training.registry import CHAMPION, Registry
+
+    kept = read_candidate(candidate)
+    store = Registry(registry, name)
+    version = store.register(candidate)
+    if kept.passed:
+        if CHAMPION not in version.aliases:
+            who = by or kept.created_by
+            put_in_force(store, version, who, "the gate let it pass", kept.compared_with)
+        export(store, version, into)
+    click.echo(f"version {version.number} is {'champion' if kept.passed else 'challenger'}")
+    return DONE
+
+
+@click.command()
+@click.argument("version")
+@REGISTRY
+@NAME
+@FORCE
+@REASON
+@BY
+@INTO
+def promote(
+    version: str,
+    registry: str,
+    name: str,
+    force: bool,
+    reason: str,
+    by: str | None,
+    into: Path | None,
+) -> int:
+    """Make VERSION the champion, if its gate let it pass beside the champion of now."""
+    from training.registry import CHAMPION, Registry
+
+    check_force(force, reason)
+    store = Registry(registry, name)
+    asked = store.version(version)
+    if CHAMPION in asked.aliases:
+        click.echo(f"version {version} is champion already")
+        export(store, asked, into)
+        return DONE
+    champion = store.champion()
+    number = None if champion is None else champion.number
+    overruled = ask_gate(asked, number, force=force)
+    act = put_in_force(store, asked, by or me(), reason or "promoted by hand", number, overruled)
+    export(store, asked, into)
+    click.echo(f"version {version} is champion, in place of {number or 'none'}")
+    for line in overruled_lines(act):
+        click.echo(line)
+    return DONE
+
+
+@click.command()
+@REGISTRY
+@NAME
+@REASON
+@BY
+@INTO
+def rollback(registry: str, name: str, reason: str, by: str | None, into: Path | None) -> int:
+    """Make the version that the champion replaced the champion again."""
+    from training.registry import Registry
+    from training.version import RegistryError
+
+    store = Registry(registry, name)
+    champion = store.champion()
+    if champion is None:
+        raise RegistryError("no champion", "one to go back from", "see redflare versions")
+    before = store.before(champion)
+    why = reason or "rolled back"
+    put_in_force(store, before, by or me(), why, champion.number, what="rollback")
+    export(store, before, into)
+    click.echo(f"version {before.number} is champion again, in place of {champion.number}")
+    return DONE
+
+
+@click.command()
+@REGISTRY
+@NAME
+@JSON
+def versions(registry: str, name: str, as_json: bool) -> int:
+    """List the versions: alias, training, data, loss, calibration, why promoted."""
+    from training.registry import Registry
+    from training.section import Table, text_of
+
+    found = Registry(registry, name).versions()
+    if as_json:
+        rows = [
+            {"version": each.number, "aliases": each.aliases, "run_id": each.run_id, **each.tags}
+            for each in found
+        ]
+        json.dump(rows, sys.stdout)
+        click.echo()
+        return DONE
+    header = (
+        *("version", "alias", "model", "trained", "known before", "promoted", "deals"),
+        *("log-loss", "slope", "intercept"),
+    )
+    rows_shown = [
+        (
+            each.number,
+            ", ".join(each.aliases) or "-",
+            each.model_version,
+            each.tags.get("created_at", "")[:10],
+            each.tags.get("known_before", "")[:10],
+            _why(each),
+            each.tags.get("deals", ""),
+            *(each.tags.get(key) or "-" for key in ("log_loss", "slope", "intercept")),
+        )
+        for each in found
+    ]
+    caption = f"{len(found)} versions of {name} in {registry}"
+    click.echo(text_of(Table(caption=caption, header=header, rows=rows_shown, words=6)))
+    return DONE
+
+
+def _why(version: Version) -> str:
+    told = version.tags
+    if "rollback_at" in told and told["rollback_at"] >= told.get("promote_at", ""):
+        return f"{told['rollback_at'][:10]} {told['rollback_by']}: {told['rollback_why']}"
+    if "promote_at" in told:
+        forced = " (against the gate)" if told.get("promote_overruled") else ""
+        return f"{told['promote_at'][:10]} {told['promote_by']}: {told['promote_why']}{forced}"
+    return "-" if version.passed else "refused by the gate"
