@@ -36,6 +36,7 @@ from training.standing import Standing, standing_of
 
 ORIGINS: Final = 4
 SPACING_DAYS: Final = 7.0
+MOST_FORECASTS: Final = 200_000  # of one origin; of more so many are drawn evenly
 ROWS_AT_ONCE: Final = 20_000  # scored between two steps of the progress bar
 
 Flags = NDArray[np.bool_]
@@ -90,7 +91,8 @@ class Plan:
         Days judged; none: the edges of `options`, or those that the data chooses at the first
         origin.
     spacing_days
-        Between two moments of scoring.
+        Between two moments of scoring; where that makes more than `MOST_FORECASTS` for an origin,
+        so many of them are drawn evenly.
     options
         Of each training.
     """
@@ -310,6 +312,10 @@ def _forecast(
     feeds = scorer.feeds(heard)
     end = min(origin.until_us, record.countable_until - int(days[0] * DAY_US) + 1)
     deal, as_of = open_moments(record, origin.known_before_us, end, int(plan.spacing_days * DAY_US))
+    if len(deal) > MOST_FORECASTS:
+        rng = np.random.default_rng(plan.options.seed)
+        drawn = np.sort(rng.choice(len(deal), MOST_FORECASTS, replace=False))
+        deal, as_of = deal[drawn], as_of[drawn]
     starts = range(0, len(deal), ROWS_AT_ONCE)
     step = progress(f"{day_of(origin.known_before_us)} scoring", len(starts) + len(BASELINES))
     probability, x = [np.empty((0, len(days)))], [np.empty((0, len(scorer.features.names)))]

@@ -25,7 +25,6 @@ from training.leaves import Booster
 T = TypeVar("T")
 
 STAGE: Final = 10  # trees between two looks at the judging rows
-MOST_ROWS: Final = 200_000  # of one ensemble; of more a sample is drawn
 BAG_SHARE: Final = 0.5  # of the deals
 
 
@@ -167,13 +166,6 @@ def bag_members(deals: int, bags: int, seed: int) -> NDArray[np.bool_]:
     for bag in members:
         bag[rng.permutation(deals)[: max(1, round(deals * BAG_SHARE))]] = True
     return members
-
-
-def thin(rows: Ints, rng: np.random.Generator) -> Ints:
-    """At most `MOST_ROWS` of the rows, drawn evenly."""
-    if len(rows) <= MOST_ROWS:
-        return rows
-    return np.sort(rng.choice(rows, MOST_ROWS, replace=False))
 
 
 def in_parallel(work: Callable[..., T], calls: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[T]:

@@ -28,6 +28,7 @@ from model.rates import ClosingLog
 NEVER: Final = np.iinfo(np.int64).max
 EVENT_SHARE: Final = 0.2  # of the total weight, for moments just after events
 EVENT_SAMPLE: Final = 0.2  # of those moments taken
+MOST_SNAPSHOTS: Final = 250_000  # learned from; of more an even part: a deal's own are much alike
 LAG_QUANTILE: Final = 0.99
 ANOTHER_SEED: Final = 0x5EED  # so that one choice by hash tells nothing of another
 RHYTHM_QUANTILE: Final = 0.95
@@ -164,7 +165,8 @@ def sample_moments(
     """Moments to learn from: regular ones with a random phase, and some just after events.
 
     Chance is a hash of the deal, the moment and the seed, so that what becomes known of other
-    deals, or later, changes nothing.
+    deals, or later, changes nothing. Of more than `MOST_SNAPSHOTS` about as many are kept, evenly:
+    how many there are is all that other deals can change then.
 
     Returns
     -------
@@ -191,8 +193,28 @@ def sample_moments(
     every_deal = np.concatenate([deal, event_deal])
     as_of = np.concatenate([regular, moment])
     after = np.arange(every_deal.size) >= deal.size
+    if every_deal.size > MOST_SNAPSHOTS:
+        kept = even_part(deal_key[every_deal], as_of, MOST_SNAPSHOTS)
+        every_deal, as_of, after = every_deal[kept], as_of[kept], after[kept]
     order = np.lexsort((after, as_of, every_deal))
     return every_deal[order], as_of[order], after[order]
+
+
+def even_part(deal_key: NDArray[np.uint64], as_of: Ints, most: int) -> NDArray[np.bool_]:
+    """Which of more than so many moments are kept: about as many, by a hash. Shape (R,).
+
+    Parameters
+    ----------
+    deal_key
+        Of the deal of each moment, scattered over all bits. Shape (R,).
+    as_of
+        Microseconds since 1970 UTC. Shape (R,).
+    most
+        How many to keep of them.
+    """
+    # Mixed again: the hash that drew the moments after events is small for all of them.
+    chance = _uniform(_mixed(_mixed(deal_key ^ as_of.astype(np.uint64)) ^ np.uint64(ANOTHER_SEED)))
+    return np.asarray(chance < most / as_of.size)
 
 
 def row_chance(data: Dataset, seed: int) -> Floats:

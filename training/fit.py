@@ -20,7 +20,7 @@ from model.unusual import ranges_to_json
 from training.actions import action_table, drawn_rows, learn_actions
 from training.base_rate import PRIOR_DEALS, Cells, fit_base_rate, judge_base_rate
 from training.blending import blend_leaves, blend_weights, deal_losses
-from training.boosting import bag_members, in_parallel, problems, thin
+from training.boosting import bag_members, in_parallel, problems
 from training.calibrating import fit_calibrations
 from training.compile import compile_leaves
 from training.dataset import (
@@ -262,7 +262,6 @@ def _fit_bags(learning: Learning, best: _Blend, options: Options, progress: Prog
         for b, question in enumerate(questions):
             seed = options.seed + 100 * bag + b
             drawn = np.flatnonzero(members[bag, data.deal[question.rows]])
-            drawn = thin(drawn, np.random.default_rng(seed))
             rows = question.rows[drawn]
             calls += [
                 (

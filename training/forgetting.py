@@ -28,7 +28,6 @@ from training.boosting import (
     fit_booster,
     log_odds_of_share,
     staged_log_odds,
-    thin,
 )
 from training.bootstrap import DealBootstrap
 from training.judging import deal_share
@@ -130,7 +129,6 @@ def _told(
 ) -> Floats:
     """Log-odds of the rows asked about, by those to fit, at every stage. Shape (stages, n)."""
     data = learning.data
-    fit = thin(fit, np.random.default_rng(seed))
     weight = data.weight[fit] * decay((split - data.as_of[fit]) / DAY_US, half_life)
     weight *= len(fit) / weight.sum()
     settings = Settings(rows_a_leaf=int(np.clip(len(fit) / 150, 10, 200)))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from model.events import DAY_US
 from model.grid import BinArray, Grid
 from model.history import Floats, Ints
-from training.boosting import bag_members, in_parallel, problems, thin
+from training.boosting import bag_members, in_parallel, problems
 from training.dataset import Dataset
 from training.learners import Learner, size, staged, stages
 
@@ -183,8 +183,6 @@ def _judge_one(
     judged: Ints,
     seed: int,
 ) -> Floats:
-    kept = thin(np.arange(len(rows)), np.random.default_rng(seed))
-    rows, won = rows[kept], won[kept]
     deals = len(np.unique(deal[rows]))
     return staged(grid, bins[rows], won, weight[rows], deals, learner, bins[judged], seed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from training.backtest import MOST_FORECASTS
 from training.backtest_report import Report
 from training.section import Section, Table
 
@@ -18,7 +19,8 @@ def method_section(report: Report) -> Section:
                 "before it, and forecast every deal open every "
                 f"{facts['spacing_days']:g} days until the next origin, each from what was known "
                 "at that moment. Deals learned from occur again while they are still open, as in "
-                "real use; deals opened after the origin are also reported alone."
+                "real use; deals opened after the origin are also reported alone. Of more than "
+                f"{MOST_FORECASTS:,} forecasts of an origin so many are drawn evenly."
             ),
             (
                 "A forecast is judged only if its end lies at least "

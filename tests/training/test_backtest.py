@@ -76,6 +76,25 @@ def test_every_deal_open_at_a_weekly_moment_is_forecast_once(tested: Backtest) -
     assert set(rows) == expected
 
 
+def test_of_too_many_forecasts_some_are_drawn_and_are_the_same(
+    table: pa.Table, tested: Backtest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = replace(PLAN, origins_us=PLAN.origins_us[1:])
+    monkeypatch.setattr("training.backtest.MOST_FORECASTS", 50)
+
+    some = backtest(table, plan).forecasts
+
+    every = tested.forecasts
+    last = every.origin == 1
+    keys = zip(every.deal[last].tolist(), every.as_of[last].tolist(), strict=True)
+    said = dict(zip(keys, every.probability[last].tolist(), strict=True))
+    assert 0 < len(some.deal) <= 50 < last.sum()
+    for deal, as_of, p in zip(
+        some.deal.tolist(), some.as_of.tolist(), some.probability.tolist(), strict=True
+    ):
+        assert said[deal, as_of] == p
+
+
 def test_a_horizon_counts_only_where_its_end_is_known_whatever_came(tested: Backtest) -> None:
     forecasts = tested.forecasts
     for column, days in enumerate(forecasts.days.tolist()):

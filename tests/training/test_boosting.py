@@ -7,7 +7,6 @@ import pytest
 
 from tests.training.companies import snapshots
 from training.boosting import (
-    MOST_ROWS,
     STAGE,
     Settings,
     bag_members,
@@ -16,7 +15,6 @@ from training.boosting import (
     log_odds_of_share,
     problems,
     staged_log_odds,
-    thin,
 )
 from training.grid_fit import make_grid
 
@@ -62,15 +60,6 @@ def test_each_bag_draws_half_of_the_deals() -> None:
     assert np.array_equal(members, bag_members(101, 8, seed=3))
     assert not np.array_equal(members, bag_members(101, 8, seed=4))
     assert bag_members(1, 2, seed=0).all()
-
-
-def test_too_many_rows_are_thinned_in_order() -> None:
-    few, many = np.arange(10), np.arange(MOST_ROWS + 500)
-    kept = thin(many, np.random.default_rng(0))
-
-    assert thin(few, np.random.default_rng(0)) is few
-    assert len(kept) == MOST_ROWS
-    assert (np.diff(kept) > 0).all()
 
 
 def test_the_share_won_is_kept_off_certainty() -> None:

@@ -236,6 +236,22 @@ def test_other_deals_move_no_moment() -> None:
     assert among.as_of[among.deal > 0].tolist() == alone.as_of.tolist()
 
 
+def test_of_too_many_moments_an_even_part_is_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = busy_deals(40)
+    every = dataset(events)
+    monkeypatch.setattr("training.dataset.MOST_SNAPSHOTS", every.rows // 4)
+
+    part = dataset(events)
+
+    moments = set(zip(every.deal.tolist(), every.as_of.tolist(), strict=True))
+    kept = set(zip(part.deal.tolist(), part.as_of.tolist(), strict=True))
+    assert 0.2 < part.rows / every.rows < 0.3
+    assert kept < moments
+    after = [(data.weight != 1).mean() for data in (every, part)]
+    assert after[1] == pytest.approx(after[0], rel=0.3)
+    assert part.weight[part.weight != 1].sum() == pytest.approx(EVENT_SHARE * part.weight.sum())
+
+
 def test_nothing_to_learn_from_is_no_row() -> None:
     data = dataset([deal_event("meeting_held")])
 
