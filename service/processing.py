@@ -1,7 +1,9 @@
-"""Deliveries worked on one by one: translated, kept, scored, and what follows queued.
+"""Deliveries worked on one after the other: translated, kept, scored, and what follows queued.
 
-All of one delivery is one transaction. Whoever is killed in it leaves nothing of it, and the
-delivery where it was; whoever is killed after it leaves it done.
+All of one delivery is in one transaction. Whoever is killed in it leaves nothing of it, and the
+delivery where it was; whoever is killed after it leaves it done. On SQLite several share a
+transaction while nobody else waits to write, each behind a savepoint of its own. On PostgreSQL,
+where several workers could wait for each other's deals, each has its own.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -34,11 +36,20 @@ from service.webhooks.delivery import Receiver, Refetch, Translation, Untranslat
 LOG: Final = logging.getLogger("redflare.worker")
 FEEDS_KNOWN: Final = timedelta(minutes=1)  # for which what the feeds show is not read again
 REQUEST_ID: Final = "x-request-id"  # the header that `service.request_log` sees to
+WORKED_AT_ONCE: Final = 32  # deliveries of one transaction
 TICKED_AT_ONCE: Final = 50  # deals of one transaction
 
 
 def no_step(_step: str) -> None:
     """Where nobody looks."""
+
+
+class _Worked(NamedTuple):
+    """What became of a delivery: why it failed, if it did, and how long it took."""
+
+    kept: inbox.Kept
+    reason: str | None
+    seconds: float
 
 
 class Processor:
@@ -87,49 +98,66 @@ class Processor:
         self._fetched = frozenset(fetched)
         self._written = frozenset(written)
         self._metrics = metrics or Metrics()
+        self._at_once = WORKED_AT_ONCE if database.is_sqlite else 1
         self._heard: dict[str, Feed] = {}
         self._heard_at: datetime | None = None
         self._merged: tuple[Scorer, dict[str, Feed]] | None = None
 
-    def work(self) -> bool:
-        """Work on the next delivery; whether there was one.
+    def work(self) -> int:
+        """Work on the next deliveries; how many there were.
 
         Raises
         ------
         StoreUnavailable
-            If the database does not answer: the delivery stays as it was.
+            If the database does not answer: the deliveries stay as they were.
         """
         with self._database.reading() as connection:
-            waiting = inbox.peek(connection)
-        if waiting is None:
-            return False
-        began = time.perf_counter()
+            waiting = inbox.peek(connection, self._at_once)
+        if not waiting:
+            return 0
         # Before the transaction, which on SQLite keeps all other writers waiting.
-        translated = self._translated(waiting)
+        translated = {kept.id: (kept, self._translated(kept)) for kept in waiting}
+        worked: list[_Worked] = []
         with self._database.writing() as connection:
-            tombstones.hold(
-                connection
-            )  # before any row, lest forgetting and this wait for each other
-            kept = inbox.take(connection)
-            if kept is None:
-                return False
-            if kept.id != waiting.id:  # another worker has that one
-                translated = self._translated(kept)
-            self._step("taken")
-            now = microseconds(self._clock())
-            if isinstance(translated, str):
-                reason: str | None = translated
-            else:
-                reason = self._reason_against(connection, kept, translated, now)
-            if reason is not None:
-                inbox.fail(connection, kept.id, reason, at=now)
-            self._step("finished")
+            # Before any row, lest forgetting and this wait for each other.
+            tombstones.hold(connection)
+            for inbox_id in inbox.take(connection, len(waiting)):
+                began = time.perf_counter()
+                if inbox_id in translated:
+                    kept, translation = translated[inbox_id]
+                else:  # another worker has those that were first
+                    kept = inbox.find(connection, inbox_id)
+                    translation = self._translated(kept)
+                self._step("taken")
+                reason = self._work_on(connection, kept, translation)
+                self._step("finished")
+                worked.append(_Worked(kept, reason, time.perf_counter() - began))
+                if self._database.is_awaited():
+                    break
         self._step("committed")
-        self._told(kept, reason, time.perf_counter() - began)
-        return True
+        if self._database.is_sqlite:  # no more are read than are likely to be worked on
+            grown = 2 * len(worked) if len(worked) == len(waiting) else len(worked)
+            self._at_once = max(1, min(grown, WORKED_AT_ONCE))
+        for each in worked:
+            self._told(each)
+        return len(worked)
 
-    def _told(self, kept: inbox.Kept, reason: str | None, seconds: float) -> None:
+    def _work_on(
+        self, connection: Connection, kept: inbox.Kept, translated: Translation | str
+    ) -> str | None:
+        """See to all of one delivery; why it cannot be used, if it cannot."""
+        now = microseconds(self._clock())
+        if isinstance(translated, str):
+            reason: str | None = translated
+        else:
+            reason = self._reason_against(connection, kept, translated, now)
+        if reason is not None:
+            inbox.fail(connection, kept.id, reason, at=now)
+        return reason
+
+    def _told(self, worked: _Worked) -> None:
         """Count and log what became of a delivery; the reason may hold parts of its body."""
+        kept, reason, seconds = worked
         outcome = "done" if reason is None else "failed"
         self._metrics.worked.labels(kept.delivery.source, outcome).inc()
         LOG.log(
@@ -182,8 +210,10 @@ class Processor:
         except (InterfaceError, OperationalError, StoreUnavailable):
             raise  # the delivery can do nothing about it
         except RedflareError as error:
+            self._heard_at = None  # of what it told nothing is kept
             return str(error)
         except Exception as error:  # noqa: BLE001 - a fault of ours; the next delivery does not wait
+            self._heard_at = None
             return _fault(kept, error)
         return None
 

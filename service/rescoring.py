@@ -14,7 +14,7 @@ from math import isnan
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from model.asof import AsOf, Snapshot
 from model.coverage import Coverage
@@ -36,7 +36,6 @@ from model.vocabulary import Vocabulary
 from service.storage import deals, events, flares, outbox, scores
 from service.storage.deals import Standing, Told
 from service.storage.rows import AnyRow
-from service.storage.schema import SCORES
 from service.writeback.entry import RED_FLARE_RAISED, SCORE_CHANGED
 from service.writeback.payload import payload_of
 
@@ -317,15 +316,6 @@ def _queue(
 
 def _week_before(connection: Connection, deal_id: str, as_of: int, days: float) -> float | None:
     """The probability within as many days as said about a week before; None where nothing was."""
-    query = (
-        select(SCORES.c.probability)
-        .where(
-            SCORES.c.deal_id == deal_id,
-            SCORES.c.as_of <= as_of - WEEK_US,
-            SCORES.c.as_of >= as_of - WEEK_US - DAY_US,
-            SCORES.c.days == days,
-        )
-        .order_by(SCORES.c.as_of.desc(), SCORES.c.id.desc())
-        .limit(1)
+    return scores.probability_between(
+        connection, deal_id, as_of - WEEK_US - DAY_US, as_of - WEEK_US, days
     )
-    return connection.execute(query).scalar()

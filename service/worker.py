@@ -100,10 +100,10 @@ class Worker:
             awaited.wait(pause)
 
     def _work(self) -> bool:
-        worked = self._processor.work()
-        if worked:
-            self._wake_senders()
-        return worked
+        if not self._processor.work():
+            return False
+        self._wake_senders()
+        return True
 
     def _wake_senders(self) -> None:
         for awaited in self._outboxes.values():

@@ -89,7 +89,7 @@ def tell(mapping: SourceMapping, rows: Sequence[Row], *, stages: Stages, person_
     >>> told = tell(load_mapping("hubspot"), [Row(record="deal_property_history", values=change)],
     ...             stages=Stages(), person_key=b"key")
     >>> told.events[0].kind, told.events[0].number, told.events[0].source_id
-    ('amount_changed', 1200.0, '7/amount_changed/2026-01-05 09:30:00.000000')
+    ('amount_changed', 1200.0, '7/amount_changed/2026-01-05 09:30:00.000000/1200')
     """
     events: list[tuple[int, Event]] = []
     refused: list[str] = []

@@ -9,13 +9,10 @@ same instant.
 
 from __future__ import annotations
 
-import fcntl
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -27,15 +24,13 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from service.storage import turn
 from service.storage.errors import StorageError, StoreUnavailable
 
 DEFAULT_URL: Final = "sqlite:///redflare.db"
 VARIABLE: Final = "REDFLARE_DATABASE"
-BUSY_SECONDS: Final = 10.0  # to wait for another's transaction
 CONNECT_SECONDS: Final = 5
 POOLED: Final = 8  # connections kept
-POLL_SECONDS: Final = 0.001  # between looks whether another process has ended its turn
-LOCK_SUFFIX: Final = "-turn"  # of the file beside a SQLite database that writers lock
 WRITES: Final = "redflare_writes"
 FORMS: Final = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
 
@@ -58,7 +53,7 @@ class Database:
         self.url = url
         self.path = Path(url.database) if url.drivername == "sqlite" and url.database else None
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgresql_engine(url)
-        self._turn = None if self.path is None else _Turn(self.path)
+        self._turn = None if self.path is None else turn.Turn(self.path)
 
     @property
     def is_sqlite(self) -> bool:
@@ -106,61 +101,18 @@ class Database:
             with connection.begin():
                 yield connection
 
+    def is_awaited(self) -> bool:
+        """Whether others wait for whoever writes, to end a transaction that could go on.
+
+        On PostgreSQL nobody waits for all that others write.
+        """
+        return self._turn is not None and self._turn.is_awaited()
+
     def close(self) -> None:
         """Give all connections up."""
         self.engine.dispose()
         if self._turn is not None:
             self._turn.close()
-
-
-class _Turn:
-    """Who may write to a SQLite file, among the threads of all processes that have it open."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path.with_name(path.name + LOCK_SUFFIX)
-        self._thread = threading.Lock()
-        self._file: TextIO | None = None
-        self._owner: int | None = None
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        if self._owner == threading.get_ident():
-            raise RuntimeError("a transaction that writes was begun within another")
-        until = time.monotonic() + BUSY_SECONDS
-        if not self._thread.acquire(timeout=BUSY_SECONDS):
-            raise StoreUnavailable("another thread writes for too long")
-        try:
-            file = self._lock(until)
-            self._owner = threading.get_ident()
-            try:
-                yield
-            finally:
-                self._owner = None
-                fcntl.flock(file, fcntl.LOCK_UN)
-        finally:
-            self._thread.release()
-
-    def _lock(self, until: float) -> TextIO:
-        if self._file is None:
-            try:
-                self._file = self._path.open("a")
-            except OSError as error:
-                raise StoreUnavailable(f"{self._path}: {error.strerror}") from error
-        while True:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                if time.monotonic() > until:
-                    raise StoreUnavailable("another process writes for too long") from error
-                time.sleep(POLL_SECONDS)
-            else:
-                return self._file
-
-    def close(self) -> None:
-        with self._thread:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
 
 
 def read_url(text: str) -> URL:
@@ -244,7 +196,7 @@ def _sqlite_engine(url: URL) -> Engine:
         url,
         pool_size=POOLED,
         hide_parameters=True,  # bodies and texts are for no log
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        connect_args={"timeout": turn.BUSY_SECONDS, "check_same_thread": False},
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -7,12 +7,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
-from service.storage.rows import AnyRow, insert_into, json_of
+from service.storage.rows import AnyRow, insertion, json_of
 from service.storage.schema import DEALS
 
 AT_ONCE: Final = 500
+_UPDATE: Final = update(DEALS).where(DEALS.c.deal_id == bindparam("updated"))
+_FIND: Final = select(DEALS).where(DEALS.c.deal_id == bindparam("deal_id"))
+_LOCK: Final = (
+    select(DEALS)
+    .where(DEALS.c.deal_id.in_(bindparam("deal_ids", expanding=True)))
+    .order_by(DEALS.c.deal_id)
+    .with_for_update()
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,14 +84,19 @@ def lock(connection: Connection, deal_ids: Iterable[str]) -> dict[str, AnyRow]:
     rows = {}
     for first in range(0, len(ordered), AT_ONCE):
         part = ordered[first : first + AT_ONCE]
-        connection.execute(
-            insert_into(connection, DEALS).on_conflict_do_nothing(index_elements=["deal_id"]),
-            [{"deal_id": deal_id} for deal_id in part],
-        )
-        query = select(DEALS).where(DEALS.c.deal_id.in_(part)).order_by(DEALS.c.deal_id)
-        for row in connection.execute(query.with_for_update()):
-            rows[str(row.deal_id)] = row
+        found = _locked(connection, part)
+        missing = [deal_id for deal_id in part if deal_id not in found]
+        if missing:
+            statement = insertion(DEALS, ("deal_id",), connection.dialect.name)
+            connection.execute(statement, [{"deal_id": deal_id} for deal_id in missing])
+            found = _locked(connection, part)
+        rows.update(found)
     return rows
+
+
+def _locked(connection: Connection, deal_ids: Sequence[str]) -> dict[str, AnyRow]:
+    found = connection.execute(_LOCK, {"deal_ids": deal_ids})
+    return {str(row.deal_id): row for row in found}
 
 
 def stand(connection: Connection, deal_id: str, standing: Standing) -> None:
@@ -183,8 +196,8 @@ def is_stale(row: AnyRow, before: int) -> bool:
 
 def find(connection: Connection, deal_id: str) -> AnyRow | None:
     """The row of a deal."""
-    return connection.execute(select(DEALS).where(DEALS.c.deal_id == deal_id)).one_or_none()
+    return connection.execute(_FIND, {"deal_id": deal_id}).one_or_none()
 
 
 def _set(connection: Connection, deal_id: str, **values: Any) -> None:
-    connection.execute(update(DEALS).where(DEALS.c.deal_id == deal_id).values(**values))
+    connection.execute(_UPDATE, {"updated": deal_id, **values})

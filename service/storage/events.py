@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, select, tuple_
+from sqlalchemy import Connection, bindparam, func, insert, select, tuple_
 
 from model.events import (
     COLUMNS,
@@ -18,7 +18,7 @@ from model.events import (
     from_microseconds,
     microseconds,
 )
-from service.storage.rows import AnyRow, check_text, insert_into
+from service.storage.rows import AnyRow, check_text, insertion
 from service.storage.schema import EVENTS, RETOLD
 
 TEXTS: Final = ("deal_id", "kind", "name", "text", "person", "thread", "source", "source_id")
@@ -32,6 +32,9 @@ IN_ORDER: Final = (
     EVENTS.c.source_id,
 )
 _FIELDS: Final = tuple(EVENTS.c[name] for name in COLUMNS)
+_OF_DEAL: Final = (
+    select(*_FIELDS).where(EVENTS.c.deal_id == bindparam("deal_id")).order_by(*IN_ORDER)
+)
 
 Identity = tuple[str, str]
 
@@ -80,11 +83,7 @@ def append(
     new: list[Event] = []
     for part in _batched(list(first.values()), AT_ONCE):
         rows = [{**to_row(event), "stored_at": at, "inbox_id": inbox_id} for event in part]
-        statement = (
-            insert_into(connection, EVENTS)
-            .on_conflict_do_nothing(index_elements=["source", "source_id"])
-            .returning(EVENTS.c.source, EVENTS.c.source_id)
-        )
+        statement = insertion(EVENTS, ("source", "source_id"), connection.dialect.name)
         added = {(row.source, row.source_id) for row in connection.execute(statement, rows)}
         new += [event for event in part if identity(event) in added]
         conflicting += _contradicted(
@@ -126,10 +125,7 @@ def of_deal(connection: Connection, deal_id: str) -> list[Event]:
 
     What of them stands `model.sources.standing.standing_events` says.
     """
-    rows = connection.execute(
-        select(*_FIELDS).where(EVENTS.c.deal_id == deal_id).order_by(*IN_ORDER)
-    )
-    return [from_row(row) for row in rows]
+    return [from_row(row) for row in connection.execute(_OF_DEAL, {"deal_id": deal_id})]
 
 
 def of_deals(connection: Connection, deal_ids: Sequence[str]) -> Iterator[tuple[str, list[Event]]]:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from model.events import Event
 from model.feeds import HOUR_US, Feed
 from service.storage.events import known_at
 from service.storage.rows import insert_into
 from service.storage.schema import FEED_HOURS, FEED_KINDS
+
+_SINCE: Final = select(FEED_KINDS.c.since).where(
+    FEED_KINDS.c.source == bindparam("source"), FEED_KINDS.c.kind == bindparam("kind")
+)
+_HEARD: Final = select(FEED_HOURS.c.heard).where(
+    FEED_HOURS.c.source == bindparam("source"), FEED_HOURS.c.hour == bindparam("hour")
+)
 
 
 def add(connection: Connection, events: Iterable[Event]) -> bool:
@@ -43,8 +51,7 @@ def add(connection: Connection, events: Iterable[Event]) -> bool:
 def _least(connection: Connection, known: int, **key: str | int) -> bool:
     table = FEED_KINDS if "kind" in key else FEED_HOURS
     column = table.c.since if "kind" in key else table.c.heard
-    found = select(column).where(*(table.c[name] == value for name, value in key.items()))
-    kept = connection.execute(found).scalar()
+    kept = connection.execute(_SINCE if "kind" in key else _HEARD, key).scalar()
     if kept is not None and kept <= known:
         return False
     statement = insert_into(connection, table).values(**key, **{column.name: known})

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from model.red_flare import RedFlare
 from service.storage.rows import AnyRow
 from service.storage.schema import FLARES
 
+_STANDING: Final = (
+    select(FLARES)
+    .where(FLARES.c.deal_id == bindparam("deal_id"), FLARES.c.cleared_as_of.is_(None))
+    .order_by(FLARES.c.id)
+)
+
 
 def standing(connection: Connection, deal_id: str) -> tuple[RedFlare, ...]:
     """The flares that stand for a deal."""
-    query = select(FLARES).where(FLARES.c.deal_id == deal_id, FLARES.c.cleared_as_of.is_(None))
-    return tuple(_flare(row) for row in connection.execute(query.order_by(FLARES.c.id)))
+    return tuple(_flare(row) for row in connection.execute(_STANDING, {"deal_id": deal_id}))
 
 
 def standing_of(

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, case, func, literal, select, update
+from sqlalchemy import Connection, bindparam, case, func, literal, select, update
 
 from model.errors import EventError
 from model.events import from_microseconds, microseconds
 from service.storage.errors import StorageError
-from service.storage.rows import AnyRow, check_text, insert_into, json_of
+from service.storage.rows import AnyRow, check_text, insertion, json_of
 from service.storage.schema import INBOX
 from service.webhooks.delivery import Delivery
 
@@ -23,7 +23,9 @@ STATES: Final[tuple[State, ...]] = ("received", "done", "failed")
 LONGEST_KEY: Final = 256  # characters; a longer key is kept by its hash
 LISTED: Final = 100
 API: Final = "/v1"  # the source of what the API is told; no configured source has such a name
-_WAITING: Final = select(INBOX).where(INBOX.c.state == "received").order_by(INBOX.c.id).limit(1)
+MOST_BYTES_AT_ONCE: Final = 2**20  # of bodies that are read together, where more than one is
+_UPDATE: Final = update(INBOX).where(INBOX.c.id == bindparam("updated"))
+_WAITING: Final = INBOX.c.state == "received"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,11 +92,7 @@ def add(connection: Connection, deliveries: Sequence[Delivery]) -> list[bool]:
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for key, each in zip(keys, deliveries, strict=True):
         rows.setdefault(key, _row(each, key[1]))
-    statement = (
-        insert_into(connection, INBOX)
-        .on_conflict_do_nothing(index_elements=["source", "dedupe_key"])
-        .returning(INBOX.c.source, INBOX.c.dedupe_key)
-    )
+    statement = insertion(INBOX, ("source", "dedupe_key"), connection.dialect.name)
     # In one order everywhere, lest two writers wait for each other.
     ordered = [rows[key] for key in sorted(rows)]
     added = {(row.source, row.dedupe_key) for row in connection.execute(statement, ordered)}
@@ -140,22 +138,42 @@ def _plain(value: str) -> str:
     return value.replace("\0", "")
 
 
-def take(connection: Connection) -> Kept | None:
-    """The next delivery that nobody works on; its row is locked until the transaction ends.
+def take(connection: Connection, most: int) -> Sequence[int]:
+    """The numbers of the next deliveries that nobody works on, locked until the transaction ends.
 
     Parameters
     ----------
     connection
         Writing: on SQLite it has the lock already, on PostgreSQL rows that others hold are skipped.
+    most
+        How many.
     """
-    row = connection.execute(_WAITING.with_for_update(skip_locked=True)).one_or_none()
-    return None if row is None else _kept(row)
+    query = select(INBOX.c.id).where(_WAITING).order_by(INBOX.c.id).limit(most)
+    return connection.execute(query.with_for_update(skip_locked=True)).scalars().all()
 
 
-def peek(connection: Connection) -> Kept | None:
-    """The delivery that waits longest, perhaps for somebody who works on it already."""
-    row = connection.execute(_WAITING).one_or_none()
-    return None if row is None else _kept(row)
+def peek(connection: Connection, most: int) -> list[Kept]:
+    """The deliveries that wait longest, perhaps for somebody who works on them already.
+
+    Parameters
+    ----------
+    connection
+        Reading.
+    most
+        How many; fewer where their bodies are large.
+    """
+    lengths = select(INBOX.c.id, func.length(INBOX.c.body).label("bytes")).where(_WAITING)
+    found: list[int] = []
+    size = 0
+    for row in connection.execute(lengths.order_by(INBOX.c.id).limit(most)):
+        size += row.bytes
+        if found and size > MOST_BYTES_AT_ONCE:
+            break
+        found.append(row.id)
+    if not found:
+        return []
+    query = select(INBOX).where(INBOX.c.id.in_(found)).order_by(INBOX.c.id)
+    return [_kept(row) for row in connection.execute(query)]
 
 
 def finish(
@@ -198,7 +216,8 @@ def fail(connection: Connection, inbox_id: int, reason: str, *, at: int) -> None
 
 def empty(connection: Connection, inbox_id: int) -> None:
     """Keep no body of a delivery that told of what is forgotten."""
-    _set(connection, inbox_id, **without_body())
+    emptied = update(INBOX).where(INBOX.c.id == inbox_id)
+    connection.execute(emptied.values(**without_body()))
 
 
 def retry(connection: Connection, inbox_ids: Sequence[int] | None) -> int:
@@ -308,7 +327,7 @@ def without_body() -> dict[str, Any]:
 
 
 def _set(connection: Connection, inbox_id: int, **values: Any) -> None:
-    connection.execute(update(INBOX).where(INBOX.c.id == inbox_id).values(**values))
+    connection.execute(_UPDATE, {"updated": inbox_id, **values})
 
 
 def _kept(row: AnyRow) -> Kept:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table
+from sqlalchemy import Connection, Executable, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from model.errors import EventError
@@ -16,9 +17,33 @@ Insert = postgresql.Insert | sqlite.Insert
 
 def insert_into(connection: Connection, table: Table) -> Insert:
     """An insertion that can say what to do on a conflict, which each database's own alone can."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
+    return _insert(table, connection.dialect.name)
+
+
+def _insert(table: Table, dialect: str) -> Insert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
+@cache
+def insertion(table: Table, key: tuple[str, ...], dialect: str) -> Executable:
+    """An insertion that leaves rows as they are whose key is there, and answers the keys it made.
+
+    One statement for good: to make it anew takes as long as to execute it.
+
+    Parameters
+    ----------
+    table
+        The table.
+    key
+        Its columns of which no two rows have the same.
+    dialect
+        The database's, by name.
+    """
+    return (
+        _insert(table, dialect)
+        .on_conflict_do_nothing(index_elements=key)
+        .returning(*(table.c[name] for name in key))
+    )
 
 
 def json_of(value: object) -> str:

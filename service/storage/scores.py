@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, bindparam, select, tuple_
 
 from model.events import microseconds, parse_time
 from model.score import Score, score_from_json
@@ -14,6 +14,17 @@ from service.storage.rows import AnyRow, json_of
 from service.storage.schema import SCORES
 
 Cause = Literal["delivery", "tick", "forgetting"]
+_ADD: Final = SCORES.insert().returning(SCORES.c.id)
+_BETWEEN: Final = (
+    select(SCORES.c.probability)
+    .where(
+        SCORES.c.deal_id == bindparam("deal_id"),
+        SCORES.c.as_of.between(bindparam("first"), bindparam("last")),
+        SCORES.c.days == bindparam("within"),
+    )
+    .order_by(SCORES.c.as_of.desc(), SCORES.c.id.desc())
+    .limit(1)
+)
 _LISTED: Final = (
     SCORES.c.id,
     SCORES.c.as_of,
@@ -45,19 +56,19 @@ def add(
     at
         The present, microseconds since 1970 UTC.
     """
-    statement = SCORES.insert().values(
-        deal_id=score.deal_id,
-        as_of=microseconds(parse_time("as_of", score.as_of)),
-        made_at=at,
-        cause=cause,
-        inbox_id=inbox_id,
-        model_version=score.model_version,
-        days=score.days,
-        probability=score.probability,
-        shown_probability=score.shown_probability,
-        answer=json_of(score.to_json()),
-    )
-    return int(connection.execute(statement.returning(SCORES.c.id)).scalar_one())
+    row = {
+        "deal_id": score.deal_id,
+        "as_of": microseconds(parse_time("as_of", score.as_of)),
+        "made_at": at,
+        "cause": cause,
+        "inbox_id": inbox_id,
+        "model_version": score.model_version,
+        "days": score.days,
+        "probability": score.probability,
+        "shown_probability": score.shown_probability,
+        "answer": json_of(score.to_json()),
+    }
+    return int(connection.execute(_ADD, row).scalar_one())
 
 
 def latest(connection: Connection, deal_id: str, *, until: int | None = None) -> Score | None:
@@ -81,6 +92,24 @@ def latest(connection: Connection, deal_id: str, *, until: int | None = None) ->
 def answer(connection: Connection, score_id: int) -> str | None:
     """The JSON of a score; None where there is none."""
     return connection.execute(select(SCORES.c.answer).where(SCORES.c.id == score_id)).scalar()
+
+
+def probability_between(
+    connection: Connection, deal_id: str, first: int, last: int, days: float
+) -> float | None:
+    """The last probability within so many days that was said as of a span of time; None if none.
+
+    Parameters
+    ----------
+    connection
+        Reading.
+    first, last
+        Microseconds since 1970 UTC, both included.
+    days
+        The horizon.
+    """
+    span = {"deal_id": deal_id, "first": first, "last": last, "within": days}
+    return connection.execute(_BETWEEN, span).scalar()
 
 
 def page(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
 
 from model.events import Event, from_microseconds
 from service.storage import inbox
@@ -28,6 +28,10 @@ from service.storage.schema import (
 Kind = Literal["deal", "person"]
 AT_ONCE: Final = 500
 LOCK: Final = 0x7265_6466_6C61_7265  # of PostgreSQL: what is forgotten meanwhile would come back
+
+_FOUND: Final = select(TOMBSTONES.c.kind, TOMBSTONES.c.subject).where(
+    TOMBSTONES.c.subject.in_(bindparam("subjects", expanding=True))
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,10 +108,8 @@ def without_forgotten(connection: Connection, events: Iterable[Event]) -> list[E
     found: set[tuple[str, str]] = set()
     ordered = sorted(subject for _, subject in subjects)
     for first in range(0, len(ordered), AT_ONCE):
-        query = select(TOMBSTONES.c.kind, TOMBSTONES.c.subject).where(
-            TOMBSTONES.c.subject.in_(ordered[first : first + AT_ONCE])
-        )
-        found |= {(row.kind, row.subject) for row in connection.execute(query)}
+        part = {"subjects": ordered[first : first + AT_ONCE]}
+        found |= {(row.kind, row.subject) for row in connection.execute(_FOUND, part)}
     if not found:
         return given
     kept = []

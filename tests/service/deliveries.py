@@ -68,6 +68,6 @@ def processor(
 def work_all(own: Processor) -> int:
     """Work until nothing waits; how many deliveries there were."""
     worked = 0
-    while own.work():
-        worked += 1
+    while now := own.work():
+        worked += now
     return worked

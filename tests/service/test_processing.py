@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from service.storage import deals, events, flares, inbox, outbox, scores, tombst
 from service.storage.database import Database, open_database
 from service.storage.schema import DEALS, EVENTS, OUTBOX, RETOLD, SCORES
 from service.writeback.entry import RED_FLARE_RAISED, SCORE_CHANGED
-from tests.service.databases import on_postgresql
+from tests.service.databases import on_postgresql, on_sqlite
 from tests.service.deliveries import delivery, give, processor, work_all
 from tests.service.requests import AS_OF
 
@@ -231,6 +232,50 @@ def test_a_failed_delivery_leaves_nothing_and_the_next_is_worked_on(
         assert "U+0000" in (inbox.find(connection, 1).reason or "")
         assert inbox.find(connection, 2).state == "done"
         assert len(events.of_deal(connection, deal[0].deal_id)) == len(deal)
+
+
+@on_sqlite
+def test_of_several_deliveries_of_one_transaction_each_stands_or_fails_alone(
+    database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    first, second = stories[:2]
+    odd = replace(news(first[0].deal_id, 0), text="a\0b")
+    give(database, delivery(*first, key="a", at=NOW))
+    give(database, delivery(odd, *second, key="b", at=NOW), delivery(key="c", at=NOW, body=b"{"))
+    give(database, delivery(news(first[0].deal_id, 1), key="d", at=NOW))
+
+    assert processor(database, scorer, now=lambda: NOW).work() == 4
+    with database.reading() as connection:
+        states = [inbox.find(connection, number).state for number in (1, 2, 3, 4)]
+        assert states == ["done", "failed", "failed", "done"]
+        assert len(events.of_deal(connection, first[0].deal_id)) == len(first) + 1
+        assert events.of_deal(connection, second[0].deal_id) == []
+    assert len(rows(database, SCORES, "id")) == 2
+
+
+@on_sqlite
+def test_the_worker_ends_its_transaction_for_whoever_waits_to_write(
+    database: Database,
+    another: Callable[[], Database],
+    scorer: Scorer,
+    stories: list[list[Event]],
+) -> None:
+    receiver = another()
+    given = [delivery(*deal, key=deal[0].deal_id, at=NOW) for deal in stories[:3]]
+    waiting = threading.Thread(target=give, args=(receiver, delivery(key="late", at=NOW)))
+
+    def receive(step: str) -> None:
+        if step == "taken" and waiting.ident is None:
+            waiting.start()
+            while not database.is_awaited():
+                time.sleep(0.001)
+
+    give(database, *given)
+    own = processor(database, scorer, now=lambda: NOW, step=receive)
+
+    assert own.work() == 1
+    waiting.join()
+    assert work_all(own) == 3
 
 
 def test_a_fault_of_ours_fails_one_delivery_and_its_words_are_not_logged(

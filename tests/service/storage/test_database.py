@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, text
 
-from service.storage import database as database_module
+from service.storage import turn
 from service.storage.database import Database, open_database, read_url
 from service.storage.errors import StorageError, StoreUnavailable
 from service.storage.schema import INSTALLATION
@@ -124,7 +125,7 @@ def test_a_reader_sees_one_state_while_another_writes(
 def test_a_database_held_by_another_program_is_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(turn, "BUSY_SECONDS", 0.05)
     path = tmp_path / "redflare.db"
     database = open_database(f"sqlite:///{path}", create=True)
     holder = sqlite3.connect(path, isolation_level=None)
@@ -137,10 +138,35 @@ def test_a_database_held_by_another_program_is_unavailable(
 
 
 @on_sqlite
+def test_who_has_written_lets_those_write_who_wait(
+    database: Database, another: Callable[[], Database]
+) -> None:
+    order: list[str] = []
+
+    def write_once(own: Database) -> None:
+        with own.writing():
+            order.append("another")
+
+    for own in (database, another()):  # a thread of this process, and one of another
+        waiting = threading.Thread(target=write_once, args=(own,))
+        with database.writing():
+            assert not database.is_awaited()
+            order.append("first")
+            waiting.start()
+            while not database.is_awaited():
+                time.sleep(0.001)
+        with database.writing():
+            order.append("again")
+        waiting.join()
+
+    assert order == ["first", "another", "again"] * 2
+
+
+@on_sqlite
 def test_a_turn_that_another_process_holds_is_waited_for_in_vain(
     database: Database, another: Callable[[], Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(turn, "BUSY_SECONDS", 0.05)
     with (
         database.writing(),
         pytest.raises(StoreUnavailable, match="another process"),

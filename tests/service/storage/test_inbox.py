@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from service.storage import database as database_module
-from service.storage import inbox
+from service.storage import inbox, turn
 from service.storage.database import Database
 from service.storage.errors import StorageError, StoreUnavailable
 from service.storage.group_commit import InboxWriter
@@ -61,14 +60,13 @@ def test_deliveries_are_worked_on_in_the_order_they_came(database: Database) -> 
     keys = []
     for _ in range(3):
         with database.writing() as connection:
-            taken = inbox.take(connection)
-            assert taken is not None
-            keys.append(taken.delivery.dedupe_key)
-            inbox.finish(connection, taken.id, at=0, events=0, notes=[])
+            (taken,) = inbox.take(connection, 1)
+            keys.append(inbox.find(connection, taken).delivery.dedupe_key)
+            inbox.finish(connection, taken, at=0, events=0, notes=[])
 
     assert keys == ["a", "b", "c"]  # those of one batch by key
     with database.writing() as connection:
-        assert inbox.take(connection) is None
+        assert list(inbox.take(connection, 2)) == []
 
 
 @on_postgresql
@@ -77,9 +75,16 @@ def test_several_workers_share_the_inbox(
 ) -> None:
     give(database, sent("a"), sent("b"))
     with database.writing() as one, another().writing() as other:
-        taken = [inbox.take(one), inbox.take(other)]
+        taken = [*inbox.take(one, 1), *inbox.take(other, 2)]
 
-    assert [each.delivery.dedupe_key for each in taken if each] == ["a", "b"]
+        assert [inbox.find(one, each).delivery.dedupe_key for each in taken] == ["a", "b"]
+
+
+def test_large_deliveries_are_not_read_together(database: Database) -> None:
+    large = b"x" * (inbox.MOST_BYTES_AT_ONCE - 1)
+    give(database, sent("a", body=large), sent("b", body=b"xx"), sent("c"))
+    with database.reading() as connection:
+        assert [each.delivery.dedupe_key for each in inbox.peek(connection, 3)] == ["a"]
 
 
 def test_a_failed_delivery_stays_with_its_reason_until_it_is_retried(database: Database) -> None:
@@ -146,7 +151,7 @@ def test_an_awaited_delivery_is_kept_when_it_is_answered(database: Database) -> 
 def test_a_store_that_fails_is_told_to_whoever_waits(
     database: Database, another: Callable[[], Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(turn, "BUSY_SECONDS", 0.05)
     writer = InboxWriter(database)
     with another().writing():
         answer = writer.submit(sent())

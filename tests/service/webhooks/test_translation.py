@@ -217,6 +217,39 @@ def test_an_outbound_message_tells_states_that_stand_only_where_they_change() ->
     assert "between two of them is not told" in first.notes[0]
 
 
+def test_two_values_of_one_second_are_both_told_whatever_tells_them() -> None:
+    changes = [hubspot_change("amount", value, START) for value in ("5", "6")]
+    told = [event for each in changes for event in translated("hubspot", [each]).events]
+    assert [event.number for event in standing_events(told)] == [5.0, 6.0]
+
+    seen = [
+        event
+        for amount in ("5", "6")
+        for event in translated(
+            "salesforce-outbound",
+            outbound_message({"Id": "006A", "SystemModstamp": START.isoformat(), "Amount": amount}),
+        ).events
+        if event.kind == "amount_changed"
+    ]
+    assert sorted(event.number or 0 for event in standing_events(seen)) == [5.0, 6.0]
+
+
+def test_a_value_seen_is_the_fact_of_the_same_value_and_moment() -> None:
+    def change(number: float, ending: str) -> Event:
+        moment = f"{DEAL}/amount_changed/2026-01-05 09:00:00.000000/{number:g}"
+        return Event(
+            deal_id=DEAL,
+            kind="amount_changed",
+            occurred_at=START,
+            number=number,
+            source="crm",
+            source_id=moment + ending,
+        )
+
+    facts = [change(5, ""), change(6, "")]
+    assert standing_events([*facts, change(5, "/seen"), change(6, "/seen")]) == facts
+
+
 def test_a_late_state_between_two_alike_does_not_regress_what_stands() -> None:
     def at(day: int, stage: str) -> tuple[Event, ...]:
         time = (START + timedelta(days=day)).isoformat()
