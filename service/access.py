@@ -22,7 +22,7 @@ from urllib.parse import quote
 from anyio import to_thread
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model.events import microseconds
 from service.exchange import send_problem
@@ -50,6 +50,7 @@ LOGIN: Final = "/login"
 KNOWN_SECONDS: Final = 5.0  # for which a key is not looked up again: as long it outlives a revoke
 MOST_KNOWN: Final = 1_000  # keys and sessions that are not looked up again
 ADMITTED: Final = "redflare.access"  # in the scope of a request
+LIMITS: Final = "redflare.limits"  # of the scope: the headers that say how much may still be asked
 CHALLENGE: Final = (("WWW-Authenticate", 'Bearer realm="redflare"'),)
 
 
@@ -164,7 +165,8 @@ class Guard:
         if admitted is not None:
             return admitted
         access = await self._identify(scope)
-        self._limiter.count(access.caller if access.key is not None else address_of(scope))
+        caller = access.caller if access.key is not None else address_of(scope)
+        scope[LIMITS] = self._limiter.count(caller)
         scope[ADMITTED] = access
         return access
 
@@ -299,13 +301,23 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer why not."""
-        if scope["type"] == "http" and scope["path"].startswith(GUARDED):
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if scope["path"].startswith(GUARDED):
             try:
                 await self.guard.admit(scope)
             except Refused as refusal:
                 await send_problem(send, refusal.problem)
                 return
-        await self.app(scope, receive, send)
+
+        async def limited(message: Message) -> None:
+            if message["type"] == "http.response.start" and LIMITS in scope:
+                more = [(name.lower().encode(), each.encode()) for name, each in scope[LIMITS]]
+                message = {**message, "headers": [*message.get("headers", ()), *more]}
+            await send(message)
+
+        await self.app(scope, receive, limited)
 
 
 def needs(scope: KeyScope, *, page: bool = False) -> Callable[[Request], Awaitable[Access]]:

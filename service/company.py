@@ -85,6 +85,13 @@ class Company:
         except EventError as error:
             raise no_deal(deal_id) from error
         row = deals.find(connection, deal_id)
+        if row is not None and row.known_at is None and access.owners is None:
+            raise refused(
+                NOT_FOUND,
+                f"deal {deal_id!r}, whose events are kept and were not looked at yet",
+                "one that the worker has looked at",
+                "ask again in some seconds; it takes a worker that runs, and events known by now",
+            )
         if row is None or row.known_at is None or not access.sees(row.owner):
             raise no_deal(deal_id)
         return row

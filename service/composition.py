@@ -142,6 +142,7 @@ def compose(url: str, environment: Mapping[str, str], artifact: Path | None = No
         If the database, a source, a destination or the artifact cannot be used.
     """
     database = ready_database(url)
+    database.use()
     key = cache(partial(person_key, database, environment))
     sources = read_sources(environment, key)
     if database.is_sqlite:
@@ -227,19 +228,36 @@ def person_key(database: Database, environment: Mapping[str, str]) -> bytes:
     StorageError
         If there is none, or another than before.
     """
+    key = found_person_key(database, environment)
+    if key is None:
+        key = _made_key(_key_path(database))
+    check_key(database, key)
+    return key
+
+
+def found_person_key(database: Database, environment: Mapping[str, str]) -> bytes | None:
+    """The same, where nothing is to be made: None where it was never made.
+
+    Raises
+    ------
+    StorageError
+        If there is none and nothing would make it.
+    """
     given = environment.get(PERSON_KEY_VARIABLE)
     if given:
-        key = given.encode()
-    elif database.path is None:
+        return given.encode()
+    path = _key_path(database)
+    return path.read_bytes().strip() if path.exists() else None
+
+
+def _key_path(database: Database) -> Path:
+    if database.path is None:
         raise StorageError(
             f"no {PERSON_KEY_VARIABLE}",
             "the key that hashes people, with a database on a server",
             "set it to a long random text, the same for every process and import",
         )
-    else:
-        key = _kept_key(database.path.with_suffix(PERSON_KEY_SUFFIX))
-    check_key(database, key)
-    return key
+    return database.path.with_suffix(PERSON_KEY_SUFFIX)
 
 
 def check_key(database: Database, key: bytes) -> None:
@@ -250,15 +268,36 @@ def check_key(database: Database, key: bytes) -> None:
     StorageError
         If it is.
     """
-    own = hmac.new(key, b"redflare person key", hashlib.sha256).hexdigest()[:16]
-    query = select(INSTALLATION.c.value).where(INSTALLATION.c.name == KEY_CHECK)
-    with database.reading() as connection:
-        kept = connection.execute(query).scalar()
+    own = check_of(key)
+    kept = kept_check(database)
     if kept is None:
         with database.writing() as connection:
             statement = insert_into(connection, INSTALLATION).values(name=KEY_CHECK, value=own)
             connection.execute(statement.on_conflict_do_nothing(index_elements=["name"]))
-            kept = connection.execute(query).scalar_one()
+        kept = kept_check(database) or own
+    compare_checks(own, kept)
+
+
+def check_of(key: bytes) -> str:
+    """What the database keeps of a key."""
+    return hmac.new(key, b"redflare person key", hashlib.sha256).hexdigest()[:16]
+
+
+def kept_check(database: Database) -> str | None:
+    """What the database keeps of the key that people are hashed with; None before the first."""
+    query = select(INSTALLATION.c.value).where(INSTALLATION.c.name == KEY_CHECK)
+    with database.reading() as connection:
+        return connection.execute(query).scalar()
+
+
+def compare_checks(own: str, kept: str) -> None:
+    """Refuse a key by its check.
+
+    Raises
+    ------
+    StorageError
+        If it is another than the one kept.
+    """
     if not hmac.compare_digest(kept, own):
         raise StorageError(
             f"the key that hashes people, of check {own}",
@@ -267,7 +306,7 @@ def check_key(database: Database, key: bytes) -> None:
         )
 
 
-def _kept_key(path: Path) -> bytes:
+def _made_key(path: Path) -> bytes:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +45,35 @@ def opened(url: str) -> Iterator[Database]:
         database.close()
 
 
+def tell_others(
+    what: str, numbers: Sequence[int], states: Mapping[int, str], retried: str, box: str
+) -> int:
+    """Say why numbers given are not retried; how many there are.
+
+    Parameters
+    ----------
+    what
+        What has the numbers: ``delivery``.
+    numbers
+        As given.
+    states
+        Of those that are there.
+    retried
+        The state of those that are retried.
+    box
+        Of the inbox or the outbox, for the remedy.
+    """
+    others = [number for number in sorted(set(numbers)) if states.get(number) != retried]
+    for number in others:
+        given = f"is {states[number]}" if number in states else f"is not in the {box}"
+        click.echo(
+            f"{what} {number} {given}: expected one that is {retried}. "
+            f"Remedy: see them with redflare {box} list.",
+            err=True,
+        )
+    return len(others)
+
+
 @click.group()
 def db() -> None:
     """Look after the service's database."""
@@ -75,14 +104,15 @@ def upgrade_command(url: str) -> None:
 def load_events(file: Path, url: str) -> None:
     """Keep the events of an event log that import wrote, for webhooks to go on from.
 
-    Those that are there already stay as they are. The worker scores the open deals at its next
-    tick.
+    Those that are there already stay as they are. A worker that runs scores the open deals within
+    seconds; until then the API knows nothing of them.
     """
     from service.storage.transfer import load
 
     with opened(url) as database:
         loaded = load(database, file)
-    click.echo(f"{loaded.new} new events of {loaded.told} of {file}")
+    scored = "; a running worker scores their open deals" if loaded.new else ""
+    click.echo(f"{loaded.new} new events of {loaded.told} of {file}{scored}")
     for line in loaded.conflicts:
         click.echo(f"warning: {line}", err=True)
 

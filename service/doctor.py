@@ -12,7 +12,13 @@ from sqlalchemy import Connection, text
 
 from model.errors import RedflareError
 from model.events import DAY_US, from_microseconds, microseconds
-from service.composition import person_key
+from service.composition import (
+    PERSON_KEY_VARIABLE,
+    check_of,
+    compare_checks,
+    found_person_key,
+    kept_check,
+)
 from service.storage import inbox, models, outbox
 from service.storage.database import Database
 from service.storage.upgrade import HEAD, revision
@@ -229,7 +235,21 @@ def _destinations(environment: Mapping[str, str]) -> Check:
 
 
 def _person_key(database: Database, environment: Mapping[str, str]) -> Check:
-    person_key(database, environment)
+    key, kept = found_person_key(database, environment), kept_check(database)
+    if key is None and kept is not None:
+        return Check(
+            name="person key",
+            verdict="failed",
+            found=f"none, and the database knows one of check {kept}",
+            remedy=f"bring the file back, or set {PERSON_KEY_VARIABLE} to what was in it",
+        )
+    if key is None:
+        found = "none yet: the first start makes it"
+        return Check(name="person key", verdict="ok", found=found)
+    if kept is None:
+        found = "one that the database has not met yet"
+        return Check(name="person key", verdict="ok", found=found)
+    compare_checks(check_of(key), kept)
     return Check(name="person key", verdict="ok", found="the one that the database knows")
 
 

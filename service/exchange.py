@@ -8,12 +8,12 @@ The ASGI specification, HTTP and WebSocket message format.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
-from service.problems import MEDIA, MEDIA_TYPE, SLOW, TOO_LARGE, Problem, refused
+from service.problems import MEDIA, MEDIA_TYPE, SLOW, TOO_LARGE, UNAVAILABLE, Problem, refused
 
 JSON: Final = "application/json"
 CLOSE: Final = (b"connection", b"close")
@@ -63,7 +63,13 @@ def _check_json(media_type: str) -> None:
         raise refused(MEDIA, given, f"{JSON} in UTF-8", "send JSON, and say so")
 
 
-async def read_body(receive: Receive, length: int | None, most: int, seconds: float) -> bytes:
+async def read_body(
+    receive: Receive,
+    length: int | None,
+    most: int,
+    seconds: float,
+    grow: Callable[[int], None] = lambda _more: None,
+) -> bytes:
     """The whole body of a request.
 
     Parameters
@@ -76,6 +82,8 @@ async def read_body(receive: Receive, length: int | None, most: int, seconds: fl
         Bytes; a longer body is refused without being read whole.
     seconds
         For all of it to arrive.
+    grow
+        Told how many bytes more have arrived; it may refuse them.
 
     Raises
     ------
@@ -95,6 +103,7 @@ async def read_body(receive: Receive, length: int | None, most: int, seconds: fl
                     raise Disconnected
                 part: bytes = message.get("body", b"")
                 parts.append(part)
+                grow(len(part))
                 if not message.get("more_body", False):
                     return part if len(parts) == 1 else b"".join(parts)
                 got += len(part)
@@ -145,20 +154,21 @@ async def send_problem(
 
 async def send_refusal(receive: Receive, send: Send, problem: Problem) -> None:
     """Answer why a request is refused; what is still under way of one refused early is not read."""
-    if problem.kind is TOO_LARGE:
-        await send_too_large(receive, send, problem)
+    if problem.kind in (TOO_LARGE, UNAVAILABLE):
+        await send_unread(receive, send, problem)
     else:
         await send_problem(send, problem, [CLOSE] if problem.kind is SLOW else [])
 
 
-async def send_too_large(receive: Receive, send: Send, problem: Problem) -> None:
-    """Answer that a body is too large, and end the connection instead of reading the rest.
+async def send_unread(receive: Receive, send: Send, problem: Problem) -> None:
+    """Answer why a body is not read whole, and end the connection instead of reading the rest.
 
     A client that is still sending would never see the answer if the connection were cut at
     once: what it sends is dropped for a moment, until it stops.
     """
     body = problem.to_bytes()
-    headers = [*_headers(MEDIA_TYPE, body), CLOSE]
+    own = [(name.lower().encode(), value.encode()) for name, value in problem.headers]
+    headers = [*_headers(MEDIA_TYPE, body), *own, CLOSE]
     status = problem.kind.status
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": True})

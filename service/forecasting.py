@@ -20,7 +20,7 @@ from model.scorer import Scorer
 from service.access import Access
 from service.company import Company
 from service.deal_forms import ForecastQuery
-from service.problems import refused_by
+from service.problems import HORIZON, refused, refused_by
 from service.review.question import Question
 from service.review.week import Week, joined, look, outlooks_of
 from service.storage.schema import DEALS
@@ -83,11 +83,20 @@ class Forecasting:
         Raises
         ------
         Refused
-            If there is no database or no model, or the quarter ends past what the model answers.
+            If there is no database or no model, or the quarter is over, or ends past what the model
+            answers.
         """
         return await to_thread.run_sync(self._answer, access, query, limiter=self._one_at_a_time)
 
     def _answer(self, access: Access, query: ForecastQuery) -> dict[str, Any]:
+        today = self._company.clock().date()
+        if query.close_by < today:
+            raise refused(
+                HORIZON,
+                f"close_by {query.close_by}, which is past",
+                f"a day from {today} on",
+                "give the last day of this quarter or of a later one",
+            )
         owners = _owners(access, query)
         scorer = self._company.in_force()
         version = scorer.artifact.model_version

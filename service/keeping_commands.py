@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from service.database_commands import DATABASE, opened
+from service.database_commands import DATABASE, opened, tell_others
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -75,9 +75,10 @@ def inbox_retry(numbers: tuple[int, ...], every: bool, url: str) -> int:
     if bool(numbers) == every:
         raise StorageError("NUMBERS and --all", "exactly one of them", "say which to retry")
     with opened(url) as database, database.writing() as connection:
+        states = kept.states(connection, numbers)
         put_back = kept.retry(connection, None if every else numbers)
     click.echo(f"{put_back} deliveries wait for the worker")
-    return 0 if every or put_back == len(set(numbers)) else 1
+    return int(tell_others("delivery", numbers, states, "failed", "inbox") > 0)
 
 
 @click.group()
@@ -202,7 +203,7 @@ def forget(deal: str | None, person: str | None, listed: bool, url: str, as_json
 
     Of a person's events the facts stay, and who it was and what was said goes; their open deals are
     scored anew at once. What is forgotten is not taken again from later deliveries and loads.
-    Backups and exports made before are yours to erase.
+    Backups and exports made before are yours to erase. Exit status 1 where nothing of it was kept.
     """
     from service.composition import now_us, person_key
     from service.storage import tombstones
@@ -212,6 +213,7 @@ def forget(deal: str | None, person: str | None, listed: bool, url: str, as_json
         raise StorageError(
             "--deal, --person and --list", "exactly one of them", "say what to forget"
         )
+    unknown = False
     with opened(url) as database:
         if listed:
             with database.reading() as connection:
@@ -229,11 +231,15 @@ def forget(deal: str | None, person: str | None, listed: bool, url: str, as_json
                 models = ModelInForce(database)
                 models.refresh()
                 policy = policy_of(os.environ, read_destinations(os.environ))
+                with database.reading() as connection:
+                    before = tombstones.find(connection, "person", hashed)
                 stone, _ = forget_person(database, hashed, models.scorer, policy, by=by, at=at)
-                stones = [stone]
             else:
                 with database.writing() as connection:
-                    stones = [tombstones.forget_deal(connection, deal or "", by=by, at=at)]
+                    before = tombstones.find(connection, "deal", deal or "")
+                    stone = tombstones.forget_deal(connection, deal or "", by=by, at=at)
+            stones = [before or stone]
+            unknown = before is None and not any(stone.counts.values())
     for stone in stones:
         told = stone.to_json()
         if as_json:
@@ -244,7 +250,15 @@ def forget(deal: str | None, person: str | None, listed: bool, url: str, as_json
                 f"{stone.kind} {stone.subject[:16]} forgotten {told['forgotten_at']} "
                 f"by {stone.forgotten_by}: {erased}"
             )
-    return 0
+    if unknown:
+        given = f"--deal {deal!r}" if person is None else f"--person {person!r}"
+        click.echo(
+            f"{given}: expected one of whom anything is kept; nothing was, and what comes from now "
+            "on is not taken. Remedy: look whether it is written as the CRM writes it, with the "
+            "source's own id of a deal or contact, or the mail address.",
+            err=True,
+        )
+    return int(unknown)
 
 
 def asker() -> str:

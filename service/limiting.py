@@ -22,6 +22,8 @@ FAILURES_A_MINUTE: Final = 30  # of keys that are none, from one address
 WINDOW_SECONDS: Final = 60
 SWEEP_SECONDS: Final = 60.0
 
+Headers = tuple[tuple[str, str], ...]
+
 
 class Counts(MemoryStorage):
     """Counts in memory, those of the past swept now and then.
@@ -54,8 +56,8 @@ class Limiter:
         self._requests = RateLimitItemPerMinute(requests_a_minute, namespace="requests")
         self._failures = RateLimitItemPerMinute(FAILURES_A_MINUTE, namespace="failures")
 
-    def count(self, caller: str) -> None:
-        """Count a request.
+    def count(self, caller: str) -> Headers:
+        """Count a request; the headers that say how many more may come, and when it begins anew.
 
         Raises
         ------
@@ -64,6 +66,8 @@ class Limiter:
         """
         if not self._counts.hit(self._requests, caller):
             raise self._too_many(self._requests, caller, "requests")
+        headers, _ = self._told(self._requests, caller)
+        return headers
 
     def count_failure(self, address: str) -> None:
         """Count a key that is none."""
@@ -81,16 +85,22 @@ class Limiter:
             raise self._too_many(self._failures, address, "keys that are none")
 
     def _too_many(self, limit: RateLimitItemPerMinute, caller: str, what: str) -> Refused:
-        stats = self._counts.get_window_stats(limit, caller)
-        seconds = max(1, math.ceil(stats.reset_time - time.time()))
+        told, seconds = self._told(limit, caller)
         return refused(
             TOO_MANY,
             f"more than {limit.amount} {what} in a minute",
             "fewer",
             f"try again in {seconds} s",
-            headers=(
-                ("Retry-After", str(seconds)),
-                ("RateLimit-Policy", f'"{limit.namespace}";q={limit.amount};w={WINDOW_SECONDS}'),
-                ("RateLimit", f'"{limit.namespace}";r={stats.remaining};t={seconds}'),
-            ),
+            headers=(("Retry-After", str(seconds)), *told),
         )
+
+    def _told(self, limit: RateLimitItemPerMinute, caller: str) -> tuple[Headers, int]:
+        """The two headers of a limit, and the seconds until more may come."""
+        stats = self._counts.get_window_stats(limit, caller)
+        seconds = max(1, math.ceil(stats.reset_time - time.time()))
+        name = limit.namespace
+        headers = (
+            ("RateLimit-Policy", f'"{name}";q={limit.amount};w={WINDOW_SECONDS}'),
+            ("RateLimit", f'"{name}";r={stats.remaining};t={seconds}'),
+        )
+        return headers, seconds

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from service.database_commands import DATABASE, opened
+from service.database_commands import DATABASE, opened, tell_others
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -82,6 +82,7 @@ def outbox_retry(numbers: tuple[int, ...], every: bool, url: str) -> int:
     if bool(numbers) == every:
         raise StorageError("NUMBERS and --all", "exactly one of them", "say which to retry")
     with opened(url) as database, database.writing() as connection:
+        states = kept.states(connection, numbers)
         due, superseded = kept.retry(connection, None if every else numbers, at=now_us())
     click.echo(f"{due} entries are due again, {superseded} were superseded by a newer score")
-    return 0 if every or due + superseded == len(set(numbers)) else 1
+    return int(tell_others("entry", numbers, states, "parked", "outbox") > 0)

@@ -278,6 +278,19 @@ class Processor:
             delivery_id=kept.delivery.id,
         )
 
+    def is_any_loaded(self) -> bool:
+        """Whether there are deals that were loaded, and that the next tick looks at.
+
+        Raises
+        ------
+        StoreUnavailable
+            If the database does not answer.
+        """
+        if self._models.scorer is None:
+            return False
+        with self._database.reading() as connection:
+            return deals.is_any_loaded(connection)
+
     def tick(self) -> int:
         """Score anew the open deals of which nothing came for a day; how many there were.
 

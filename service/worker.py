@@ -17,7 +17,7 @@ from service.storage.errors import StoreUnavailable
 
 LOG: Final = logging.getLogger("redflare.worker")
 LOOK_SECONDS: Final = 0.5  # between looks at an empty inbox, which another process may have filled
-MODEL_SECONDS: Final = 2.0  # between looks for another model
+MODEL_SECONDS: Final = 2.0  # between looks for another model, and for deals that were loaded
 TICK_SECONDS: Final = 300.0  # between looks for deals that only time has changed
 STOP_SECONDS: Final = 10.0  # for what is worked on when asked to stop
 UNAVAILABLE_SECONDS: Final = 2.0  # before a database that did not answer is asked again
@@ -41,15 +41,15 @@ class Worker:
         self._processor = processor
         self._models = models
         self._stop = threading.Event()
-        self._inbox, model, ticks = (threading.Event() for _ in range(3))
+        self._inbox, model, self._ticks = (threading.Event() for _ in range(3))
         self._outboxes = {name: threading.Event() for name in sending.destinations}
-        self._pauses = [self._inbox, model, ticks, *self._outboxes.values()]
+        self._pauses = [self._inbox, model, self._ticks, *self._outboxes.values()]
         self._threads = [
             threading.Thread(target=self._run, args=job, name=name, daemon=True)
             for name, job in {
                 "deliveries": (self._work, LOOK_SECONDS, self._inbox),
                 "model": (self._refresh, MODEL_SECONDS, model),
-                "ticks": (self._tick, TICK_SECONDS, ticks),
+                "ticks": (self._tick, TICK_SECONDS, self._ticks),
                 **{
                     f"write-backs to {name}": (partial(sending.send, name), LOOK_SECONDS, awaited)
                     for name, awaited in self._outboxes.items()
@@ -111,6 +111,8 @@ class Worker:
 
     def _refresh(self) -> bool:
         self._models.refresh()
+        if self._processor.is_any_loaded():
+            self._ticks.set()
         return False
 
     def _tick(self) -> bool:

@@ -138,9 +138,15 @@ def _file(name: str, media_type: str) -> Response:
     return Response((PAGES / name).read_bytes(), 200, headers, media_type)
 
 
+async def to_review(_request: HttpRequest) -> Response:
+    """Whoever opens the service in a browser looks for its page."""
+    return RedirectResponse("/review", 303)
+
+
 def review_routes(pages: ReviewPages) -> list[Route]:
     """The routes of the review."""
     told: list[tuple[str, str, Callable[[HttpRequest], Any]]] = [
+        ("GET", "/", to_review),
         ("GET", "/review", pages.review),
         ("GET", "/review/style.css", pages.style),
         ("GET", "/review/icon.svg", pages.icon),

@@ -9,6 +9,7 @@ from pathlib import Path
 from model.places import check_writable, whole_file
 from service.storage.database import Database
 from service.storage.errors import StorageError
+from service.storage.turn import used
 from service.storage.upgrade import HEAD
 
 
@@ -57,7 +58,8 @@ def copy_in(database: Database, file: Path, *, replace: bool) -> None:
     Raises
     ------
     StorageError
-        If the copy is not whole or of a later release, or something is there.
+        If the copy is not whole or of a later release, something is there, or a service uses it:
+        it would go on with what it remembers of the one before, and lose what comes meanwhile.
     """
     path = _path(database, "pg_restore")
     found = check_whole(file)
@@ -71,7 +73,12 @@ def copy_in(database: Database, file: Path, *, replace: bool) -> None:
             "a place for the copy",
             "add --replace to lose what is in it, or name another database",
         )
-    with closing(sqlite3.connect(file)) as copy, closing(sqlite3.connect(path)) as target:
+    with (
+        used(path, alone=True),
+        database.turn(),
+        closing(sqlite3.connect(file)) as copy,
+        closing(sqlite3.connect(path)) as target,
+    ):
         copy.backup(target)
         target.execute("PRAGMA journal_mode=WAL")
 

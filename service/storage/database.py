@@ -10,7 +10,7 @@ same instant.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,6 +53,7 @@ class Database:
         self.url = url
         self.path = Path(url.database) if url.drivername == "sqlite" and url.database else None
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgresql_engine(url)
+        self._using = ExitStack()
         self._turn = None if self.path is None else turn.Turn(self.path)
 
     @property
@@ -101,6 +102,29 @@ class Database:
             with connection.begin():
                 yield connection
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Have nobody write to a SQLite file meanwhile; on PostgreSQL it keeps nobody.
+
+        Raises
+        ------
+        StoreUnavailable
+            If others write for too long.
+        """
+        with nullcontext() if self._turn is None else self._turn.taken():
+            yield
+
+    def use(self) -> None:
+        """Let nobody replace a SQLite file until it is closed.
+
+        Raises
+        ------
+        StorageError
+            If it is being replaced now.
+        """
+        if self.path is not None:
+            self._using.enter_context(turn.used(self.path, alone=False))
+
     def is_awaited(self) -> bool:
         """Whether others wait for whoever writes, to end a transaction that could go on.
 
@@ -111,6 +135,7 @@ class Database:
     def close(self) -> None:
         """Give all connections up."""
         self.engine.dispose()
+        self._using.close()
         if self._turn is not None:
             self._turn.close()
 

@@ -189,6 +189,12 @@ def stale(connection: Connection, before: int, most: int) -> Sequence[str]:
     return connection.execute(query).scalars().all()
 
 
+def is_any_loaded(connection: Connection) -> bool:
+    """Whether events of an open deal were loaded that no tick has looked at."""
+    loaded = select(DEALS.c.deal_id).where(DEALS.c.is_loaded, DEALS.c.is_open)
+    return connection.execute(loaded.limit(1)).first() is not None
+
+
 def is_stale(row: AnyRow, before: int) -> bool:
     """Whether `stale` would name a deal, by its row."""
     return row.is_loaded or row.scored_as_of is None or row.scored_as_of < before

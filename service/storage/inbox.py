@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, bindparam, case, func, literal, select, update
+from sqlalchemy import Connection, bindparam, case, func, literal, select, tuple_, update
 
 from model.errors import EventError
 from model.events import from_microseconds, microseconds
@@ -79,6 +79,9 @@ class Kept:
 def add(connection: Connection, deliveries: Sequence[Delivery]) -> list[bool]:
     """Keep deliveries; whether each is new, and not one that came before.
 
+    One that comes again with another body, after the first failed, is a corrected one: it is kept
+    beside that, and worked on.
+
     Parameters
     ----------
     connection
@@ -96,11 +99,42 @@ def add(connection: Connection, deliveries: Sequence[Delivery]) -> list[bool]:
     # In one order everywhere, lest two writers wait for each other.
     ordered = [rows[key] for key in sorted(rows)]
     added = {(row.source, row.dedupe_key) for row in connection.execute(statement, ordered)}
+    again = {key: row for key, row in rows.items() if key not in added}
+    if again:
+        corrected = _corrected(connection, again)
+        if corrected:
+            found = connection.execute(statement, list(corrected.values()))
+            own = {(row.source, row.dedupe_key) for row in found}
+            added |= {
+                key for key, row in corrected.items() if (row["source"], row["dedupe_key"]) in own
+            }
     answers = []
     for key in keys:
         answers.append(key in added)
         added.discard(key)  # the next of the same batch came before
     return answers
+
+
+def _corrected(
+    connection: Connection, again: Mapping[tuple[str, str], dict[str, Any]]
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """Of deliveries that came before, those of which another body failed, with keys of their own.
+
+    The same body sent once more is the same again, and a body that was let go is not compared.
+    """
+    query = select(INBOX.c.source, INBOX.c.dedupe_key, INBOX.c.body).where(
+        INBOX.c.state == "failed",
+        func.length(INBOX.c.body) > 0,
+        tuple_(INBOX.c.source, INBOX.c.dedupe_key).in_(sorted(again)),
+    )
+    found = {}
+    for kept in connection.execute(query):
+        key = (kept.source, kept.dedupe_key)
+        body = again[key]["body"]
+        if bytes(kept.body) != body:
+            own = stored_key(f"{kept.dedupe_key}/{hashlib.sha256(body).hexdigest()}")
+            found[key] = {**again[key], "dedupe_key": own}
+    return dict(sorted(found.items()))
 
 
 def stored_key(key: str) -> str:
@@ -231,6 +265,12 @@ def retry(connection: Connection, inbox_ids: Sequence[int] | None) -> int:
     return connection.execute(
         query.values(state="received", reason=None, finished_at=None)
     ).rowcount
+
+
+def states(connection: Connection, inbox_ids: Sequence[int]) -> dict[int, State]:
+    """In which state each of a few deliveries is, by number; those that are there."""
+    query = select(INBOX.c.id, INBOX.c.state).where(INBOX.c.id.in_(inbox_ids))
+    return {row.id: row.state for row in connection.execute(query)}
 
 
 def find(connection: Connection, inbox_id: int) -> Kept:

@@ -295,6 +295,12 @@ def listed(
     return [_kept(row) for row in connection.execute(query)]
 
 
+def states(connection: Connection, numbers: Sequence[int]) -> dict[int, State]:
+    """In which state each of a few entries is, by number; those that are there."""
+    query = select(OUTBOX.c.id, OUTBOX.c.state).where(OUTBOX.c.id.in_(numbers))
+    return {row.id: row.state for row in connection.execute(query)}
+
+
 def find(connection: Connection, message_id: str) -> Kept:
     """One entry by its id.
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
 
 from model.events import Event, from_microseconds
 from service.storage import inbox
-from service.storage.rows import insert_into, json_of
+from service.storage.rows import AnyRow, insert_into, json_of
 from service.storage.schema import (
     DEALS,
     EVENTS,
@@ -187,18 +187,29 @@ def forget_person(connection: Connection, person: str, *, by: str, at: int) -> T
     return _keep(connection, "person", person, {"inbox": bodies, "events": erased}, by, at)
 
 
+def find(connection: Connection, kind: Kind, name: str) -> Tombstone | None:
+    """That of a deal's id or a person's keyed hash; None where it was never forgotten."""
+    query = select(TOMBSTONES).where(
+        TOMBSTONES.c.kind == kind, TOMBSTONES.c.subject == subject_of(name)
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _stone(row)
+
+
 def listed(connection: Connection) -> list[Tombstone]:
     """All of them, the first forgotten first."""
-    return [
-        Tombstone(
-            kind=row.kind,
-            subject=row.subject,
-            forgotten_at=row.forgotten_at,
-            forgotten_by=row.forgotten_by,
-            counts=json.loads(row.counts),
-        )
-        for row in connection.execute(select(TOMBSTONES).order_by(TOMBSTONES.c.id))
-    ]
+    rows = connection.execute(select(TOMBSTONES).order_by(TOMBSTONES.c.id))
+    return [_stone(row) for row in rows]
+
+
+def _stone(row: AnyRow) -> Tombstone:
+    return Tombstone(
+        kind=row.kind,
+        subject=row.subject,
+        forgotten_at=row.forgotten_at,
+        forgotten_by=row.forgotten_by,
+        counts=json.loads(row.counts),
+    )
 
 
 def subject_of(name: str) -> str:

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TextIO
 
-from service.storage.errors import StoreUnavailable
+from service.storage.errors import StorageError, StoreUnavailable
 
 BUSY_SECONDS: Final = 10.0  # to wait for another's transaction
 POLL_SECONDS: Final = 0.0005  # between looks whether another process has ended its turn
 LOCK_SUFFIX: Final = "-turn"  # of the file beside a database that its writer locks
+USED_SUFFIX: Final = "-used"  # of the file that services hold while they run
 NEXT_SUFFIX: Final = "-next"  # of the file that who writes next locks
 
 
@@ -70,6 +71,39 @@ class Turn:
         """Let the files go."""
         self._next.close()
         self._turn.close()
+
+
+@contextmanager
+def used(path: Path, *, alone: bool) -> Iterator[None]:
+    """Use a SQLite file together with others, or alone.
+
+    Parameters
+    ----------
+    path
+        Of the database.
+    alone
+        Whether nobody else may use it meanwhile.
+
+    Raises
+    ------
+    StorageError
+        If others use it and it is to be alone, or somebody has it alone.
+    """
+    lock = path.with_name(path.name + USED_SUFFIX)
+    try:
+        file = lock.open("a")
+    except OSError as error:
+        raise StoreUnavailable(f"{lock}: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StorageError(
+                f"database {str(path)!r}, which " + ("a service uses" if alone else "is restored"),
+                "one that nobody uses" if alone else "one that is whole",
+                "stop redflare serve and redflare worker before" if alone else "wait for its end",
+            ) from error
+        yield
 
 
 class _Place:

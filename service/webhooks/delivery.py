@@ -15,7 +15,17 @@ ID_LENGTH: Final = 16  # characters of a delivery's id in logs
 
 
 class Unverified(Exception):  # noqa: N818 - it says what became of the request
-    """A request that is not proved to come from its source. Whoever sent it learns no more."""
+    """A request that is not proved to come from its source. Whoever sent it learns no more.
+
+    Parameters
+    ----------
+    reason
+        For the log: what was looked for and not found. Nothing of the request, and no secret.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Untranslatable(Exception):  # noqa: N818 - it says what became of the delivery
@@ -116,7 +126,10 @@ class Translation:
     events
         What is told, the same for every redelivery: kept as it is. What of it stands, beside all
         else that was told of a deal, `model.sources.standing.standing_events` says, which a
-        deal's events pass through before they are scored or exported.
+        deal's events pass through before they are scored or exported. They are known from when
+        the CRM knew them (its own time of the change, or `known_at` of our own events), not from
+        when the delivery came: an import of the same fact says the same, and training and scoring
+        go by one rule. Scores that were kept before stay as they were said.
     notes
         What the payload cannot tell, said instead of guessed.
     refetch

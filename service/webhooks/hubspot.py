@@ -106,7 +106,7 @@ class HubSpotReceiver(JsonReceiver):
         timestamp = request.headers.get("x-hubspot-request-timestamp", "")
         check_time(timestamp, MILLISECOND, now)
         if not signature:
-            raise Unverified
+            raise Unverified("no x-hubspot-signature-v3")
         url = signed_url(self.url, request.query)
         expected = [
             sign(secret, request.method, url, request.body, timestamp) for secret in self.secrets

@@ -152,11 +152,12 @@ class OutboundReceiver:
         try:
             message = read_message(request.body)
         except NotSoap as error:
-            raise Unverified from error
+            raise Unverified("no Outbound Message") from error
         told = message.findtext(f"{OUTBOUND}OrganizationId")
         if told is None and message.find(f"{OUTBOUND}Notification") is None:
             return  # an empty message says of nobody's records anything
-        check_any([(told or "").strip()[:ID_LENGTH]], [self.organisation_id[:ID_LENGTH]])
+        given = (told or "").strip()[:ID_LENGTH]
+        check_any([given], [self.organisation_id[:ID_LENGTH]], "another organisation's message")
 
     def dedupe_key(self, headers: Mapping[str, str], body: bytes) -> str:
         """The content: the id of a notification stays when its record has changed meanwhile."""

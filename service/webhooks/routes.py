@@ -28,6 +28,7 @@ from service.problems import (
     refused,
 )
 from service.request_log import note
+from service.room import Body, Room
 from service.settings import Settings
 from service.storage.errors import RETRY_SECONDS, StoreUnavailable
 from service.webhooks.delivery import Delivery, Receiver, Request, Unverified
@@ -75,6 +76,10 @@ class WebhookEndpoint:
         Of the service.
     clock
         Tells the present, UTC.
+    long_ones, waiting
+        Threads that verify long bodies, and that wait for the inbox.
+    room
+        For large bodies, those of everybody together.
     """
 
     sources: Sources
@@ -82,6 +87,7 @@ class WebhookEndpoint:
     settings: Settings
     clock: Callable[[], datetime]
     long_ones: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+    room: Room = field(default_factory=Room)
     waiting: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,8 +98,8 @@ class WebhookEndpoint:
             media_type, body = await self._take(scope, receive)
         except Refused as refusal:
             await send_refusal(receive, send, refusal.problem)
-        except Unverified:
-            note(scope, outcome="unverified")
+        except Unverified as error:
+            note(scope, outcome="unverified", reason=error.reason)
             await send_problem(send, NOT_VERIFIED)
         except StoreUnavailable as error:
             note(scope, outcome="unavailable")
@@ -114,15 +120,29 @@ class WebhookEndpoint:
         kind, receiver = self.sources.get(name, ("", None))
         if receiver is not None:
             check_media_type(headers, MEDIA_TYPES.get(kind, JSON))
+        with Body(self.room) as growing:
+            return await self._kept(scope, receive, headers, (kind, receiver), growing)
+
+    async def _kept(
+        self,
+        scope: Scope,
+        receive: Receive,
+        headers: dict[str, str],
+        source: tuple[str, Receiver | None],
+        growing: Body,
+    ) -> tuple[str, bytes]:
+        name: str = scope["path_params"]["source"]
+        kind, receiver = source
         length = headers.get("content-length")
         body = await read_body(
             receive,
             None if length is None else int(length),
             self.settings.max_body_bytes,
             self.settings.request_seconds,
+            growing.grow,
         )
         if receiver is None:  # refused as late as others, not to tell which sources there are
-            raise Unverified
+            raise Unverified("no source has that name")
         request = Request(
             method=scope["method"],
             query=scope["query_string"].decode("latin-1"),

@@ -104,14 +104,26 @@ def check_time(text: str, unit: timedelta, now: datetime) -> None:
         If it does not prove a recent signature.
     """
     if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_TIME):
-        raise Unverified
+        raise Unverified("no time in the header that holds it")
     told = int(text) * (unit // MICROSECOND)
-    if abs(told - microseconds(now)) > WINDOW // MICROSECOND:
-        raise Unverified
+    apart = told - microseconds(now)
+    if abs(apart) > WINDOW // MICROSECOND:
+        way = "ahead of" if apart > 0 else "behind"
+        minutes = WINDOW // timedelta(minutes=1)
+        raise Unverified(f"its time is more than {minutes} minutes {way} the clock here")
 
 
-def check_any(given: Sequence[str], expected: Iterable[str]) -> None:
+def check_any(
+    given: Sequence[str], expected: Iterable[str], reason: str = "no secret in use fits"
+) -> None:
     """Refuse texts of which none is among those expected, in a time that tells nothing.
+
+    Parameters
+    ----------
+    given, expected
+        The texts.
+    reason
+        For the log, where none is.
 
     Raises
     ------
@@ -119,13 +131,13 @@ def check_any(given: Sequence[str], expected: Iterable[str]) -> None:
         If none is.
     """
     if len(given) > MOST_SIGNATURES:
-        raise Unverified
+        raise Unverified("too many signatures")
     found = False
     for right in expected:
         for one in given:
             found |= hmac.compare_digest(one.encode("utf-8", "surrogateescape"), right.encode())
     if not found:
-        raise Unverified
+        raise Unverified(reason)
 
 
 def basic_pair(authorization: str) -> tuple[str, str]:

@@ -49,12 +49,12 @@ def check_standard(request: Request, keys: tuple[bytes, ...], now: datetime) -> 
     timestamp = request.headers.get("webhook-timestamp", "")
     signatures = request.headers.get("webhook-signature", "").split()
     if not message_id or not signatures:
-        raise Unverified
+        raise Unverified("no webhook-id or no webhook-signature")
     check_time(timestamp, SECOND, now)
     try:
         expected = [sign_text(key, message_id, timestamp, request.body) for key in keys]
     except UnicodeEncodeError as error:
-        raise Unverified from error
+        raise Unverified("a webhook-id that no signature covers") from error
     check_any(signatures, expected)
 
 

@@ -58,4 +58,4 @@ def _query(text: str) -> list[tuple[str, str]]:
     try:
         return parse_qsl(text, max_num_fields=MOST_QUERY_FIELDS)
     except ValueError as error:
-        raise Unverified from error
+        raise Unverified("a query of too many fields") from error

@@ -12,7 +12,9 @@ RFC 6052 (NAT64), RFC 3056 (6to4), RFC 4380 (Teredo): addresses that carry anoth
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
@@ -30,6 +32,7 @@ from model.errors import RedflareError
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Resolve = Callable[[str, int], Sequence[str]]
+RESOLVE_SECONDS: Final = 5.0  # of the 20 that a request may take
 NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 # What some releases of Python take for public: Azure's and Oracle's metadata, ranges given up.
 NEVER: Final = tuple(
@@ -52,13 +55,27 @@ def resolve(host: str, port: int) -> list[str]:
     Raises
     ------
     Unresolved
-        If it finds none.
+        If it finds none in `RESOLVE_SECONDS`.
     """
+    answer: Future[list[str]] = Future()
+    # The system's own look-up cannot be ended: what comes of it later is let go.
+    looking = threading.Thread(target=_look_up, args=(host, port, answer), daemon=True)
+    looking.start()
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return answer.result(RESOLVE_SECONDS)
+    except TimeoutError as error:
+        raise Unresolved(f"{host} is not resolved in {RESOLVE_SECONDS:g} s") from error
     except (OSError, UnicodeError) as error:
         raise Unresolved(f"{host} cannot be resolved") from error
-    return list(dict.fromkeys(str(place[0]) for *_, place in found))
+
+
+def _look_up(host: str, port: int, answer: Future[list[str]]) -> None:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
+        answer.set_exception(error)
+    else:
+        answer.set_result(list(dict.fromkeys(str(place[0]) for *_, place in found)))
 
 
 def is_public(address: Address) -> bool:

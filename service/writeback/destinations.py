@@ -64,10 +64,7 @@ class Destination:
     @property
     def fields(self) -> frozenset[str]:
         """The fields of a deal's record that it writes."""
-        form = self.sender.form if isinstance(self.sender, RecordSender) else None
-        if isinstance(form, HubSpotDeal):
-            return frozenset(form.properties)
-        return frozenset(form.fields) if isinstance(form, SalesforceOpportunity) else frozenset()
+        return self.sender.form.writes if isinstance(self.sender, RecordSender) else frozenset()
 
 
 def read_destinations(

@@ -46,6 +46,10 @@ TREND_POINTS: Final = 5  # per cent by which a score moves that is not steady
 class Form(Protocol):
     """How a CRM's record is addressed and filled."""
 
+    @property
+    def writes(self) -> frozenset[str]:
+        """The fields of the deal's own record that it fills."""
+
     def url_of(self, deal_id: str) -> str | None:
         """Where the deal's record is; None if no such id can be."""
 
@@ -70,6 +74,11 @@ class HubSpotDeal:
 
     properties: Mapping[str, str]
     base_url: str = HUBSPOT_URL
+
+    @property
+    def writes(self) -> frozenset[str]:
+        """See `Form`."""
+        return frozenset(self.properties)
 
     def url_of(self, deal_id: str) -> str | None:
         """See `Form`."""
@@ -105,6 +114,11 @@ class SalesforceOpportunity:
     fields: Mapping[str, str]
     base_url: str
 
+    @property
+    def writes(self) -> frozenset[str]:
+        """See `Form`."""
+        return frozenset(self.fields)
+
     def url_of(self, deal_id: str) -> str | None:
         """See `Form`."""
         if not SALESFORCE_ID.fullmatch(deal_id):
@@ -130,6 +144,11 @@ class DynamicsScore:
     """
 
     base_url: str
+
+    @property
+    def writes(self) -> frozenset[str]:
+        """See `Form`: the opportunity's look-up alone."""
+        return frozenset({"msdyn_predictivescoreid"})
 
     def url_of(self, deal_id: str) -> str | None:
         """See `Form`."""

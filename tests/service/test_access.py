@@ -271,6 +271,10 @@ def test_too_many_requests_are_told_when_to_come_back(
     refused = ask("GET", "/v1/model", headers=busy)
 
     assert statuses == [200, 200, 200, 429]
+    first = ask("GET", "/v1/model", headers=bearer(key_of()))
+    assert first.headers["ratelimit-policy"] == '"requests";q=3;w=60'
+    assert first.headers["ratelimit"].startswith('"requests";r=2;t=')
+    assert "ratelimit" not in ask("GET", "/v1/model").headers, "who has no key is not counted"
     assert refused.json()["type"] == "urn:redflare:problem:too-many"
     assert 1 <= int(refused.headers["retry-after"]) <= 120
     assert refused.headers["ratelimit-policy"] == '"requests";q=3;w=60'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from model.errors import ScoreError
 from model.events import Event
 from model.scorer import Scorer
 from service.forecasting import Forecasting
+from service.storage import deals, events
 from service.storage.database import Database
 from tests.service.house import House
 from tests.service.requests import AS_OF
@@ -225,6 +227,33 @@ def test_a_forecast_counts_the_deals_that_the_caller_sees(
     assert part["quarter"]["unopened"]["expected"] == 0.0
     assert chosen.json()["currencies"] == mine.json()["currencies"]
     assert sum(each["open_deals"] for each in others.json()["currencies"]) == 0
+
+
+def test_a_quarter_that_is_over_has_no_forecast(house: House, reader: dict[str, str]) -> None:
+    yesterday = str(house.now.date() - timedelta(days=1))
+    answer = house.ask("GET", "/v1/forecast", headers=reader, params={"close_by": yesterday})
+
+    assert answer.status_code == 422
+    assert f"close_by {yesterday}, which is past" in answer.json()["detail"]
+
+
+def test_a_deal_that_was_loaded_is_told_apart_from_one_that_is_unknown(
+    house: House, reader: dict[str, str], open_deals: list[list[Event]]
+) -> None:
+    deal = [replace(event, deal_id="D-new", source="loaded") for event in open_deals[-1]]
+    with house.database.writing() as connection:
+        events.append(connection, deal, at=0)
+        deals.open_for_now(connection, ["D-new"])
+    assert house.processor.is_any_loaded()
+    answer = house.ask("GET", "/v1/deals/D-new", headers=reader)
+    owned = house.ask("GET", "/v1/deals/D-new", headers=house.key(owners=["ann"]))
+
+    assert answer.status_code == owned.status_code == 404
+    assert "were not looked at yet" in answer.json()["detail"]
+    assert "not looked at" not in owned.json()["detail"], "nor that it exists"
+    house.processor.tick()
+    assert not house.processor.is_any_loaded()
+    assert house.ask("GET", "/v1/deals/D-new", headers=reader).status_code == 200
 
 
 def test_one_forecast_answers_for_every_target(house: House, reader: dict[str, str]) -> None:

@@ -17,11 +17,13 @@ from model.events import Event, microseconds
 from model.scorer import Scorer
 from model.sources.persons import person_of
 from service import cli
+from service.composition import PERSON_KEY_VARIABLE, check_key
 from service.doctor import examine
 from service.sending import Sending
 from service.storage import audit, deals, events, inbox, models, outbox, scores, tombstones
 from service.storage.database import VARIABLE, Database, open_database
 from service.storage.retention import retain
+from service.storage.upgrade import upgrade
 from service.webhooks.sources import SECRETS_VARIABLE
 from service.writeback.entry import Refused
 from tests.service.databases import on_sqlite
@@ -71,7 +73,10 @@ def test_deliveries_are_listed_shown_and_retried(
     assert (shown["body"], shown["headers"]) == ("{", {"webhook-id": "odd"})
     assert say("inbox", "retry", str(failed["id"])) == "1 deliveries wait for the worker\n"
     assert say("inbox", "retry", "--all") == "0 deliveries wait for the worker\n"
-    assert "0 deliveries" in say("inbox", "retry", "99", status=1)
+    told = say("inbox", "retry", "99", "1", "2", status=1)
+    assert "1 is done: expected one that is failed" in told
+    assert "99 is not in the inbox" in told
+    assert "redflare inbox list" in told
     assert "redflare inbox list" in say("inbox", "show", "99", status=2)
     assert "exactly one of them" in say("inbox", "retry", status=2)
 
@@ -95,7 +100,9 @@ def test_write_backs_are_listed_shown_and_retried(
     assert say("outbox", "list", "--before", "1", "--json") == "[]\n"
     assert say("outbox", "retry", number).startswith("1 entries are due again, 0 were superseded")
     assert say("outbox", "retry", "--all").startswith("0 entries")
-    assert "0 entries" in say("outbox", "retry", number, status=1)
+    told = say("outbox", "retry", number, "99", status=1)
+    assert f"entry {number} is pending: expected one that is parked" in told
+    assert "99 is not in the outbox" in told
     assert "redflare outbox list" in say("outbox", "show", "99", status=2)
     assert "exactly one of them" in say("outbox", "retry", status=2)
 
@@ -181,10 +188,22 @@ def test_a_person_is_forgotten_by_an_address_and_their_deals_are_scored_at_once(
         (made,) = scores.history(connection, told.deal_id)
     assert (made.cause, made.as_of) == ("forgetting", made.made_at)
     assert "person" in say("forget", "--list")
+    first = say("forget", "--person", "ANN@example.com")  # what became of it then
+    assert "2 of events" in first
     with database.reading() as connection:
         (found,) = events.of_deal(connection, "D-1")
     assert (found.person, found.text) == (None, None)
     assert "exactly one of them" in say("forget", status=2)
+
+
+def test_forgetting_somebody_of_whom_nothing_is_kept_is_no_success(say: Say) -> None:
+    assert "--deal 'D-l': expected one of whom anything is kept" in say(
+        "forget", "--deal", "D-l", status=1
+    )
+    assert "--person 'nobody@example.com'" in say(
+        "forget", "--person", "nobody@example.com", status=1
+    )
+    assert "deal" in say("forget", "--deal", "D-l")  # forgotten before, with who and when
 
 
 def test_what_is_old_is_let_go_and_what_scores_need_stays(
@@ -276,7 +295,7 @@ def test_a_deal_that_was_let_go_and_is_opened_again_is_not_swallowed(
 
 
 def test_another_key_for_people_is_refused(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
-    say("forget", "--person", "ann@example.com")
+    say("forget", "--person", "ann@example.com", status=1)
     monkeypatch.setenv("REDFLARE_PERSON_KEY", "another text")
 
     assert "people would be told apart wrongly" in say("forget", "--person", "bob", status=2)
@@ -316,6 +335,18 @@ def test_a_backup_is_taken_while_others_write_and_brought_back(
     with database.reading() as connection:
         assert [each.delivery.dedupe_key for each in inbox.listed(connection)] == ["before"]
     assert sorted(path.name for path in tmp_path.glob("copy*")) == ["copy.db"]
+
+
+@on_sqlite
+def test_what_a_service_uses_is_not_replaced(say: Say, database: Database) -> None:
+    say("backup", "copy.db")
+    database.use()
+
+    assert "stop redflare serve and redflare worker" in say(
+        "restore", "copy.db", "--replace", status=2
+    )
+    database.close()
+    say("restore", "copy.db", "--replace")
 
 
 @on_sqlite
@@ -386,6 +417,25 @@ def test_the_doctor_names_what_is_wrong_and_what_to_do(
     late = {check.name: check for check in examine(database, environment, NOW + timedelta(hours=2))}
     assert late["inbox"].verdict == "failed"
     assert "waits for 7200 s" in late["inbox"].found
+
+
+def test_the_doctor_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "redflare.db"
+    made = open_database(f"sqlite:///{path}", create=True)
+    upgrade(made)
+    before = sorted(each.name for each in tmp_path.iterdir())
+
+    checks = {check.name: check for check in examine(made, {}, NOW)}
+    assert checks["person key"].found == "none yet: the first start makes it"
+    assert sorted(each.name for each in tmp_path.iterdir()) == before
+    check_key(made, b"a key that was lost")
+    lost = {check.name: check for check in examine(made, {}, NOW)}["person key"]
+    assert (lost.verdict, "bring the file back" in lost.remedy) == ("failed", True)
+    other = {PERSON_KEY_VARIABLE: "another"}
+    assert {check.name: check.verdict for check in examine(made, other, NOW)}[
+        "person key"
+    ] == "failed"
+    made.close()
 
 
 def test_the_doctor_of_a_database_out_of_reach_says_so() -> None:

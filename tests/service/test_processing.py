@@ -196,6 +196,23 @@ def test_what_comes_late_takes_no_deal_back(
     assert score.as_of == known(later).isoformat()
 
 
+def test_a_fact_told_days_late_changes_no_score_that_was_said(
+    database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    deal, deal_id = stories[0], stories[0][0].deal_id
+    own = processor(database, scorer, now=lambda: NOW)
+    for key, event in enumerate((news(deal_id, 2), news(deal_id, 30), news(deal_id, 40))):
+        give(database, delivery(*deal, event, key=str(key), at=NOW))
+        work_all(own)
+    said = rows(database, SCORES, "id", "as_of", "answer")
+    give(database, delivery(news(deal_id, 1, "customer_replied"), key="late", at=NOW))
+    work_all(own)
+
+    after = rows(database, SCORES, "id", "as_of", "answer")
+    assert after[: len(said)] == said
+    assert [row[1] for row in after[len(said) :]] == [max(row[1] for row in said)]
+
+
 @pytest.mark.parametrize(
     ("overrides", "reason"),
     [

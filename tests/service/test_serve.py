@@ -33,7 +33,7 @@ def test_the_command_alone_loads_nothing_heavy(loaded_by: Callable[[str], set[st
 
 
 def test_a_missing_artifact_is_told_in_one_line(redflare: Run) -> None:
-    refused = redflare("serve", "--artifact", "nowhere")
+    refused = redflare("serve", "--port", "0", "--artifact", "nowhere")
 
     assert refused.returncode == 2
     assert refused.stderr.startswith("Error: ")

@@ -102,6 +102,10 @@ def test_from_an_empty_folder_to_a_scored_webhook(
     assert "Nothing is scored yet: redflare model install DIRECTORY" in noted
     assert "Nobody may ask yet: redflare keys create TITLE" in noted
     assert httpx.get(f"{url}/v1/model").status_code == 401
+    home = httpx.get(url)
+    assert (home.status_code, home.headers["location"]) == (303, "/review")
+    assert redflare("backup", "copy.db").returncode == 0
+    assert "which a service uses" in redflare("restore", "copy.db", "--replace").stderr
     key = made_key(redflare)
     asked = httpx.post(f"{url}/v1/score", json=request_json(deal), headers=key)
     assert (asked.status_code, asked.json()["title"]) == (503, "No model is in force")

@@ -49,6 +49,27 @@ def test_what_came_before_is_no_new_delivery(database: Database) -> None:
         assert inbox.counts(connection) == {"received": 3, "done": 0, "failed": 0}
 
 
+def test_a_corrected_delivery_is_kept_beside_the_one_that_failed(database: Database) -> None:
+    give(database, sent("a", body=b"odd"), sent("b", body=b"odd"))
+    assert give(database, sent("a", body=b"corrected")) == [False], "nobody knows yet that it fails"
+    with database.writing() as connection:
+        inbox.fail(connection, 1, "odd", at=0)
+
+    assert give(database, sent("a", body=b"odd")) == [False]
+    assert give(database, sent("a", body=b"corrected"), sent("a", body=b"corrected")) == [
+        True,
+        False,
+    ]
+    assert give(database, sent("a", body=b"corrected"), sent("b", body=b"x")) == [False, False]
+    with database.reading() as connection:
+        kept = [inbox.find(connection, each.id) for each in inbox.listed(connection)]
+    assert {(each.state, each.delivery.body) for each in kept} == {
+        ("failed", b"odd"),
+        ("received", b"odd"),
+        ("received", b"corrected"),
+    }
+
+
 @pytest.mark.parametrize("key", ["x" * 10_000, "a\0", "\ud800", "", "é"])
 def test_any_text_may_be_a_dedupe_key(key: str, database: Database) -> None:
     assert [give(database, sent(key))[0] for _ in range(2)] == [True, False]

@@ -9,9 +9,12 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 
 from model.scorer import Scorer
 from service.app import create_app
+from service.request_log import NOTES
+from service.room import Body, Room
 from service.settings import Settings
 from service.storage.errors import StoreUnavailable
 from service.webhooks.delivery import Delivery, Request
@@ -64,7 +67,14 @@ def body_of(kind: str) -> bytes:
 
 
 async def post(
-    shelf: Shelf, kind: str, given: Request | None = None, *, source: str = "", **headers: str
+    shelf: Shelf,
+    kind: str,
+    given: Request | None = None,
+    *,
+    source: str = "",
+    noted: list[dict[str, Any]] | None = None,
+    room: Room | None = None,
+    **headers: str,
 ) -> httpx.Response:
     given = given or signed(kind, body_of(kind))
     sources = {f"the-{kind}": (kind, receiver) for kind, receiver in receivers().items()}
@@ -73,12 +83,20 @@ async def post(
         inbox=shelf,
         settings=Settings(max_body_bytes=100_000),
         clock=lambda: NOW,
+        room=room or Room(),
     )
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     media_type = {"content-type": MEDIA_TYPES.get(kind, "application/json")}
     app = Starlette(routes=[webhook_route(endpoint)])
+
+    async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+        notes = scope.setdefault(NOTES, {})
+        await app(scope, receive, send)
+        if noted is not None:
+            noted.append(notes)
+
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://redflare.example"
+        transport=httpx.ASGITransport(noting), base_url="http://redflare.example"
     ) as client:
         return await client.post(
             f"/webhooks/{source or f'the-{kind}'}?{given.query}",
@@ -125,8 +143,14 @@ async def test_a_verified_delivery_is_kept_once_and_acknowledged_each_time(
 @pytest.mark.parametrize("kind", KINDS)
 async def test_what_is_not_verified_is_answered_alike_and_not_kept(kind: str) -> None:
     shelf = Shelf()
-    unknown = await post(shelf, kind, source="nobody")
-    unproved = await post(shelf, kind, request(body_of(kind)))
+    why: list[dict[str, Any]] = []
+    unknown = await post(shelf, kind, source="nobody", noted=why)
+    unproved = await post(shelf, kind, request(body_of(kind)), noted=why)
+
+    # Why is for the log alone, without anything of the request.
+    assert why[0]["reason"] == "no source has that name"
+    assert why[1]["reason"] != why[0]["reason"]
+    assert TOKEN not in repr(why)
 
     assert unproved.status_code == unknown.status_code == 401
     assert unproved.json() == unknown.json() == UNVERIFIED
@@ -157,6 +181,23 @@ async def test_a_body_over_the_limit_is_refused_and_one_at_it_is_verified(size: 
     answer = await post(Shelf(), "hubspot", signed("hubspot", body))
 
     assert answer.status_code == (200 if size == 100_000 else 413), answer.text
+
+
+async def test_large_bodies_share_a_room_and_small_ones_need_none() -> None:
+    room = Room(most=150_000)
+    large = b'{"a":"' + b"x" * 90_000 + b'"}'
+    with Body(room) as another:
+        another.grow(90_000)
+        refused = await post(Shelf(), "hubspot", signed("hubspot", large), room=room)
+        small = await post(Shelf(), "hubspot", room=room)
+        assert room.taken == 90_000
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert "send it again in 5 s" in refused.json()["detail"]
+    assert small.status_code == 200
+    assert room.taken == 0
+    assert (await post(Shelf(), "hubspot", signed("hubspot", large), room=room)).status_code == 200
+    assert room.taken == 0
 
 
 async def test_what_cannot_be_committed_is_to_be_sent_again() -> None:

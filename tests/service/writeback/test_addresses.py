@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from ipaddress import ip_address
 
 import pytest
 
+from service.writeback import addresses
 from service.writeback.addresses import AddressRefused, Guard, Unresolved
 from service.writeback.entry import Refused, Retry, Sent
 from tests.service.writeback.servers import NOW, local_client, serving
@@ -53,6 +56,16 @@ def test_an_address_that_is_not_public_is_refused(address: str) -> None:
         guard(address).place("https://crm.example/x")
     with pytest.raises(AddressRefused):  # one among public ones suffices
         guard(PUBLIC[0], address).place("https://crm.example/x")
+
+
+def test_a_name_that_nobody_resolves_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(addresses, "RESOLVE_SECONDS", 0.01)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_given, **_more: answered.wait(30) and [])
+
+    with pytest.raises(Unresolved, match="not resolved in"):
+        addresses.resolve("crm.example", 443)
+    answered.set()
 
 
 @pytest.mark.parametrize("address", PUBLIC)

@@ -177,6 +177,7 @@ def test_dynamics_gets_one_linked_row_an_opportunity_however_often_it_is_sent() 
         for deal_id in (GUID, GUID.upper()):
             rows.send(entry(deal_id=deal_id, payload={"score": score}), NOW)
 
+    assert rows.form.writes == {"msdyn_predictivescoreid"}, "told back, it is no fact of the deal"
     first, link, second, link_again = server.got
     assert first.path == second.path
     assert link.path == link_again.path == f"/api/data/v9.2/opportunities({GUID})"
