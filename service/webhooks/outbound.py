@@ -36,6 +36,7 @@ VERSION: Final = "opportunity_history of Fivetran"  # the record that reads a wh
 VERSION_TIME: Final = "_fivetran_start"
 TIMES: Final = ("SystemModstamp", "LastModifiedDate")
 STAGE_TIME: Final = "LastStageChangeDate"
+CREATED: Final = "CreatedDate"
 STATES_ONLY: Final = "it says how records stand: what they were between two of them is not told"
 ACKNOWLEDGEMENT: Final = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -233,7 +234,8 @@ def opportunity_lines(values: dict[str, str | None]) -> list[Line]:
     if not since or "StageName" not in values:
         return [Line(VERSION, {**values, VERSION_TIME: time})]
     rest = {name: value for name, value in values.items() if name != "StageName"}
-    stage = {"Id": values.get("Id"), "StageName": values["StageName"]}
+    # With the opening: rows of one record have the same columns, and one without it is refused.
+    stage = {name: values[name] for name in ("Id", "StageName", CREATED) if name in values}
     return [
         Line(VERSION, {**stage, VERSION_TIME: since}),
         Line(VERSION, {**rest, VERSION_TIME: time}),

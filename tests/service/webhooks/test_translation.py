@@ -278,6 +278,27 @@ def test_the_stage_of_an_outbound_message_holds_since_it_last_changed() -> None:
     ]
 
 
+def test_a_won_opportunity_with_all_the_fields_that_are_advised_tells_its_stage_and_its_win() -> None:
+    record = {
+        "Id": "006A",
+        "StageName": "Signed",
+        "Amount": "5",
+        "IsClosed": "true",
+        "IsWon": "true",
+        "CreatedDate": START.isoformat(),
+        "SystemModstamp": "2026-02-03T10:00:00.000Z",
+        "LastStageChangeDate": "2026-02-01T10:00:00.000Z",
+    }
+    for body in (outbound_message(record), outbound_message(record, {**record, "Id": "006B"})):
+        told = translated("salesforce-outbound", body)
+        assert not [note for note in told.notes if "left out" in note]
+        assert [
+            (event.kind, event.occurred_at.day)
+            for event in standing_events(told.events)
+            if event.deal_id == "006A"
+        ] == [("deal_opened", 5), ("deal_won", 1), ("stage_changed", 1), ("amount_changed", 3)]
+
+
 def test_a_task_of_an_outbound_message_is_the_import_s_activity(tmp_path: Any) -> None:
     task = {
         "Id": "00T1",
