@@ -88,7 +88,10 @@ class Hypothetical:
             )
         if self.number is not None and not isfinite(self.number):
             raise WhatIfError(f"number {self.number!r}", "a finite number", "correct it")
-
+        if self.kind == "amount_changed" and self.number is not None and self.number < 0:
+            raise WhatIfError(
+                f"amount {_shown(self.number)}", "0 or more", "give the whole amount, not a change"
+            )
         if self.date is not None and not EARLIEST_DATE <= self.date < LATEST_DATE:
             raise WhatIfError(
                 f"date {self.date} of {self.kind}",

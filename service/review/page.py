@@ -120,6 +120,8 @@ def _environment() -> Environment:
         "change": words.change,
         "percent": words.percent,
         "points": words.points,
+        "gain": words.gain_words,
+        "supposed": words.supposed_words,
         "span": words.span,
         "sparkline": lambda values: Markup(sparkline(values)),  # noqa: S704 - a drawing
     }

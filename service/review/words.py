@@ -6,6 +6,7 @@ from typing import Final
 
 from model.events import EPOCH_DAY
 from model.feature import days_in_words
+from model.what_if import OpenAction, WhatIf
 from service.review.deal_page import DealPage
 from service.review.deal_row import DealRow
 from service.review.view import Money, Review
@@ -96,11 +97,15 @@ def flare_sentence(row: DealRow, page: DealPage | None, days_left: float) -> str
 
 
 def gate_words(row: DealRow) -> str:
-    """The next must-hit gate with its days left."""
+    """The next must-hit gate with its days left; without one, what was missed."""
     gate = row.next_gate
     if gate is None or gate.days_left is None:
-        return "none declared"
+        return "none ahead; one is missed" if _is_missed(row) else "none declared"
     return f"{gate.name}, due {gate.due}, {days_in_words(gate.days_left)} left"
+
+
+def _is_missed(row: DealRow) -> bool:
+    return row.probability == 0.0 and row.model_probability not in (None, 0.0)
 
 
 def action_words(page: DealPage | None) -> str:
@@ -108,7 +113,39 @@ def action_words(page: DealPage | None) -> str:
     if page is None or page.best is None or not page.best.best:
         return "none known"
     best = page.best.best[0]
-    return f"{best.phrase}: {points(best.points)} points in deals like this one"
+    return f"{best.phrase}: {gain_words(page.best, best)} in deals like this one"
+
+
+def gain_words(told: WhatIf, action: OpenAction) -> str:
+    """What an open action adds; where a must-hit milestone is missed, whether it clears that."""
+    if told.gated_before != 0.0:
+        return f"{points(action.points)} points"
+    if action.gated_after:
+        return f"0{NO_BREAK}% to {percent(action.gated_after)}, as nothing must-hit is missed then"
+    return f"{points(action.points)} points by the model alone, and still 0{NO_BREAK}%"
+
+
+def supposed_words(answer: WhatIf) -> str:
+    """What the supposed events make of the probability, in a sentence."""
+    told = f"{'; '.join(answer.phrases)}: "
+    alone = f"{percent(answer.before)} becomes {percent(answer.after)}"
+    zero = f"0{NO_BREAK}%"
+    if answer.gated_before == 0.0 and answer.gated_after == 0.0:
+        told += (
+            f"{zero} as before, since a must-hit milestone is missed; by the model alone, {alone}."
+        )
+    elif answer.gated_before == 0.0:
+        told += (
+            f"{zero} becomes {percent(answer.after)}, as nothing must-hit is missed then; by the "
+            f"model alone, {alone}."
+        )
+    elif answer.gated_after == 0.0:
+        told += (
+            f"{percent(answer.before)} becomes {zero}, since a must-hit milestone is missed then."
+        )
+    else:
+        told += f"{alone}."
+    return told[:1].upper() + told[1:]
 
 
 def lead(money: Money, review: Review) -> str:
