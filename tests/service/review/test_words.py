@@ -58,8 +58,8 @@ def action(gated_after: float | None) -> OpenAction:
             0.0,
             0.13,
             (
-                "Milestone reached: pilot accepted: 0 % becomes 13 %, as nothing must-hit is missed "
-                "then; by the model alone, 12 % becomes 13 %."
+                "Milestone reached: pilot accepted: 0 % becomes 13 %, as nothing must-hit is "
+                "missed then; by the model alone, 12 % becomes 13 %."
             ),
         ),
         (
@@ -74,8 +74,8 @@ def action(gated_after: float | None) -> OpenAction:
             0.12,
             0.0,
             (
-                "Milestone reached: pilot accepted: 12 % becomes 0 %, since a must-hit milestone is "
-                "missed then."
+                "Milestone reached: pilot accepted: 12 % becomes 0 %, since a must-hit milestone "
+                "is missed then."
             ),
         ),
     ],

@@ -278,7 +278,7 @@ def test_the_stage_of_an_outbound_message_holds_since_it_last_changed() -> None:
     ]
 
 
-def test_a_won_opportunity_with_all_the_fields_that_are_advised_tells_its_stage_and_its_win() -> None:
+def test_a_won_opportunity_with_all_fields_that_are_advised_tells_its_stage_and_its_win() -> None:
     record = {
         "Id": "006A",
         "StageName": "Signed",
