@@ -34,6 +34,7 @@ from training.metrics import losses
 from training.thresholds import PromotionThresholds
 
 ROUNDS: Final = 2000
+FEWEST_TOLD: Final = 10  # deals won, and as many not, for which figures are worked out at all
 ALL: Final = "all deals"
 NO_LINE: Final = "all forecasts are alike, or outcomes are perfectly apart"
 
@@ -180,9 +181,11 @@ def judge_challenger(
     """
     enough = _enough(compared.deal, compared.won)
     first = _is_enough(enough, limits, against)
-    if not first.held:
-        return Verdict(conditions=(first,))
     tested, untested = {ALL: np.ones(len(compared.deal), dtype=bool)}, []
+    if not first.held:  # figures are told all the same, where they can be
+        can = min(enough[1], enough[0] - enough[1]) >= FEWEST_TOLD
+        told = _figures(compared, tested, [limits.margin], seed) if can else []
+        return Verdict(conditions=(first,), figures=tuple(told))
     for name, rows in compared.segments.items():
         deals, won = _enough(compared.deal[rows], compared.won[rows])
         few = min(won, deals - won) < limits.segment_won or deals < limits.segment_deals

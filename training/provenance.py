@@ -78,3 +78,9 @@ def installed_packages() -> str:
     """Every installed package with its version, a line each."""
     lines = {f"{each.metadata['Name']}=={each.version}" for each in distributions()}
     return "\n".join(sorted(lines, key=str.lower)) + "\n"
+
+
+def lock_file() -> dict[str, str]:
+    """The lock file that Redflare was installed by, by name; nothing where none lies beside it."""
+    path = ROOT / "requirements.lock"
+    return {path.name: path.read_text(encoding="utf-8")} if path.is_file() else {}

@@ -275,7 +275,8 @@ class Registry:
         if found is not None:
             return str(found.experiment_id)
         place = None if self.folder is None else (self.folder / "artifacts").as_uri()
-        return str(self._client.create_experiment(self.name, artifact_location=place))
+        kind = {"mlflow.experimentKind": "custom_model_development"}  # which view MLflow's UI opens
+        return str(self._client.create_experiment(self.name, artifact_location=place, tags=kind))
 
     def _add_version(self, candidate: Candidate, run_id: str) -> str:
         client = self._client

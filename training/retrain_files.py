@@ -21,7 +21,7 @@ from training.horizons_section import horizons_section
 from training.kinds_section import kinds_section
 from training.method_section import method_section
 from training.movers import Mover
-from training.provenance import code_version, events_digest, installed_packages
+from training.provenance import code_version, events_digest, installed_packages, lock_file
 from training.record import day_of
 from training.reliability_section import reliability_section
 from training.retrain import Plan, Retraining
@@ -225,6 +225,7 @@ def _files(done: Retraining, sections: Sequence[Section]) -> dict[str, str]:
         "report/figures.csv": _csv(TIDY, tidy),
         "report/movers.csv": _csv(("deal_id", "before", "after", "shift"), moved),
         "environment.txt": installed_packages(),
+        **lock_file(),
         **plots,
     }
 

@@ -95,6 +95,9 @@ def test_too_few_deals_prove_nothing() -> None:
     assert not verdict.passed
     assert "150 deals" in verdict.words[0]
     assert "at least 200" in verdict.words[0]
+    assert [each.segment for each in verdict.figures] == [ALL]  # told, and no condition of the gate
+    assert [each.name for each in verdict.conditions] == ["enough"]
+    assert judge_challenger(compared(champion=2.0, deals=12), LIMITS).figures == ()
 
 
 def test_probabilities_out_of_their_band_are_refused_though_better() -> None:

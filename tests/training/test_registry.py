@@ -1,30 +1,18 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from model.errors import ArtifactError
-from tests.conftest import BESIDE_PYTHON
 from training.candidate import CandidateError, read_candidate
 from training.registry import CHALLENGER, CHAMPION, Registry
-from training.version import Act, RegistryAwayError, RegistryError
+from training.version import Act, RegistryError
 
 Make = Callable[..., Path]
-QUICK_SERVER = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    "PYTHONWARNINGS": "ignore",
-}
 
 
 def act(version: str, replaced: str | None, what: str = "promote") -> Act:
@@ -152,72 +140,6 @@ def test_what_is_not_there_is_said(store: Path, make_candidate: Make, tmp_path: 
     (folder / "candidate.json").write_text(json.dumps(document | {"model_version": "m-1"}))
     with pytest.raises(CandidateError, match="model m-1"):
         registry.register(folder)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def server(store: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A real tracking server, in a process group of its own, over a store of its own."""
-    port = free_port()
-    log = (store / "server.log").open("wb")
-    process = subprocess.Popen(
-        [
-            BESIDE_PYTHON / "mlflow",
-            "server",
-            *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-            *("--backend-store-uri", f"sqlite:///{store / 'mlflow.db'}"),
-            *("--artifacts-destination", str(store / "served")),
-        ],
-        env={**os.environ, **QUICK_SERVER},
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(1200):
-            assert process.poll() is None, (store / "server.log").read_text()
-            try:
-                with urllib.request.urlopen(f"{address}/health", timeout=5):
-                    break
-            except OSError:
-                time.sleep(0.1)
-        yield address, process
-    finally:
-        stop(process)
-        log.close()
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-@pytest.mark.slow
-def test_a_server_registers_too_and_once_stopped_it_is_told(
-    server: tuple[str, subprocess.Popen[bytes]],
-    make_candidate: Make,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    address, process = server
-    registry = Registry(address)
-    version = registry.register(make_candidate())
-    registry.promote(version, act("1", None))
-    champion = registry.champion()
-    assert champion is not None
-    assert registry.artifact(champion).model_version == champion.model_version
-
-    stop(process)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
-    with pytest.raises(RegistryAwayError, match=r"127.0.0.1:\d+, which does not answer"):
-        registry.register(make_candidate("later"))
 
 
 def test_no_command_line_loads_mlflow(loaded_by: Callable[[str], set[str]]) -> None:

@@ -5,96 +5,34 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
-from threadpoolctl import threadpool_limits
 
 from model.artifact import Artifact
-from model.event_table import table_of, write_events
 from model.events import from_microseconds
 from service.cli import main
 from tests.factories import day_us
-from tests.training.companies import deals_events, deals_table
-from training import fit, retrain_command, retrain_files
-from training.boosting import Settings
+from tests.training.companies import deals_table
+from tests.training.desks import DEALS, FIRST, LATER, LATEST, Desk, quick
+from training import retrain_command
 from training.candidate import read_candidate
-from training.curves import learned_curves
 from training.lock import only_one
 from training.registry import Registry
-from training.version import RegistryAwayError
-
-DEALS = 320
-FIRST, LATER, LATEST = (from_microseconds(day_us(day)).isoformat() for day in (700, 960, 962))
-LIMITS = """
-[promotion]
-margin = 0.04
-segment_margin = 0.2
-fewest_deals = 30
-fewest_won = 8
-slope = [0.2, 5.0]
-intercept = [-1.5, 1.5]
-[data]
-stale_days = [7, 3000]
-"""
+from training.version import RegistryAwayError, RegistryError
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick() -> Iterator[None]:
-    """Few trees, and few drawings."""
-    with threadpool_limits(1), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "candidates", lambda _rows: [Settings(rows_a_leaf=20, trees=30)])
-        patch.setattr(retrain_files, "learned_curves", lambda *asked: learned_curves(*asked)[:1])
+    with quick():
         yield
 
 
 @pytest.fixture(scope="module")
 def company() -> pa.Table:
     return deals_table(DEALS)
-
-
-class Desk:
-    """A user's folder, with the command at hand."""
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str] | None) -> None:
-        self.folder = folder
-        self.capsys = capsys
-        (folder / "limits.toml").write_text(LIMITS)
-
-    def write(self, events: pa.Table, name: str = "events.parquet") -> None:
-        write_events(events, self.folder / name)
-
-    def run(self, *arguments: str) -> tuple[int, str, str]:
-        status = main([*arguments, "--registry", str(self.folder / "registry")])
-        assert self.capsys is not None
-        said = self.capsys.readouterr()
-        return status, said.out, said.err
-
-    def retraining(self, known_before: str, *more: str) -> list[str]:
-        place = {name: str(self.folder / name) for name in ("events.parquet", "limits.toml")}
-        return [
-            *("retrain", place["events.parquet"], "--known-before", known_before),
-            *("--registry", str(self.folder / "registry"), "--thresholds", place["limits.toml"]),
-            *("--edges", "20", "--spacing", "7", "--jobs", "1", "--json", *more),
-        ]
-
-    def retrain(self, known_before: str, *more: str) -> tuple[int, Any, str]:
-        assert self.capsys is not None
-        status = main(self.retraining(known_before, *more))
-        said = self.capsys.readouterr()
-        return status, json.loads(said.out) if said.out else None, said.err
-
-    def models(self) -> list[dict[str, Any]]:
-        return list(json.loads(self.run("versions", "--json")[1]))
-
-    def champion(self) -> str | None:
-        found = Registry(str(self.folder / "registry")).champion()
-        return None if found is None else found.number
 
 
 @pytest.fixture
@@ -134,15 +72,6 @@ def second(
     found = Desk(tmp_path, capsys)
     found.write(company)
     return found
-
-
-def shuffled(events: pa.Table) -> pa.Table:
-    """The same deals, each won or lost as another was."""
-    kind = np.array(events["kind"].to_pylist(), dtype=object)
-    closing = np.flatnonzero((kind == "deal_won") | (kind == "deal_lost"))
-    kind[closing] = np.random.default_rng(0).permutation(kind[closing])
-    place = events.column_names.index("kind")
-    return events.set_column(place, events.schema.field("kind"), pa.array(kind.tolist()))
 
 
 def test_a_first_model_is_promoted_if_it_beats_the_base_rate(
@@ -212,29 +141,6 @@ def test_a_company_retrains_promotes_and_goes_back(second: Desk) -> None:
     ]
 
 
-def test_what_is_forced_at_its_training_says_what_was_overruled(second: Desk) -> None:
-    forced = ("--no-refit", "--force", "--reason", "a trial", "--by", "ann")
-    asked = [each for each in second.retraining(LATER, *forced) if each != "--json"]
-    limits = (second.folder / "limits.toml").read_text()
-    (second.folder / "limits.toml").write_text(limits.replace("deals = 30", "deals = 5000"))
-
-    status = main([*asked, "--verbose"])
-
-    assert status == 0
-    assert second.capsys is not None
-    said = second.capsys.readouterr()
-    assert "The champion stays" not in said.out.splitlines()[-3:]
-    told = said.out[said.out.index("version 2 is champion") :]
-    assert "forced by ann: a trial; overruled" in told
-    assert "at least 5,000 are needed" in told
-    assert "at least 5,000 are needed" in second.models()[0]["promote_overruled"]
-    assert "a trial (against the gate)" in second.run("versions")[1].replace("\n", " ")
-    stages = [line.partition("Z ")[2] for line in said.err.splitlines()]
-    assert stages[0] == "checking the data"
-    assert stages[-2:] == ["asking the gate", "registering"]
-    assert any(stage.endswith(" choosing") for stage in stages)
-
-
 def test_a_mistyped_registry_is_refused_and_nothing_made(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -252,132 +158,34 @@ def test_a_mistyped_registry_is_refused_and_nothing_made(
 
 
 def test_of_two_machines_that_retrain_at_once_the_later_promotion_is_refused(
-    second: Desk, make_candidate: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    second: Desk, make_candidate: Callable[..., Path]
 ) -> None:
     """The lock is of one machine: another promotes between our comparison and our promotion."""
-    theirs = make_candidate(compared_with="1")
-    register = Registry.register
-
-    def meanwhile(self: Registry, folder: Path) -> Any:
-        monkeypatch.setattr(Registry, "register", register)
-        assert main(["register", str(theirs), "--registry", self.given]) == 0
-        return register(self, folder)
-
-    monkeypatch.setattr(Registry, "register", meanwhile)
     assert second.capsys is not None
-    status = main(second.retraining(LATER, "--no-refit"))
+    assert second.run("register", str(make_candidate("theirs", compared_with="1")))[0] == 0
+    ours = make_candidate("ours", compared_with="1")
+    told = retrain_command._Told(said="why", as_json=True, values={"promoted": False})
+    asked: dict[str, Any] = dict.fromkeys(("force", "reason", "into"))
+    store = Registry(str(second.folder / "registry"))
 
-    said = second.capsys.readouterr()
-    assert status == 2
-    assert "compared with champion 1: expected the champion of now, 2" in said.err
-    assert json.loads(said.out.splitlines()[-1])["promoted"] is False
+    with pytest.raises(RegistryError, match="champion 1: expected the champion of now, 2"):
+        retrain_command._hand_over(store, ours, read_candidate(ours), told, asked)
+
+    assert json.loads(second.capsys.readouterr().out) == {"promoted": False, "version": "3"}
     assert second.champion() == "2"
     assert [each["aliases"] for each in second.models()] == [["challenger"], ["champion"], []]
-
-
-def test_a_challenger_of_shuffled_outcomes_is_refused(second: Desk, company: pa.Table) -> None:
-    desk = second
-    known = company["known_at"].cast(pa.int64())
-    early = pc.less(known, day_us(880))
-    mixed = [shuffled(company.filter(early)), company.filter(pc.invert(early))]
-    desk.write(pa.concat_tables(mixed))
-
-    origin = from_microseconds(day_us(880)).isoformat()
-    status, found, _ = desk.retrain(LATER, "--no-refit", "--origin", origin)
-
-    assert status == 0
-    assert not found["promoted"]
-    assert any(w.startswith("FAILED: over all deals, log-loss") for w in found["why"]), found["why"]
-    assert desk.champion() == "1"
-    assert [each["aliases"] for each in desk.models()] == [["challenger"], ["champion"]]
-
-
-def test_a_challenger_that_knows_the_outcome_is_refused_however_well_it_does(
-    second: Desk, company: pa.Table
-) -> None:
-    """A field that was filled at the closing, but exported as known from the opening."""
-    rows = company.to_pylist()
-    won = {row["deal_id"] for row in rows if row["kind"] == "deal_won"}
-    filled = [
-        row
-        | {
-            "kind": "field_changed",
-            "name": "contract",
-            "text": "signed" if row["deal_id"] in won else "none",
-            "source_id": f"contract/{row['deal_id']}",
-        }
-        for row in rows
-        if row["kind"] == "deal_opened"
-    ]
-    leaked = pa.Table.from_pylist([*rows, *filled], schema=company.schema)
-    second.write(leaked)
-
-    status, found, _ = second.retrain(LATER, "--no-refit")
-
-    assert status == 0
-    assert not found["promoted"]
-    failed = [words for words in found["why"] if words.startswith("FAILED: ")]
-    assert any("features seem to know the outcome: 'field:contract'" in words for words in failed)
-    assert any(w.startswith("held: over all deals, log-loss") for w in found["why"])
-    assert second.champion() == "1"
-
-
-def changed(events: pa.Table, day: float) -> pa.Table:
-    """The same, but most deals that close after a day, and would be won, are lost."""
-    kind = np.array(events["kind"].to_pylist(), dtype=object)
-    late = np.array(events["known_at"].cast(pa.int64())) >= day_us(day)
-    won = np.flatnonzero(late & (kind == "deal_won"))
-    kind[won[np.random.default_rng(1).random(len(won)) < 0.75]] = "deal_lost"
-    place = events.column_names.index("kind")
-    return events.set_column(place, events.schema.field("kind"), pa.array(kind.tolist()))
-
-
-def test_where_the_law_of_the_deals_has_changed_the_old_is_forgotten_and_the_new_promoted(
-    second: Desk, company: pa.Table
-) -> None:
-    """A champion of before the change promises too much; so does a mixture of both times."""
-    other = [
-        replace(each, deal_id=f"{seed}{each.deal_id}", source_id=f"{seed}{each.source_id}")
-        for seed in (1, 2)
-        for each in deals_events(DEALS, seed=seed)
-    ]
-    second.write(changed(pa.concat_tables([company, table_of(other)]), 700.0))
-
-    # So few are won now that the others' limit is not reached in the time that is judged.
-    (second.folder / "limits.toml").write_text(LIMITS.replace("fewest_won = 8", "fewest_won = 5"))
-
-    status, found, _ = second.retrain(LATER)
-
-    assert status == 0
-    forgotten = [words for words in found["why"] if words.startswith("the share won moved")]
-    assert len(forgotten) == 1
-    assert "rows count half after" in forgotten[0]
-    assert found["promoted"], found["why"]
-    assert second.champion() == "2"
-    kept = Registry(str(second.folder / "registry"))
-    run = kept._client.get_run(kept.version("2").run_id)
-    assert float(run.data.params["half_life_days"]) <= 180.0
-
-
-def test_a_tenth_of_the_data_stops_the_job(second: Desk, company: pa.Table) -> None:
-    desk = second
-    few = [f"D-{number:04d}" for number in range(0, DEALS, 10)]
-    desk.write(company.filter(pc.is_in(company["deal_id"], pa.array(few))))
-
-    status, _, err = desk.retrain(LATER)
-
-    assert status == 2
-    assert "data that is broken" in err
-    assert "events are there" in err
-    assert len(desk.models()) == 1
 
 
 def test_a_dry_run_changes_nothing(second: Desk) -> None:
     kept = second.folder / "kept"
 
-    status, found, _ = second.retrain(LATER, "--no-refit", "--dry-run", "--keep", str(kept))
+    more = ("--no-refit", "--dry-run", "--keep", str(kept), "--verbose")
+    status, found, err = second.retrain(LATER, *more)
 
     assert status == 0
+    stages = [line.partition("Z ")[2] for line in err.splitlines()]
+    assert (stages[0], stages[-1]) == ("checking the data", "asking the gate")
+    assert any(stage.endswith(" choosing") for stage in stages)
     assert (found["passed"], found["promoted"]) == (True, False)
     assert len(second.models()) == 1
     assert read_candidate(kept).model_version == found["model_version"]
