@@ -11,11 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from training.monitor import Monitoring, State
+from training.finding import RANKS
+from training.monitor import Monitoring
 from training.section import Section, Table
 
 MOST_MOVED: Final = 8  # features shown; JSON and metrics have all
-RANKS: Final[dict[State, int]] = {"well": 0, "unknown": 1, "told": 2, "retrain": 3, "broken": 4}
 
 
 def monitor_section(found: Monitoring) -> Section:

@@ -1,0 +1,144 @@
+"""Whether calibration held: of what was said of deals whose outcome is known since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.clustered import NORMAL_95, calibration
+from training.finding import Finding
+from training.metrics import losses
+from training.said import Said
+from training.thresholds import MonitorThresholds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Horizon:
+    """Calibration of forecasts within some days; slope and intercept None where no line fits.
+
+    Parameters
+    ----------
+    days
+        Ahead.
+    deals, won
+        Judged, and won in time.
+    loss
+        Mean log-loss, nats.
+    slope, intercept
+        As in `training.clustered`, each with its standard error.
+    """
+
+    days: float
+    deals: int
+    won: int
+    loss: float
+    slope: float | None
+    slope_error: float | None
+    intercept: float | None
+    intercept_error: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Month:
+    """Forecasts made in one month: their mean, and the share that came true."""
+
+    month: str
+    deals: int
+    forecasts: int
+    expected: float
+    came: float
+    loss: float
+
+
+def horizon_of(judged: Said, number: int, days: float) -> Horizon:
+    """What was said of one horizon, the column of that number."""
+    rows = judged.counted[:, number]
+    deal, won, p = judged.deal[rows], judged.won[rows, number], judged.probability[rows, number]
+    line = calibration(deal, won, p)
+    slope, intercept = line["slope"], line["intercept"]
+    return Horizon(
+        days=days,
+        deals=len(np.unique(deal)),
+        won=len(np.unique(deal[won])),
+        loss=float(losses(won, p).mean()) if len(p) else float("nan"),
+        slope=slope,
+        slope_error=_error(line, "slope"),
+        intercept=intercept,
+        intercept_error=_error(line, "intercept"),
+    )
+
+
+def _error(line: Mapping[str, float | None], name: str) -> float | None:
+    low, high = line[f"{name}_low"], line[f"{name}_high"]
+    return None if low is None or high is None else (high - low) / (2.0 * NORMAL_95)
+
+
+def months_of(judged: Said, number: int) -> list[Month]:
+    """By the month in which forecasts were made."""
+    rows = np.flatnonzero(judged.counted[:, number])
+    month = judged.as_of[rows].astype("datetime64[us]").astype("datetime64[M]")
+    found = []
+    for each in np.unique(month):
+        part = rows[month == each]
+        won, p = judged.won[part, number], judged.probability[part, number]
+        found.append(
+            Month(
+                month=str(each),
+                deals=len(np.unique(judged.deal[part])),
+                forecasts=len(part),
+                expected=float(p.mean()),
+                came=float(won.mean()),
+                loss=float(losses(won, p).mean()),
+            )
+        )
+    return found
+
+
+def calibration_finding(horizons: Sequence[Horizon], limits: MonitorThresholds) -> Finding:
+    """Shown to lie outside a band: by intervals that hold for all horizons at once."""
+    enough = [
+        each
+        for each in horizons
+        if each.deals >= limits.fewest_deals
+        and min(each.won, each.deals - each.won) >= limits.fewest_won
+    ]
+    if not enough:
+        most = max(horizons, key=lambda each: each.deals)
+        words = (
+            f"{most.deals:,} deals with {most.won:,} won since the cut-off are too few to judge "
+            f"calibration: {limits.fewest_deals:,} are needed, {limits.fewest_won:,} of them won"
+        )
+        return Finding(name="calibration", state="unknown", words=words)
+    far = [words for each in enough for words in _outside(each, limits, 2 * len(enough))]
+    if far:
+        return Finding(name="calibration", state="retrain", words="; ".join(far))
+    told = ", ".join(
+        f"{each.days:g} days: slope {_two(each.slope)}, intercept {_two(each.intercept)}"
+        for each in enough
+    )
+    return Finding(name="calibration", state="well", words=f"calibration holds within {told}")
+
+
+def _two(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _outside(horizon: Horizon, limits: MonitorThresholds, tests: int) -> list[str]:
+    from scipy.stats import norm
+
+    z = float(norm.isf(limits.level / (2 * tests)))
+    asked = (
+        ("slope", horizon.slope, horizon.slope_error, limits.slope),
+        ("intercept", horizon.intercept, horizon.intercept_error, limits.intercept),
+    )
+    return [
+        f"within {horizon.days:g} days the calibration {name} over {horizon.deals:,} deals is "
+        f"{value:.2f} ({value - z * error:.2f} to {value + z * error:.2f}), outside "
+        f"{low:g} to {high:g}"
+        for name, value, error, (low, high) in asked
+        if value is not None
+        and error is not None
+        and (value - z * error > high or value + z * error < low)
+    ]
