@@ -235,7 +235,9 @@ def opportunity_lines(values: dict[str, str | None]) -> list[Line]:
         return [Line(VERSION, {**values, VERSION_TIME: time})]
     rest = {name: value for name, value in values.items() if name != "StageName"}
     # With the opening: rows of one record have the same columns, and one without it is refused.
-    stage = {name: values[name] for name in ("Id", "StageName", CREATED) if name in values}
+    stage: dict[str, str | None] = {
+        name: values[name] for name in ("Id", "StageName", CREATED) if name in values
+    }
     return [
         Line(VERSION, {**stage, VERSION_TIME: since}),
         Line(VERSION, {**rest, VERSION_TIME: time}),
