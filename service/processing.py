@@ -37,6 +37,7 @@ LOG: Final = logging.getLogger("redflare.worker")
 FEEDS_KNOWN: Final = timedelta(minutes=1)  # for which what the feeds show is not read again
 REQUEST_ID: Final = "x-request-id"  # the header that `service.request_log` sees to
 WORKED_AT_ONCE: Final = 32  # deliveries of one transaction
+LONGEST_REST: Final = 0.05  # seconds after a transaction that others waited for
 TICKED_AT_ONCE: Final = 50  # deals of one transaction
 
 
@@ -118,6 +119,8 @@ class Processor:
         # Before the transaction, which on SQLite keeps all other writers waiting.
         translated = {kept.id: (kept, self._translated(kept)) for kept in waiting}
         worked: list[_Worked] = []
+        is_awaited = False
+        wrote_from = time.perf_counter()
         with self._database.writing() as connection:
             # Before any row, lest forgetting and this wait for each other.
             tombstones.hold(connection)
@@ -132,14 +135,18 @@ class Processor:
                 reason = self._work_on(connection, kept, translation)
                 self._step("finished")
                 worked.append(_Worked(kept, reason, time.perf_counter() - began))
-                if self._database.is_awaited():
+                is_awaited = self._database.is_awaited()
+                if is_awaited:
                     break
         self._step("committed")
+        wrote_seconds = time.perf_counter() - wrote_from
         if self._database.is_sqlite:  # no more are read than are likely to be worked on
             grown = 2 * len(worked) if len(worked) == len(waiting) else len(worked)
             self._at_once = max(1, min(grown, WORKED_AT_ONCE))
         for each in worked:
             self._told(each)
+        if is_awaited:  # those who receive have as much of the time, or they would come to little
+            time.sleep(min(wrote_seconds, LONGEST_REST))
         return len(worked)
 
     def _work_on(
