@@ -25,6 +25,8 @@ SEEN: Final = "/seen"  # ends the id of a value that was seen, whether or not it
 EXPORTED: Final = (
     "/as exported"  # ends the id of a closing that only a deal's row in an export tells
 )
+GONE: Final = "/gone"  # ends the id of the loss that a deletion or merge in the CRM is
+BACK: Final = "/back"  # ends the id of the reopening that its undoing is
 STAGE: Final = "stage_changed"
 STATUSES: Final = ("deal_won", "deal_lost", "deal_reopened")
 REOPENED: Final = "deal_reopened"
@@ -37,7 +39,8 @@ def standing_events(told: Iterable[Event], as_of: datetime | None = None) -> lis
 
     A value seen is an event where it differs from the one before. Of several openings the first
     counts. A deal is closed until it is reopened, and reopened only when it was closed; a closing
-    told by a history counts before one that only an export's row tells.
+    told by a history counts before one that only an export's row tells. A deal deleted in its CRM
+    is lost if it was open, and what restores it reopens nothing else.
 
     Parameters
     ----------
@@ -144,16 +147,16 @@ def _value(event: Event) -> object:
 def _statuses(told: list[Event], moved: set[object]) -> Iterator[Event]:
     """Closings and reopenings that change how a deal stands, in order of time."""
     histories = [event for event in told if not event.source_id.endswith(EXPORTED)]
-    if any(event.kind != REOPENED for event in histories):
+    if any(e.kind != REOPENED and not e.source_id.endswith(GONE) for e in histories):
         told = histories
     standing: list[Event] = []
     for event in told:
         known = _known(event)
         then = [each for each in standing if _known(each) <= known]
         closed = _closed(then)
-        if not _changes(event, closed, moved):
+        if not _changes(event, then, moved):
             closed = _closed(standing)
-            if not _changes(event, closed, moved):
+            if not _changes(event, standing, moved):
                 continue
             known = max(known, *map(_known, standing))
         now = event if known == _known(event) else replace(event, known_at=known)
@@ -179,7 +182,9 @@ def _closed(standing: list[Event]) -> str | None:
     return standing[-1].kind if standing and standing[-1].kind != REOPENED else None
 
 
-def _changes(event: Event, closed: str | None, moved: set[object]) -> bool:
+def _changes(event: Event, standing: list[Event], moved: set[object]) -> bool:
+    closed = _closed(standing)
     if event.kind == REOPENED:
-        return closed is not None
+        is_undoing = event.source_id.endswith(BACK)
+        return closed is not None and (not is_undoing or standing[-1].source_id.endswith(GONE))
     return closed is None or (closed != event.kind and event.occurred_at in moved)

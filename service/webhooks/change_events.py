@@ -24,6 +24,8 @@ from service.webhooks.delivery import (
 from service.webhooks.fetched import fetched_record
 from service.webhooks.keys import digest_without
 from service.webhooks.mapped import (
+    DELETED,
+    Fate,
     Json,
     Line,
     Notebook,
@@ -113,15 +115,19 @@ def _read(payload: Json, notebook: Notebook) -> None:
     if entity != "Opportunity":
         notebook.notes.append(f"{change} of {entity}: tells nothing of a deal")
         return
+    committed = header.get("commitTimestamp")
+    time = iso_of(committed) if type(committed) is int else None
     for record_id in map(str, records):
-        if change.startswith("GAP_") or record_id.endswith("*"):
+        if change in ("DELETE", "GAP_DELETE") and not record_id.endswith("*"):
+            notebook.fates.append(Fate(record_id, time, DELETED))
+        elif change.startswith("GAP_") or record_id.endswith("*"):
             reason = f"{change}: the event does not say what changed"
             notebook.refetch.append(Refetch(entity=entity, record_id=record_id, reason=reason))
         elif change in ("CREATE", "UPDATE"):
             _changes(payload, header, record_id, notebook)
         elif change == "UNDELETE":
             _changes(payload, header, record_id, notebook)
-            notebook.notes.append(f"{entity} {record_id}: undeleted, which no event says")
+            notebook.fates.append(Fate(record_id, time, None))
         else:
             notebook.notes.append(f"{entity} {record_id}: {change}, which no event says")
 

@@ -19,7 +19,18 @@ from model.events import EPOCH
 from service.webhooks.delivery import Delivery, JsonReceiver, Refetch, Request, Translation
 from service.webhooks.fetched import fetched_record
 from service.webhooks.keys import digest_without, harmless
-from service.webhooks.mapped import Json, Line, Notebook, Terms, decoded, needed, objects, text_of
+from service.webhooks.mapped import (
+    DELETED,
+    Fate,
+    Json,
+    Line,
+    Notebook,
+    Terms,
+    decoded,
+    needed,
+    objects,
+    text_of,
+)
 from service.webhooks.outbound import STATES_ONLY
 from service.webhooks.tokens import check_token
 
@@ -114,6 +125,10 @@ def _read(context: Json, stripped: bool, notebook: Notebook) -> None:
         record_id = _closed_deal(closing) or record_id
     elif entity != ENTITY:
         notebook.notes.append(f"{message} of {entity}: tells nothing of a deal")
+        return
+    if entity == ENTITY and message == "Delete":
+        told_at = read_date(needed(context, "OperationCreatedOn", str, "a context"))
+        notebook.fates.append(Fate(record_id, told_at, DELETED))
         return
     if stripped or not parameters:
         reason = f"{message}: the message came without what it changed"

@@ -29,6 +29,8 @@ from service.webhooks.delivery import (
 from service.webhooks.fetched import fetched_record
 from service.webhooks.keys import digest_without
 from service.webhooks.mapped import (
+    DELETED,
+    Fate,
     Json,
     Line,
     Notebook,
@@ -174,14 +176,25 @@ def _read(event: Json, notebook: Notebook) -> None:
         notebook.lines.append(Line(HISTORY, change))
     elif happening == "restore":
         reason = "restored: what it is like now is not told"
+        notebook.fates.append(Fate(str(deal_id), occurred_at, None))
         notebook.refetch.append(Refetch(entity="deal", record_id=str(deal_id), reason=reason))
     elif happening == "merge":
-        merged = event.get("primaryObjectId", deal_id)
-        reason = "merged: what it is like now is not told"
-        notebook.refetch.append(Refetch(entity="deal", record_id=str(merged), reason=reason))
-        notebook.notes.append(f"deal {deal_id}: merged into {merged}, which no event says")
+        _merge(event, str(deal_id), occurred_at, notebook)
+    elif happening == "deletion":
+        notebook.fates.append(Fate(str(deal_id), occurred_at, DELETED))
     else:
         notebook.notes.append(f"deal {deal_id}: {happening}, which no event says")
+
+
+def _merge(event: Json, deal_id: str, time: str, notebook: Notebook) -> None:
+    """A merge leaves one deal, which may be a new one; the others are gone."""
+    merged = event.get("mergedObjectIds")
+    ids = [event.get("primaryObjectId"), *(merged if type(merged) is list else []), deal_id]
+    known = dict.fromkeys(each for each in map(text_of, ids) if each)
+    left = text_of(event.get("newObjectId")) or next(iter(known))
+    reason = "merged: what it is like now is not told"
+    notebook.refetch.append(Refetch(entity="deal", record_id=left, reason=reason))
+    notebook.fates += [Fate(each, time, f"merged into {left}") for each in known if each != left]
 
 
 def _read_record(record: Json, notebook: Notebook) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from model.events import EPOCH
+from model.errors import EventError
+from model.events import EPOCH, Event
 from service.json_text import JsonTextError, read_json
 from service.webhooks.delivery import Delivery, Refetch, Translation, Untranslatable
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:  # Arrow is for the translation alone: receiving does without
     from model.sources.mapping import Mapping as SourceMapping
 
 Json = dict[str, Any]
+DELETED: Final = "deleted"  # as the reason of a loss
 
 
 class Line(NamedTuple):
@@ -23,6 +25,14 @@ class Line(NamedTuple):
 
     record: str
     values: dict[str, str | None]
+
+
+class Fate(NamedTuple):
+    """A deal that its CRM deletes or merges away (`gone` says how), or restores (None)."""
+
+    deal_id: str
+    time: str | None
+    gone: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,16 +97,44 @@ class Terms:
             ),
             person_key=self.person_key() if notebook.lines else b"",
         )
-        if told.refused and not told.events:
+        fates = [self._event_of(fate) for fate in notebook.fates]
+        if told.refused and not told.events and not fates:
             raise Untranslatable("; ".join(told.refused))
         notes = [*notebook.notes, *(f"left out: {problem}" for problem in told.refused)]
         if told.emptied:
             notes.append(f"{told.emptied} values were emptied, which only a new value can replace")
         return Translation(
-            events=tuple(told.events),
+            events=(*told.events, *fates),
             notes=tuple(dict.fromkeys(notes)),
             refetch=tuple(dict.fromkeys(notebook.refetch)),
         )
+
+    def _event_of(self, fate: Fate) -> Event:
+        """A deletion is a loss: what is gone is not won, and what was known of it stays.
+
+        Raises
+        ------
+        Untranslatable
+            If nothing says when it was.
+        """
+        from model.sources.standing import BACK, GONE
+
+        kind, ending = ("deal_reopened", BACK) if fate.gone is None else ("deal_lost", GONE)
+        try:
+            time = datetime.fromisoformat(fate.time or "")
+            return Event(
+                deal_id=fate.deal_id,
+                kind=kind,
+                occurred_at=time,
+                name=fate.gone,
+                source=self.source.source,
+                source_id=f"{fate.deal_id}/{kind}/{time.isoformat()}{ending}",
+            )
+        except (ValueError, EventError) as error:
+            raise Untranslatable(
+                f"deal {fate.deal_id!r} {fate.gone or 'restored'} at {fate.time!r}: "
+                "expected a time with its offset. Remedy: check what sends it"
+            ) from error
 
 
 @dataclass(kw_only=True)
@@ -111,6 +149,8 @@ class Notebook:
         What the payload cannot tell.
     refetch
         Records to be asked for.
+    fates
+        Deals deleted, merged away or restored.
     won_stages, lost_stages
         Stages that the payload itself says close a deal.
     """
@@ -118,6 +158,7 @@ class Notebook:
     lines: list[Line] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     refetch: list[Refetch] = field(default_factory=list)
+    fates: list[Fate] = field(default_factory=list)
     won_stages: list[str] = field(default_factory=list)
     lost_stages: list[str] = field(default_factory=list)
 

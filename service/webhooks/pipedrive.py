@@ -15,7 +15,18 @@ from typing import Any, Final
 
 from service.webhooks.delivery import Delivery, JsonReceiver, Request, Translation
 from service.webhooks.keys import digest_without
-from service.webhooks.mapped import Json, Line, Notebook, Terms, decoded, needed, objects, text_of
+from service.webhooks.mapped import (
+    DELETED,
+    Fate,
+    Json,
+    Line,
+    Notebook,
+    Terms,
+    decoded,
+    needed,
+    objects,
+    text_of,
+)
 from service.webhooks.tokens import check_token
 
 CHANGES: Final = "deal change"  # the record that reads one change of one field
@@ -72,6 +83,9 @@ def _read(message: Json, notebook: Notebook) -> None:
         notebook.notes.append(f"{action} of {entity}: tells nothing of a deal")
         return
     deal_id = text_of(needed(meta, "entity_id", (int, str), "meta")) or ""
+    if action == "delete":
+        notebook.fates.append(Fate(deal_id, text_of(meta.get("timestamp")), DELETED))
+        return
     if action not in ("create", "change"):
         notebook.notes.append(f"deal {deal_id}: {action}, which no event says")
         return
@@ -87,6 +101,8 @@ def _read(message: Json, notebook: Notebook) -> None:
         before = needed(message, "previous", dict, "a change")
         now = dict(_fields(data))
         changed = {name: now.get(name) for name, _ in _fields(before)}
+    if changed.get("status") == DELETED:
+        notebook.fates.append(Fate(deal_id, time, DELETED))
     if action == "create" and data.get("status") in ("won", "lost"):
         changed = {**changed, "status": data["status"]}
     notebook.lines += [

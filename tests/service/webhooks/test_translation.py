@@ -365,7 +365,7 @@ def test_a_task_of_an_outbound_message_is_the_import_s_activity(tmp_path: Any) -
             [("deal_won",)],
         ),
         (context("Update", {"firstname": "Ada"}, PrimaryEntityName="contact"), []),
-        (context("Delete", {}), []),
+        (context("Delete", {}), [("deal_lost", "deleted")]),
     ],
 )
 def test_dynamics_tells_the_columns_that_a_message_sets(
@@ -439,15 +439,12 @@ def test_pipedrive_tells_all_of_a_new_deal() -> None:
             [hubspot_change("x", "1", NOW, subscriptionType="contact.creation")],
             "contact",
         ),
-        ("hubspot", [hubspot_change("x", "1", NOW, subscriptionType="deal.deletion")], "deletion"),
         ("hubspot", [hubspot_change("amount", None, NOW)], "emptied"),
-        ("salesforce-cdc", change_event("DELETE", "006A"), "DELETE"),
         (
             "salesforce-cdc",
             change_event("UPDATE", "001A", header={"entityName": "Account"}),
             "Account",
         ),
-        ("pipedrive", pipedrive_message("delete", {}), "delete"),
         ("pipedrive", pipedrive_message("change", {}, {}, entity="person"), "person"),
         ("salesforce-outbound", outbound_message(), "no notification"),
         ("salesforce-outbound", outbound_message({"Id": "00Q"}, entity="Lead"), "Lead 00Q"),
@@ -473,6 +470,78 @@ def test_hubspot_s_merge_and_restore_are_fetched() -> None:
     told = translated("hubspot", [merge, restore])
 
     assert [one.record_id for one in told.refetch] == ["5", DEAL]
+
+
+def test_of_deals_that_hubspot_merges_the_one_that_is_left_is_fetched_and_the_others_are_gone() -> (
+    None
+):
+    ids = {"primaryObjectId": 5, "mergedObjectIds": [6, 7], "newObjectId": 8, "objectId": 5}
+    told = translated(
+        "hubspot", [hubspot_change("", None, NOW, subscriptionType="deal.merge", **ids)]
+    )
+
+    assert [one.record_id for one in told.refetch] == ["8"]
+    assert [(event.deal_id, event.kind, event.name) for event in told.events] == [
+        (whose, "deal_lost", "merged into 8") for whose in ("5", "6", "7")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("hubspot", [hubspot_change("", None, NOW, subscriptionType="deal.deletion")]),
+        ("salesforce-cdc", change_event("DELETE", DEAL)),
+        ("salesforce-cdc", change_event("GAP_DELETE", DEAL)),
+        ("dynamics", context("Delete", {}, PrimaryEntityId=DEAL)),
+        ("pipedrive", pipedrive_message("delete", {}, entity_id=DEAL)),
+        (
+            "pipedrive",
+            pipedrive_message(
+                "change",
+                {"status": "deleted", "update_time": NOW.isoformat()},
+                {"status": "open"},
+                entity_id=DEAL,
+            ),
+        ),
+    ],
+)
+def test_a_deal_deleted_in_its_crm_is_lost_as_deleted(kind: str, body: Any) -> None:
+    [event] = translated(kind, body).events
+
+    assert (event.deal_id, event.kind, event.name) == (DEAL, "deal_lost", "deleted")
+    assert event.occurred_at == event.known_at == NOW
+
+
+def test_a_deletion_closes_what_was_open_and_a_restoration_undoes_that_alone() -> None:
+    def at(day: int, happening: str, **more: Any) -> list[Event]:
+        change = hubspot_change(
+            "dealstage", None, START + timedelta(days=day), subscriptionType=f"deal.{happening}"
+        )
+        return list(translated("hubspot", [change | more]).events)
+
+    opened = at(0, "creation") + at(1, "propertyChange", propertyValue="contractsent")
+    lost = at(2, "propertyChange", propertyValue="closedlost")
+    gone, back = at(3, "deletion"), at(4, "restore")
+
+    def statuses(events: Sequence[Event]) -> list[tuple[Any, ...]]:
+        return said([event for event in standing_events(events) if "stage" not in event.kind])
+
+    assert statuses(gone + opened) == [("deal_opened",), ("deal_lost", "deleted")]
+    assert statuses(back + gone + opened)[2:] == [("deal_reopened",)]
+    assert statuses(back + gone + lost + opened) == [("deal_opened",), ("deal_lost",)]
+
+
+def test_a_deletion_takes_back_no_win_that_only_an_export_tells() -> None:
+    won = Event(
+        deal_id=DEAL,
+        kind="deal_won",
+        occurred_at=START + timedelta(days=2),
+        source="hubspot",
+        source_id=f"{DEAL}/deal_won/2026-01-07/as exported",
+    )
+    gone = translated("hubspot", [hubspot_change("", None, NOW, subscriptionType="deal.deletion")])
+
+    assert standing_events([*gone.events, won]) == [won]
 
 
 def test_of_a_change_event_for_several_records_each_is_told() -> None:
