@@ -19,10 +19,11 @@ from model.errors import RedflareError
 SCHEMA_VERSION: Final = 1
 DOCUMENT: Final = "candidate.json"
 ARTIFACT: Final = "artifact"
+PARTS: Final = frozenset({DOCUMENT, ARTIFACT, "environment.txt", "plots", "report"})
 
 
 class CandidateError(RedflareError):
-    """A folder holds no candidate. Name one that redflare retrain kept."""
+    """A folder holds no candidate, or something else. Name one that redflare retrain kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +85,15 @@ def write_candidate(
         Where; an earlier candidate there is replaced.
     files
         Texts by their place in the folder, such as ``report/report.html``.
+
+    Raises
+    ------
+    CandidateError
+        If something else stands there: it is never overwritten; or nothing can be written there.
     """
-    part = folder.with_name(f".{folder.name}.part")  # the retraining's lock keeps others away
-    if part.exists():
-        shutil.rmtree(part)  # of a job that was killed
-    part.mkdir(parents=True)
+    check_place(folder)
+    folder = folder.resolve()
+    part = _beside(folder)
     artifact.save(part / ARTIFACT)
     texts = {**files, DOCUMENT: json.dumps(candidate.to_json(), allow_nan=False, indent=1)}
     for name, text in texts.items():
@@ -98,6 +103,49 @@ def write_candidate(
     if folder.exists():
         shutil.rmtree(folder)
     part.rename(folder)
+
+
+def check_place(folder: Path) -> None:
+    """Refuse a place that `write_candidate` could not write to, before the work is done.
+
+    Parameters
+    ----------
+    folder
+        Where; its parents are made.
+
+    Raises
+    ------
+    CandidateError
+        If something else than a candidate stands there, or nothing can be written there.
+    """
+    expected = "a new or empty folder, or a candidate to replace"
+    target = folder.resolve()
+    if target.exists():
+        found = {path.name for path in target.iterdir()} if target.is_dir() else {target.name}
+        strangers = sorted(found - PARTS if DOCUMENT in found else found)
+        if strangers:
+            raise CandidateError(
+                f"{str(target)!r}, where {strangers[0]!r} is no part of a candidate",
+                expected,
+                "choose another folder, or move it away",
+            )
+    try:
+        _beside(target).rmdir()
+    except OSError as error:
+        raise CandidateError(
+            f"{str(target)!r}, where nothing can be written ({error.strerror})",
+            expected,
+            "choose another folder",
+        ) from error
+
+
+def _beside(target: Path) -> Path:
+    """A new folder to fill, which then takes the target's place; parents are made."""
+    part = target.with_name(f".{target.name}.part")  # the retraining's lock keeps others away
+    if part.exists():
+        shutil.rmtree(part)  # of a job that was killed
+    part.mkdir(parents=True)
+    return part
 
 
 def read_candidate(folder: Path) -> Candidate:

@@ -55,8 +55,8 @@ class DealModel(PythonModel):
             Events, in the columns of `model.event_table.EVENT_SCHEMA`: one row comes back for
             each deal open at ``as_of``. Or features, by name: one row for each row.
         params
-            ``days`` ahead, ``as_of`` for events (ISO 8601 with its offset), and how many
-            ``drivers`` to name; 0 names all that add anything.
+            ``days`` ahead, those of training where there are none; ``as_of`` for events (ISO 8601
+            with its offset); and how many ``drivers`` to name: 0 names all that add anything.
 
         Returns
         -------
@@ -66,11 +66,14 @@ class DealModel(PythonModel):
         Raises
         ------
         RedflareError
-            If the frame, the moment or the days cannot be used.
+            If the frame, the moment, the days or the number of drivers cannot be used.
         """
         asked = dict(params or {})
-        days = float(asked.get("days") or usual_days(self.scorer.edges))
-        most = int(asked.get("drivers", 10)) or None
+        given, drivers = asked.get("days"), int(asked.get("drivers", 10))
+        days = usual_days(self.scorer.edges) if given is None else float(given)
+        if drivers < 0:
+            raise FeatureRowError(f"drivers {drivers}", "0 for all, or how many", "leave it out")
+        most = drivers or None
         if "kind" in model_input.columns:
             answers = self._events(model_input, str(asked.get("as_of") or ""), days, most)
         else:

@@ -1,4 +1,4 @@
-"""One at a time: a retraining of a registry, an import into an event log."""
+"""One at a time: a retraining or promotion of a registry, an import into an event log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOOK_SECONDS: Final = 0.05
 
 
 class LockedError(RedflareError):
-    """Another retraining or import is under way. Wait for it, or stop it."""
+    """Another retraining, promotion or import is under way. Wait for it, or stop it."""
 
 
 @contextmanager
@@ -56,7 +56,11 @@ def only_one(folder: Path, who: str, since: str) -> Iterator[None]:
 
 @contextmanager
 def written_alone(
-    path: Path, waits: Callable[[str], object], *, wait_seconds: float = WAIT_SECONDS
+    path: Path,
+    waits: Callable[[str], object],
+    *,
+    wait_seconds: float = WAIT_SECONDS,
+    work: str = "import",
 ) -> Iterator[None]:
     """Be the only one that reads, adds to and writes a file, from start to end.
 
@@ -70,6 +74,8 @@ def written_alone(
         Told in words, once, where another has it and this process waits.
     wait_seconds
         How long.
+    work
+        What is done one at a time, for the message.
 
     Raises
     ------
@@ -81,9 +87,9 @@ def written_alone(
     until = time.monotonic() + wait_seconds
     told = False
     while (held := _taken(lock)) is None:
-        who = f"another import, process {_holder(lock)}, is writing {path}"
+        who = f"another {work}, process {_holder(lock)}, is writing {path}"
         if time.monotonic() >= until:
-            raise LockedError(who, "one import at a time", "wait until it is done, or stop it")
+            raise LockedError(who, f"one {work} at a time", "wait until it is done, or stop it")
         if not told:
             waits(f"{who}: waiting until it is done")
             told = True

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from model.errors import RedflareError
+from model.sealed import check_place
 from training.version import Act, Version
 
 if TYPE_CHECKING:
@@ -108,12 +109,22 @@ def put_in_force(
     return act
 
 
-def export(store: Registry, version: Version, into: Path | None, *, quiet: bool = False) -> None:
-    """Write a version's artifact to a folder, where one is named, and say so."""
+def check_into(into: Path | None) -> None:
+    """Refuse a folder that `export` could not write to, before anything is changed."""
     if into is not None:
-        store.artifact(version).save(into)
+        check_place(into)
+
+
+def export(store: Registry, into: Path | None, *, quiet: bool = False) -> None:
+    """Write the artifact in force to a folder, where one is named, and say so.
+
+    Whatever came of the promotion, so that the folder never holds another than the registry says.
+    """
+    champion = None if into is None else store.champion()
+    if into is not None and champion is not None:
+        store.artifact(champion).save(into)
         if not quiet:
-            click.echo(f"{version.model_version} in {into}")
+            click.echo(f"{champion.model_version} in {into}")
 
 
 def now() -> str:

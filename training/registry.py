@@ -22,8 +22,10 @@ from typing import Any, Final
 from model.artifact import Artifact
 from model.errors import RedflareError
 from training.candidate import ARTIFACT, Candidate, read_candidate
+from training.lock import written_alone
 from training.logged_model import ignore_its_own, save_flavour
-from training.version import Act, RegistryAwayError, RegistryError, Version
+from training.registry_failure import told
+from training.version import Act, RegistryError, Version
 
 NAME: Final = "redflare"
 CHAMPION: Final = "champion"
@@ -42,6 +44,8 @@ SETTINGS: Final = {
 SQLITE: Final = "sqlite:///"
 DATABASE: Final = "mlflow.db"  # in a folder that is a registry
 PAGE: Final = 1000  # versions asked for at a time
+PROMOTION_SECONDS: Final = 60.0  # for another promotion, which takes less than a second
+LONGEST_ENTRY: Final = 5000  # characters of a model's tag, in MLflow's databases
 
 
 class Registry:
@@ -115,18 +119,7 @@ class Registry:
             except Exception as error:
                 if not type(error).__module__.startswith(("mlflow", "requests", "sqlalchemy")):
                     raise
-                raise self._told(error) from error
-
-    def _told(self, error: Exception) -> RegistryError:
-        text = " ".join(str(error).split())
-        away = "API request to" in text and ("failed with" in text or "error code 5" in text)
-        if away or type(error).__module__.startswith("requests"):
-            return RegistryAwayError(
-                f"registry {self.given}, which does not answer",
-                "a running MLflow server",
-                "start it, or check the address",
-            )
-        return RegistryError(f"registry {self.given} ({text[:300]})", "what it holds", "check it")
+                raise told(error, self.given, is_served=self.folder is None) from error
 
     def versions(self) -> list[Version]:
         """All versions, the newest first."""
@@ -217,11 +210,28 @@ class Registry:
         for each in self.versions():
             same = each.tags.get("created_at") == candidate.created_at
             if same and each.model_version == candidate.model_version:
-                return each
+                return self._challenging(each)
         with self._asking():
+            self._end_killed(candidate)
             run_id = self._log(folder, candidate)
             number = self._add_version(candidate, run_id)
         return self.version(number)
+
+    def _challenging(self, version: Version) -> Version:
+        """The version as challenger, where a killed registration left the newest without it."""
+        newest = self.versions()[0]
+        if newest.number != version.number or newest.aliases or "promote_at" in newest.tags:
+            return version
+        with self._asking():
+            self._client.set_registered_model_alias(self.name, CHALLENGER, version.number)
+        return self.version(version.number)
+
+    def _end_killed(self, candidate: Candidate) -> None:
+        """End the runs of a candidate whose logging was killed: it is logged anew."""
+        same = f"tags.\"{TAG}created_at\" = '{candidate.created_at}'"
+        running = f"{same} and attributes.status = 'RUNNING'"
+        for run in self._client.search_runs([self._experiment()], running):
+            self._client.set_terminated(run.info.run_id, "KILLED")
 
     def _log(self, folder: Path, candidate: Candidate) -> str:
         from mlflow.entities import (
@@ -306,19 +316,41 @@ class Registry:
         RegistryError
             If the champion is no longer the one that `act` says it replaces.
         """
+        with self._promoting():
+            now = self.champion()
+            if (now.number if now else None) != act.replaced:
+                raise RegistryError(
+                    f"version {version.number}, compared with champion {act.replaced or 'none'}",
+                    f"the champion of now, {now.number if now else 'none'}",
+                    "another job changed it meanwhile: compare again",
+                )
+            self._move_champion(version, act)
         now = self.champion()
-        if (now.number if now else None) != act.replaced:
+        if now is None or now.number != version.number:
             raise RegistryError(
-                f"version {version.number}, compared with champion {act.replaced or 'none'}",
-                f"the champion of now, {now.number if now else 'none'}",
-                "another job changed it meanwhile: compare again",
+                f"version {version.number}, promoted while another machine promoted too",
+                f"it as champion, which now is {now.number if now else 'none'}",
+                "see redflare versions, and promote the one you want",
             )
+
+    @contextmanager
+    def _promoting(self) -> Iterator[None]:
+        """One promotion at a time in a folder; a server has no lock that machines share."""
+        if self.folder is None:
+            yield
+            return
+        place = Path(self.uri.removeprefix(SQLITE))
+        seconds = PROMOTION_SECONDS
+        with written_alone(place, lambda _: None, wait_seconds=seconds, work="promotion"):
+            yield
+
+    def _move_champion(self, version: Version, act: Act) -> None:
         with self._asking():
             client = self._client
             # Two machines that count alike at the same moment leave two entries all the same.
-            entry = json.dumps(act.__dict__)
-            told = sha256(entry.encode()).hexdigest()[:8]
-            number = f"{1 + len(self._audit_tags()):06d}.{told}"
+            entry = _entry(act)
+            mark = sha256(entry.encode()).hexdigest()[:8]
+            number = f"{1 + len(self._audit_tags()):06d}.{mark}"
             client.set_registered_model_tag(self.name, f"{AUDIT}{number}", entry)
             tags = {"at": act.at, "by": act.who, "why": act.why}
             tags["overruled"] = "\n".join(act.overruled)
@@ -333,8 +365,9 @@ class Registry:
         """Every promotion and rollback, in order of time."""
         with self._asking():
             tags = self._audit_tags()
-        entries = [json.loads(tags[key]) for key in sorted(tags)]
-        return [Act(**{**each, "overruled": tuple(each.get("overruled", ()))}) for each in entries]
+        entries = [(key.rpartition(".")[0], json.loads(entry)) for key, entry in tags.items()]
+        entries.sort(key=lambda each: (each[0], each[1]["at"]))
+        return [Act(**{**act, "overruled": tuple(act.get("overruled", ()))}) for _, act in entries]
 
     def _audit_tags(self) -> dict[str, str]:
         found = self._client.search_registered_models(f"name = '{self.name}'")
@@ -368,12 +401,24 @@ class Registry:
         )
 
 
+def _entry(act: Act) -> str:
+    """An entry of the audit; the conditions that it has no room for stand in the version's tags."""
+    entry = json.dumps(act.__dict__)
+    for kept in reversed(range(len(act.overruled))):
+        if len(entry) <= LONGEST_ENTRY:
+            break
+        told = (*act.overruled[:kept], f"and {len(act.overruled) - kept} more")
+        entry = json.dumps(act.__dict__ | {"overruled": told})
+    return entry
+
+
 def _run_tags(candidate: Candidate) -> dict[str, str]:
     tags = {
         "mlflow.source.name": "redflare retrain",
         "mlflow.source.type": "JOB",
         "mlflow.user": candidate.created_by,
         "mlflow.note.content": "\n\n".join(candidate.why),
+        f"{TAG}created_at": candidate.created_at,
     }
     tags |= {f"{TAG}code_{key}": value for key, value in candidate.code.items()}
     if "commit" in candidate.code:
@@ -382,11 +427,12 @@ def _run_tags(candidate: Candidate) -> dict[str, str]:
 
 
 def _safe(name: str) -> str:
-    """A name that MLflow takes: other characters than it allows become underscores.
+    """A name that MLflow takes: what it does not allow, also as a part of a path, becomes "_".
 
     Examples
     --------
-    >>> _safe("log_loss/stage/R&D")
-    'log_loss/stage/R_D'
+    >>> _safe("log_loss/stage/R&D"), _safe("log_loss/stage/N/A/"), _safe("log_loss/stage/..")
+    ('log_loss/stage/R_D', 'log_loss/stage/N/A/_', 'log_loss/stage/_')
     """
-    return re.sub(r"[^\w./: -]", "_", name)[:250]
+    parts = re.sub(r"[^\w./: -]", "_", name)[:249].split("/")
+    return "/".join("_" if part in {"", ".", ".."} else part for part in parts)

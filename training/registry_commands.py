@@ -12,6 +12,7 @@ import click
 from training.promoting import (
     ask_gate,
     check_force,
+    check_into,
     export,
     me,
     overruled_lines,
@@ -37,14 +38,15 @@ def register(candidate: Path, registry: str, name: str, by: str | None, into: Pa
     from training.registry import CHAMPION, Registry
 
     kept = read_candidate(candidate)
+    check_into(into)
     store = Registry(registry, name)
     version = store.register(candidate)
-    if kept.passed:
-        if CHAMPION not in version.aliases:
-            who = by or kept.created_by
-            put_in_force(store, version, who, "the gate let it pass", kept.compared_with)
-        export(store, version, into)
-    click.echo(f"version {version.number} is {'champion' if kept.passed else 'challenger'}")
+    if kept.passed and CHAMPION not in version.aliases:
+        who = by or kept.created_by
+        put_in_force(store, version, who, "the gate let it pass", kept.compared_with)
+    export(store, into)
+    is_champion = kept.passed or CHAMPION in version.aliases
+    click.echo(f"version {version.number} is {'champion' if is_champion else 'challenger'}")
     return DONE
 
 
@@ -69,17 +71,18 @@ def promote(
     from training.registry import CHAMPION, Registry
 
     check_force(force, reason)
+    check_into(into)
     store = Registry(registry, name)
     asked = store.version(version)
     if CHAMPION in asked.aliases:
         click.echo(f"version {version} is champion already")
-        export(store, asked, into)
+        export(store, into)
         return DONE
     champion = store.champion()
     number = None if champion is None else champion.number
     overruled = ask_gate(asked, number, force=force)
     act = put_in_force(store, asked, by or me(), reason or "promoted by hand", number, overruled)
-    export(store, asked, into)
+    export(store, into)
     click.echo(f"version {version} is champion, in place of {number or 'none'}")
     for line in overruled_lines(act):
         click.echo(line)
@@ -97,6 +100,7 @@ def rollback(registry: str, name: str, reason: str, by: str | None, into: Path |
     from training.registry import Registry
     from training.version import RegistryError
 
+    check_into(into)
     store = Registry(registry, name)
     champion = store.champion()
     if champion is None:
@@ -104,7 +108,7 @@ def rollback(registry: str, name: str, reason: str, by: str | None, into: Path |
     before = store.before(champion)
     why = reason or "rolled back"
     put_in_force(store, before, by or me(), why, champion.number, what="rollback")
-    export(store, before, into)
+    export(store, into)
     click.echo(f"version {before.number} is champion again, in place of {champion.number}")
     return DONE
 

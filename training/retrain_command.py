@@ -14,7 +14,15 @@ import click
 
 from model.events import microseconds, parse_time
 from training.cli import FEATURES, own_features, show_progress, tell_stages
-from training.promoting import check_force, export, me, now, overruled_lines, put_in_force
+from training.promoting import (
+    check_force,
+    check_into,
+    export,
+    me,
+    now,
+    overruled_lines,
+    put_in_force,
+)
 from training.registry_options import (
     BY,
     FORCE,
@@ -45,7 +53,13 @@ KEPT: Final = "redflare-candidates"  # the folder of candidates beside which no 
 @click.option("--origin", help="When the judged challenger's knowledge ends.")
 @click.option("--within", type=float, multiple=True, help="Days that will be asked for, several.")
 @click.option("--edges", type=float, multiple=True, help="Horizon edges; the champion's otherwise.")
-@click.option("--every", type=click.FloatRange(0.25), default=7.0, show_default=True)
+@click.option(
+    "--every",
+    type=click.FloatRange(0.25),
+    default=7.0,
+    show_default=True,
+    help="Days between two moments at which open deals are forecast.",
+)
 @click.option("--spacing", type=click.FloatRange(0, min_open=True), help="Days between snapshots.")
 @click.option("--drop", multiple=True, help="A feature to leave out; may be repeated.")
 @FEATURES
@@ -70,7 +84,6 @@ def retrain(**asked: Any) -> int:
     is in force; 1 that the registry could not be reached at the end and the candidate is kept here.
     """
     from model.event_table import column_names, read_events
-    from model.sealed import check_place
     from training.candidate import write_candidate
     from training.lock import only_one
     from training.registry import Registry
@@ -85,8 +98,7 @@ def retrain(**asked: Any) -> int:
     who, at = asked["by"] or me(), now()
     plan, limits = _plan(events, at, asked), read_thresholds(asked["thresholds"])
     column_names(events)  # is there, before anything is made
-    if asked["into"] is not None:
-        check_place(asked["into"])
+    _check_places(asked["keep"], asked["into"])
     store = Registry(registry, asked["name"], create=True)
     if store.is_new:
         click.echo(f"a new registry is made: {registry}", err=True)
@@ -113,6 +125,20 @@ def retrain(**asked: Any) -> int:
         if asked["keep"] is None and status == DONE:
             shutil.rmtree(folder)
     return status
+
+
+def _check_places(keep: Path | None, into: Path | None) -> None:
+    """Refuse folders that could not be written to after minutes of training."""
+    from training.candidate import CandidateError, check_place
+
+    check_into(into)
+    if keep is not None:
+        check_place(keep)
+    if keep is not None and into is not None:
+        one, other = keep.resolve(), into.resolve()
+        if one.is_relative_to(other) or other.is_relative_to(one):
+            given = f"--keep {keep} and --into {into}"
+            raise CandidateError(given, "two folders apart", "name another")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,23 +179,24 @@ def _hand_over(
     except RegistryError as error:
         return _kept(error, folder, candidate, told, asked)
     number = version.number
-    if not (candidate.passed or asked["force"]):
-        told.tell(f"version {number} is challenger; the champion stays", version=number)
-        return DONE
-    why = asked["reason"] or "the gate let it pass"
-    overruled = () if candidate.passed else version.failed
+    words = [f"version {number} is challenger; the champion stays"]
+    values: dict[str, Any] = {"version": number}
     try:
-        act = put_in_force(
-            store, version, candidate.created_by, why, candidate.compared_with, overruled
-        )
-        export(store, version, asked["into"], quiet=asked["as_json"])
+        if candidate.passed or asked["force"]:
+            why = asked["reason"] or "the gate let it pass"
+            overruled = () if candidate.passed else version.failed
+            act = put_in_force(
+                store, version, candidate.created_by, why, candidate.compared_with, overruled
+            )
+            words = [f"version {number} is champion", *overruled_lines(act)]
+            values |= {"promoted": True, "overruled": overruled}
+        export(store, asked["into"], quiet=asked["as_json"])
     except RegistryAwayError as error:
         return _kept(error, folder, candidate, told, asked)
     except RegistryError:
-        told.tell(f"version {number} is challenger", version=number)
+        told.tell("\n".join(words), **values)
         raise
-    words = "\n".join([f"version {number} is champion", *overruled_lines(act)])
-    told.tell(words, version=number, promoted=True, overruled=overruled)
+    told.tell("\n".join(words), **values)
     return DONE
 
 
@@ -182,7 +209,12 @@ def _kept(
     again += ["--into", str(asked["into"])] * (asked["into"] is not None)
     lines = [str(error), "The candidate is kept: register it later with", f"  {shlex.join(again)}"]
     if asked["force"] and not candidate.passed:
-        lines.append("and promote it then with redflare promote VERSION --force --reason")
+        force = [*again, "--force", "--reason", asked["reason"]]
+        force[1:3] = ["promote", "VERSION"]
+        lines += [
+            "and promote it then, VERSION being what that says, with",
+            f"  {shlex.join(force)}",
+        ]
     click.echo("\n".join(lines), err=True)
     told.tell(kept=str(folder))
     return KEPT_HERE
@@ -211,14 +243,3 @@ def _plan(events: Path, at: str, asked: dict[str, Any]) -> Plan:
         ),
         rejected=rejected_rows(events, asked["rejects"]),
     )
-
-
-def _later(folder: Path, asked: dict[str, Any], passed: bool) -> str:
-    """How to register a candidate that is kept, as it was to be registered now."""
-    again = ["redflare", "register", str(folder), "--registry", asked["registry"]]
-    again += ["--name", asked["name"]] * (asked["name"] != MODEL_NAME)
-    again += ["--into", str(asked["into"])] * (asked["into"] is not None)
-    forced = ", and promote it with redflare promote --force --reason" * (
-        asked["force"] and not passed
-    )
-    return f"The candidate is kept: register it later{forced}, with\n  {shlex.join(again)}"

@@ -54,7 +54,12 @@ def make_candidate(
             "created_at": "2026-01-12T06:00:00+00:00",
             "created_by": "ann",
             "parameters": {"seed": 0, "trees": [40, 40]},
-            "metrics": {"log_loss/within_30_days": 0.31, "log_loss/stage/R&D": 0.3},
+            "metrics": {
+                "log_loss/within_30_days": 0.31,
+                "log_loss/stage/R&D": 0.3,
+                "log_loss/stage/N/A/": 0.2,
+                "log_loss/owner/..": 0.1,
+            },
             "dataset": {
                 "name": "events.parquet",
                 "digest": "0123abcd",

@@ -150,6 +150,9 @@ def test_what_cannot_be_scored_is_told(both: Both) -> None:
         (both.events, {"as_of": "2020-01-01"}, "cut-off"),
         (naive, {"as_of": "2026-01-12"}, "a time with its UTC offset"),
         (features, {"days": 4000.0}, "at most 180 days"),
+        (features, {"days": 0.0}, "days"),
+        (both.events, {"as_of": "2026-01-12", "days": 0.0}, "days"),
+        (features, {"drivers": -1}, "drivers -1"),
     ]
     for frame, params, said in cases:
         with pytest.raises(RedflareError, match=said):

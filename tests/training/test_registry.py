@@ -3,14 +3,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any, ClassVar
 
 import pytest
 
 from model.errors import ArtifactError
+from training import registry as registry_module
 from training.candidate import CandidateError, read_candidate
+from training.lock import LockedError
 from training.registry import CHALLENGER, CHAMPION, Registry
-from training.version import Act, RegistryError
+from training.version import Act, RegistryAwayError, RegistryError
 
 Make = Callable[..., Path]
 
@@ -34,7 +39,12 @@ def test_a_candidate_becomes_a_version_with_all_that_is_known_of_it(
     assert version.tags["verdict"] == "held: it is better"
     run = registry._client.get_run(version.run_id)
     assert run.info.status == "FINISHED"
-    assert run.data.metrics == {"log_loss/within_30_days": 0.31, "log_loss/stage/R_D": 0.3}
+    assert run.data.metrics == {
+        "log_loss/within_30_days": 0.31,
+        "log_loss/stage/R_D": 0.3,
+        "log_loss/stage/N/A/_": 0.2,
+        "log_loss/owner/_": 0.1,
+    }
     assert run.data.params["trees"] == "[40, 40]"
     assert run.data.tags["redflare.code_digest"] == "89ab"
     assert run.inputs.dataset_inputs[0].dataset.digest == "0123abcd"
@@ -49,6 +59,34 @@ def test_a_candidate_registered_twice_is_one_version(store: Path, make_candidate
 
     assert registry.register(folder) == registry.register(folder)
     assert len(registry.versions()) == 1
+
+
+def test_a_registration_killed_anywhere_is_whole_the_next_time(
+    store: Path, make_candidate: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    registry = Registry(str(store))
+    client, folder = registry._client, make_candidate()
+    for name in ("log_artifacts", "set_registered_model_alias"):
+        with monkeypatch.context() as patch:
+            patch.setattr(client, name, killed)
+            with pytest.raises(KeyboardInterrupt):
+                registry.register(folder)
+
+    version = registry.register(folder)
+
+    assert (version.number, version.aliases) == ("1", (CHALLENGER,))
+    runs = client.search_runs([registry._experiment()])
+    assert sorted(run.info.status for run in runs) == ["FINISHED", "KILLED"]
+    registry.promote(version, act("1", None))
+    registry.register(make_candidate("later"))
+    registry.promote(registry.version("2"), act("2", "1"))
+    registry.promote(version, act("1", "2", "rollback"))
+    # What was in force before is no challenger again.
+    assert registry.register(folder).aliases == (CHAMPION,)
+    assert registry.register(make_candidate("later")).aliases == ()
 
 
 def test_promotions_and_rollbacks_move_the_champion_and_are_audited(
@@ -89,6 +127,66 @@ def test_a_champion_changed_meanwhile_is_not_overwritten(store: Path, make_candi
     champion = registry.champion()
     assert champion is not None
     assert champion.number == "1"
+
+
+def test_two_promotions_at_once_take_turns(
+    store: Path, make_candidate: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = Registry(str(store)), Registry(str(store))
+    for name in "abc":
+        ours.register(make_candidate(name))
+    ours.promote(ours.version("1"), act("1", None))
+    move = ours._move_champion
+
+    def meanwhile(*asked: Any) -> None:
+        with pytest.raises(LockedError, match=r"another promotion, process \d+, is writing"):
+            theirs.promote(theirs.version("3"), act("3", "1"))
+        move(*asked)
+
+    monkeypatch.setattr(registry_module, "PROMOTION_SECONDS", 0.0)
+    monkeypatch.setattr(ours, "_move_champion", meanwhile)
+    ours.promote(ours.version("2"), act("2", "1"))
+
+    with pytest.raises(RegistryError, match="champion of now, 2"):
+        theirs.promote(theirs.version("3"), act("3", "1"))
+    assert ours.audit() == [act("1", None), act("2", "1")]
+
+
+def test_of_two_machines_that_promote_at_once_the_one_that_is_overwritten_says_so(
+    store: Path, make_candidate: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No lock is theirs alike."""
+    ours, theirs = Registry(str(store)), Registry(str(store))
+    for name in "abc":
+        ours.register(make_candidate(name))
+    ours.promote(ours.version("1"), act("1", None))
+    move = ours._move_champion
+
+    def meanwhile(*asked: Any) -> None:
+        move(*asked)
+        theirs._move_champion(theirs.version("3"), act("3", "1"))
+
+    monkeypatch.setattr(ours, "_move_champion", meanwhile)
+    with pytest.raises(RegistryError, match="version 2, promoted while another machine promoted"):
+        ours.promote(ours.version("2"), act("2", "1"))
+
+    assert {each.version for each in ours.audit()} == {"1", "2", "3"}
+
+
+def test_an_entry_of_the_audit_fits_a_tag_of_any_database(
+    store: Path, make_candidate: Make
+) -> None:
+    registry = Registry(str(store))
+    version = registry.register(make_candidate())
+    overruled = tuple(f"in segment {number}, {'worse ' * 20}" for number in range(100))
+
+    registry.promote(version, replace(act("1", None), overruled=overruled))
+
+    assert all(len(tag) <= 5000 for tag in registry._audit_tags().values())
+    (entry,) = registry.audit()
+    assert entry.overruled[:10] == overruled[:10]
+    assert entry.overruled[-1] == f"and {100 - len(entry.overruled) + 1} more"
+    assert registry.version("1").tags["promote_overruled"].splitlines() == list(overruled)
 
 
 def test_killed_between_audit_and_alias_the_champion_stays(
@@ -140,6 +238,54 @@ def test_what_is_not_there_is_said(store: Path, make_candidate: Make, tmp_path: 
     (folder / "candidate.json").write_text(json.dumps(document | {"model_version": "m-1"}))
     with pytest.raises(CandidateError, match="model m-1"):
         registry.register(folder)
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Another server than MLflow's, which answers everything with one status and text."""
+
+    answer: ClassVar[tuple[int, str]]
+
+    def do_GET(self) -> None:
+        status, text = self.answer
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    do_POST = do_GET  # noqa: N815 - the name is the standard library's
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "said"),
+    [
+        ((401, "who are you?"), RegistryError, "set MLFLOW_TRACKING_USERNAME"),
+        ((403, '{"error_code": "PERMISSION_DENIED"}'), RegistryError, "an account that may read"),
+        ((404, "<p>no such page"), RegistryError, "the address of an MLflow server"),
+        ((400, '{"error_code": "BAD_REQUEST", "message": "odd"}'), RegistryError, r"odd.*check it"),
+        ((500, "{}"), RegistryAwayError, "each time with error 500: expected an MLflow server"),
+        ((501, '{"error_code": "INTERNAL_ERROR", "message": "disk"}'), RegistryAwayError, "disk"),
+    ],
+)
+def test_a_registry_that_answers_with_an_error_is_told_by_what_it_is(
+    answer: tuple[int, str],
+    kind: type[RegistryError],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    handler = type("Handler", (Answers,), {"answer": answer})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+
+    with pytest.raises(RegistryError, match=said) as raised:
+        Registry(f"http://127.0.0.1:{server.server_port}")
+
+    assert raised.type is kind
+    server.shutdown()
+    server.server_close()
 
 
 def test_no_command_line_loads_mlflow(loaded_by: Callable[[str], set[str]]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
@@ -113,8 +114,10 @@ def test_a_company_retrains_promotes_and_goes_back(second: Desk) -> None:
     assert desk.run("promote", "2")[0] == 0
     assert desk.champion() == "2"
     # What is known to the champion can be judged only later.
-    status, third, _ = desk.retrain(LATEST, "--no-refit")
+    status, third, _ = desk.retrain(LATEST, "--no-refit", "--into", str(out))
     assert not third["promoted"]
+    # The folder held what somebody had gone back to; now it holds what is in force.
+    assert Artifact.load(out).model_version == newest["model_version"]
     assert third["why"][0].startswith("FAILED: 0 deals with 0 won")
     assert desk.champion() == "2"
     status, _, err = desk.run("promote", "3")
@@ -204,18 +207,51 @@ def test_where_the_registry_goes_away_the_candidate_is_kept_and_registered_later
     def away(*_: object) -> None:
         raise RegistryAwayError("registry x, which does not answer", "a server", "start it")
 
+    limits = (second.folder / "limits.toml").read_text()
+    (second.folder / "limits.toml").write_text(limits.replace("deals = 30", "deals = 5000"))
     monkeypatch.setattr(Registry, "_log", away)
-    status, found, err = second.retrain(LATER, "--no-refit")
+    forced = ("--force", "--reason", "a trial")
+    status, found, err = second.retrain(LATER, "--no-refit", *forced)
     monkeypatch.undo()
 
     assert status == 1
     assert "does not answer" in err
-    command = err.strip().splitlines()[-1].split()
-    assert command[:2] == ["redflare", "register"]
+    told = [shlex.split(line) for line in err.splitlines() if line.startswith("  redflare ")]
+    register, promote = told
     assert len(second.models()) == 1
-    assert second.run(*command[1:3])[:2] == (0, "version 2 is champion\n")
+    assert second.capsys is not None
+    assert main(register[1:]) == 0
+    assert second.capsys.readouterr().out == "version 2 is challenger\n"
+    assert main(["2" if word == "VERSION" else word for word in promote[1:]]) == 0
+    assert "forced by" in second.capsys.readouterr().out
     assert second.models()[0]["model_version"] == found["model_version"]
+    assert second.models()[0]["promote_why"] == "a trial"
     assert second.champion() == "2"
+
+
+def test_places_that_hold_something_else_are_refused_before_anything_is_done(
+    desk: Desk, make_candidate: Callable[..., Path]
+) -> None:
+    place = desk.folder / "company"
+    place.mkdir()
+    (place / "deals.csv").write_text("mine")
+    apart = ("--keep", str(desk.folder / "one" / "two"), "--into", str(desk.folder / "one"))
+    refusals = {
+        ("--keep", str(place), "--dry-run"): "'deals.csv' is no part of a candidate",
+        ("--into", str(place)): "'deals.csv' is no part of an artifact",
+        apart: "expected two folders apart",
+    }
+    for more, said in refusals.items():
+        status, _, err = desk.retrain(FIRST, *more)
+        assert status == 2
+        assert said in err
+    candidate = str(make_candidate())
+    for command in (("register", candidate), ("promote", "1"), ("rollback",)):
+        status, _, err = desk.run(*command, "--into", str(place))
+        assert status == 2
+        assert "'deals.csv' is no part of an artifact" in err
+    assert desk.models() == []
+    assert (place / "deals.csv").read_text() == "mine"
 
 
 def test_killed_while_registering_the_champion_stays_and_the_next_time_is_clean(
