@@ -160,9 +160,9 @@ class Backtest:
         Of all origins.
     shown
         The features of the last origin's forecasts, to say which values occur. Shape (n, F).
-    unscorable
-        The deal of each moment at which a score would have shown no number, so that none is
-        judged. Shape (u,).
+    unscorable, unscorable_at
+        The deal, and the moment in microseconds since 1970 UTC, where a score would have shown no
+        number, so that none is judged. Shape (u,).
     """
 
     record: Record
@@ -172,6 +172,7 @@ class Backtest:
     forecasts: Forecasts
     shown: Floats
     unscorable: Ints
+    unscorable_at: Ints
 
 
 def backtest(events: pa.Table, plan: Plan, progress: Progress = no_progress) -> Backtest:
@@ -207,6 +208,7 @@ def backtest(events: pa.Table, plan: Plan, progress: Progress = no_progress) -> 
             learning, artifact = _train(record, moment, plan, days, shown)
         except TrainingDataError as error:
             left_out.append(LeftOut(known_before_us=moment, reason=str(error)))
+            last = error
             continue
         # An origin answers until the next that can be trained, as the model in use would.
         if trained:
@@ -216,10 +218,9 @@ def backtest(events: pa.Table, plan: Plan, progress: Progress = no_progress) -> 
         trained.append((learning, origin))
     if not trained:
         raise TrainingDataError(
-            f"{len(moments)} origins, none of which can be trained",
-            f"at the last, on {day_of(left_out[-1].known_before_us)}, "
-            + left_out[-1].reason.removesuffix("."),
-            "choose later origins, or bring a longer record",
+            f"no origin of {len(moments)} that can be trained: at the last, {last.given}",
+            last.expected,
+            "choose a later origin, or bring a longer record",
         )
     parts = [
         _forecast(record, plan, days, number, origin, learning, progress)
@@ -240,7 +241,8 @@ def backtest(events: pa.Table, plan: Plan, progress: Progress = no_progress) -> 
         left_out=left_out,
         forecasts=forecasts,
         shown=parts[-1][1],
-        unscorable=np.concatenate([deal for _, _, deal in parts]),
+        unscorable=np.concatenate([without[0] for _, _, without in parts]),
+        unscorable_at=np.concatenate([without[1] for _, _, without in parts]),
     )
 
 
@@ -298,13 +300,13 @@ def _forecast(
     origin: Origin,
     learning: Learning,
     progress: Progress,
-) -> tuple[Forecasts, Floats, Ints]:
+) -> tuple[Forecasts, Floats, tuple[Ints, Ints]]:
     """What one origin says of the deals open after it, beside the baselines.
 
     Returns
     -------
     tuple
-        The forecasts; their features; and the deals of moments that have no number.
+        The forecasts; their features; and deals and moments that have no number.
     """
     history = record.history
     scorer = Scorer(origin.artifact)
@@ -330,7 +332,8 @@ def _forecast(
         scorable.append(np.array([each is not None and each.scorable for each in checks], bool))
         step()
     shown = np.concatenate(scorable)
-    unscorable = deal[np.concatenate(is_open) & ~shown]
+    without = np.flatnonzero(np.concatenate(is_open) & ~shown)
+    unscorable = deal[without], as_of[without]
     rows = np.flatnonzero(shown)
     features, deal, as_of = np.concatenate(x)[rows], deal[rows], as_of[rows]
     known = Known.of(history, learning, origin.known_before_us)

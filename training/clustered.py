@@ -30,13 +30,13 @@ def calibration(deal: Ints, won: NDArray[np.bool_], p: Floats) -> dict[str, floa
     Returns
     -------
     dict
-        ``slope`` and ``intercept``, each with ``_low`` and ``_high``; None where no line fits.
+        ``slope`` and ``intercept``, each with ``_low`` and ``_high``. The slope is None where no
+        line fits, the intercept only where one outcome came.
     """
     nothing: dict[str, float | None] = dict.fromkeys(
         f"{name}{end}" for name in ("slope", "intercept") for end in ("", "_low", "_high")
     )
-    line = calibration_line(won, p, np.ones(len(p)))
-    if line is None:
+    if len(won) == 0 or won.all() or not won.any():
         return nothing
     held = np.clip(p, CLIP, 1.0 - CLIP)
     logit = np.log(held) - np.log1p(-held)
@@ -45,6 +45,14 @@ def calibration(deal: Ints, won: NDArray[np.bool_], p: Floats) -> dict[str, floa
     q = 1.0 / (1.0 + np.exp(-(logit + large)))
     score = np.bincount(place, weights=won - q)
     error = sqrt(float(score @ score)) / float((q * (1.0 - q)).sum())
+    found = nothing | {
+        "intercept": large,
+        "intercept_low": large - NORMAL_95 * error,
+        "intercept_high": large + NORMAL_95 * error,
+    }
+    line = calibration_line(won, p, np.ones(len(p)))
+    if line is None:
+        return found
     q = 1.0 / (1.0 + np.exp(-(line.intercept + line.slope * logit)))
     weight = q * (1.0 - q)
     both = np.stack(
@@ -58,13 +66,10 @@ def calibration(deal: Ints, won: NDArray[np.bool_], p: Floats) -> dict[str, floa
     )
     inverse = np.linalg.inv(information)
     slope_error = sqrt(float((inverse @ both @ both.T @ inverse)[1, 1]))
-    return {
+    return found | {
         "slope": line.slope,
         "slope_low": line.slope - NORMAL_95 * slope_error,
         "slope_high": line.slope + NORMAL_95 * slope_error,
-        "intercept": large,
-        "intercept_low": large - NORMAL_95 * error,
-        "intercept_high": large + NORMAL_95 * error,
     }
 
 

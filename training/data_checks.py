@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from model.asof import LOST, WON
 from model.errors import TrainingDataError
 from model.events import DAY_US, KINDS
+from model.feature import Rate
 from model.history import Floats, History, Ints
 from model.unusual import CALENDAR_NAMES
-from training.dataset import Dataset, deal_of_rows, row_chance
+from training.dataset import deal_of_rows
 from training.promotion import holm
 from training.record import day_of
 from training.thresholds import DataThresholds
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from training.preparing import Learning
 
 GROUPS: Final = 10  # of a feature's values, each about as large before the moment
+BEFORE_DAYS: Final = 364.0  # whose open deals those since are set beside
+WEEK_US: Final = 7 * DAY_US
 LEAST_SHARE: Final = 1e-4  # of a group, so that the index stays finite
 SCHEMA_COLUMNS: Final = ("deal_id", "kind", "occurred_at", "known_at", "source", "source_id")
 
@@ -207,21 +209,27 @@ def moved_features(
 ) -> list[tuple[str, float, float]] | None:
     """Features whose values are others since a moment: name, PSI, p-value, the largest first.
 
-    One snapshot of each deal on each side, so that deals count and not their snapshots. A feature
-    moved where its index is large and the chi-squared test of its groups says that it is no chance.
-    None where too few deals are on a side. Months and the like, which come round, are left out.
+    The open deals of whole weeks since are set beside those of the year before: by all of their
+    snapshots, so that on both sides a deal stands as often as it was open long, and no weekday more
+    often than another. A deal's snapshots are far from independent, and count as less than as many
+    (Kish's effective size). A feature moved where its index is large and the chi-squared test of
+    its groups says that it is no chance. None where too few deals are on a side. Months and the
+    like, which come round, are left out, and win rates of owners and accounts, which begin at
+    nothing known: whether the share won moved is asked by itself.
     """
     data = learning.data
-    recent = data.as_of >= since
-    sides = [_one_each(data, ~recent), _one_each(data, recent)]
-    if min(map(len, sides)) < limits.fewest_deals:
+    weeks = (learning.known_before - since) // WEEK_US
+    recent = data.as_of >= learning.known_before - weeks * WEEK_US
+    before = (data.as_of < since) & (data.as_of >= since - int(BEFORE_DAYS * DAY_US))
+    sizes = [effective_deals(data.deal[rows]) for rows in (before, recent)]
+    if min(sizes) < limits.fewest_deals:
         return None
     names, figures = [], []
-    for column, name in enumerate(learning.features.names):
-        if name not in CALENDAR_NAMES:
-            old, new = (learning.bins[rows, column].astype(np.int64) for rows in sides)
-            names.append(name)
-            figures.append(compare_values(old, new))
+    for column, feature in enumerate(learning.features.features):
+        if feature.name not in CALENDAR_NAMES and not isinstance(feature.term, Rate):
+            old, new = (learning.bins[rows, column].astype(np.int64) for rows in (before, recent))
+            names.append(feature.name)
+            figures.append(compare_values(old, new, *sizes))
     rejected = holm([p for _, p in figures], limits.psi_level)
     found = [
         (name, psi, p)
@@ -231,21 +239,31 @@ def moved_features(
     return sorted(found, key=lambda each: -each[1])
 
 
-def _one_each(data: Dataset, rows: NDArray[np.bool_]) -> Ints:
-    """One row of each deal among some rows, drawn by a hash."""
-    chosen = np.flatnonzero(rows)
-    order = chosen[np.lexsort((row_chance(data, 1)[chosen], data.deal[chosen]))]
-    first = np.ones(len(order), dtype=bool)
-    first[1:] = data.deal[order][1:] != data.deal[order][:-1]
-    return order[first]
+def effective_deals(deal: Ints) -> float:
+    """As how many independent rows those of deals count: Kish's ``(sum r)^2 / sum r^2``.
+
+    Parameters
+    ----------
+    deal
+        Of each row. Shape (R,).
+
+    Examples
+    --------
+    >>> effective_deals(np.array([1, 2, 3, 3])), effective_deals(np.array([7, 7]))
+    (2.6666666666666665, 1.0)
+    """
+    rows = np.unique(deal, return_counts=True)[1].astype(np.float64)
+    return float(rows.sum() ** 2 / max(float((rows**2).sum()), 1.0))
 
 
-def compare_values(old: Ints, new: Ints, old_size: float | None = None) -> tuple[float, float]:
+def compare_values(
+    old: Ints, new: Ints, old_size: float | None = None, new_size: float | None = None
+) -> tuple[float, float]:
     """The stability index of two samples of bins, and the p-value of the chi-squared test.
 
     ``PSI = sum_g (q_g - p_g) log(q_g / p_g)`` over groups of neighbouring bins of about a tenth of
-    the old sample each. The old sample counts in the test as `old_size` values, where some of it
-    repeat each other; as what it holds if None.
+    the old sample each. A sample counts in the test as so many values as its size says, where some
+    of it repeat each other; as what it holds if None.
 
     Examples
     --------
@@ -268,8 +286,9 @@ def compare_values(old: Ints, new: Ints, old_size: float | None = None) -> tuple
         ]
     )
     counts = counts[:, counts.sum(axis=0) > 0]
-    if old_size is not None:
-        counts[0] *= old_size / len(old)
+    for row, size_told in enumerate((old_size, new_size)):
+        if size_told is not None:
+            counts[row] *= size_told / counts[row].sum()
     total = counts.sum(axis=1)
     p, q = np.maximum(counts / total[:, None], LEAST_SHARE)
     expected = total[:, None] * counts.sum(axis=0) / counts.sum()

@@ -14,7 +14,7 @@ from model.history import Floats, Ints
 from model.scorer import Scorer
 from model.unusual import CALENDAR_NAMES
 from training.backtest import open_moments
-from training.data_checks import compare_values
+from training.data_checks import compare_values, effective_deals
 from training.finding import Finding
 from training.promotion import holm
 from training.record import Record
@@ -22,7 +22,7 @@ from training.said import ROWS_AT_ONCE
 from training.thresholds import MonitorThresholds
 
 SCORE: Final = "score"  # stands among the features for the model's own answer
-REFERENCE_SPACING_DAYS: Final = 28.0
+REFERENCE_SPACING_DAYS: Final = 28.0  # whole weeks, so that Mondays are set beside Mondays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,17 +50,18 @@ def moved_since(
 ) -> list[Moved]:
     """Today's open deals beside those open at moments before the cut-off, the furthest first.
 
-    Both are deals open at a moment, so both hold many slow ones. One deal is seen at several of
-    the earlier moments, and counts as less than as many deals (Kish's effective size).
+    Both are deals open at a moment, so both hold many slow ones; and the moments fall on one
+    weekday and hour, for after a weekend all is quieter. One deal is seen at several of the earlier
+    moments, and counts as less than as many deals (Kish's effective size).
     """
     begin = current.known_before - int(limits.reference_days * DAY_US)
     spacing = int(REFERENCE_SPACING_DAYS * DAY_US)
-    then = open_moments(record, max(begin, record.begin_us), current.known_before, spacing)
+    first = now_us - (now_us - max(begin, record.begin_us)) // spacing * spacing
+    then = open_moments(record, first, current.known_before, spacing)
     today = np.flatnonzero((record.opened < now_us) & (record.closed >= record.end_us))
     old_x, old_p, old_deal = _open(record, current, *then, days)
     new_x, new_p, _ = _open(record, current, today, np.full(len(today), now_us), days)
-    times = np.unique(old_deal, return_counts=True)[1].astype(np.float64)
-    size = float(times.sum() ** 2 / max(float((times**2).sum()), 1.0))
+    size = effective_deals(old_deal)
     if min(len(new_p), size) < limits.open_deals:
         return []
     bins = current.artifact.grid.bin

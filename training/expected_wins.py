@@ -21,7 +21,7 @@ from model.scorer import Scorer
 from training.backtest import open_moments
 from training.finding import Finding
 from training.record import Record, day_of
-from training.said import said_of
+from training.said import InForce, said_of
 from training.thresholds import MonitorThresholds
 
 NORMAL_80: Final = 1.2816  # normal quantile of an 80 % interval
@@ -42,19 +42,19 @@ class Window:
 
 def windows_of(
     record: Record,
-    scorers: Sequence[Scorer],
+    models: Sequence[InForce],
     current: Scorer,
     days: float,
     limits: MonitorThresholds,
 ) -> list[Window]:
     """Non-overlapping spans of the usual days, the last one ending with what is known."""
     length, last = int(days * DAY_US), record.countable_until - int(days * DAY_US)
-    begin = max(scorers[0].known_before, last - int(limits.judged_days * DAY_US))
+    begin = max(models[0].since_us, last - int(limits.judged_days * DAY_US))
     if last < begin:
         return []
     first = last - (last - begin) // length * length
     deal, as_of = open_moments(record, first, last + 1, length)
-    found = said_of(record, scorers, deal, as_of, np.array([days]))
+    found = said_of(record, models, deal, as_of, np.array([days]))
     shock = shock_variance(current.artifact.facts["forecast"], days)
     windows = []
     for moment in np.unique(found.as_of):
@@ -85,12 +85,16 @@ def forecast_finding(windows: Sequence[Window], days: float, limits: MonitorThre
     from scipy.stats import norm
 
     came, expected = sum(each.came for each in windows), sum(each.expected for each in windows)
-    if came < limits.fewest_won:
-        words = f"{came} wins in {len(windows)} spans are too few to judge the forecast"
+    # By what was expected too: the worse the forecast, the fewer of the wins it promised come.
+    if max(came, expected) < limits.fewest_won:
+        words = (
+            f"{came} wins in {len(windows)} spans, where {expected:.1f} were expected, are too few "
+            "to judge the forecast"
+        )
         return Finding(name="forecast", state="unknown", words=words)
     sides = [(each.high - each.expected) / NORMAL_80 for each in windows]
     chance = 2.0 * float(norm.sf(abs(came - expected) / sqrt(sum(each**2 for each in sides))))
-    error = (expected - came) / came
+    error = (expected - came) / max(came, 1)
     words = (
         f"{expected:.1f} wins were expected in {len(windows)} spans of {days:g} days since "
         f"{windows[0].day}, and {came} came ({error:+.0%}, p {chance:.1g})"

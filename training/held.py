@@ -22,8 +22,8 @@ class Horizon:
     ----------
     days
         Ahead.
-    deals, won
-        Judged, and won in time.
+    deals, won, expected
+        Judged, won in time, and how many of them should have been by the mean of what was said.
     loss
         Mean log-loss, nats.
     slope, intercept
@@ -33,6 +33,7 @@ class Horizon:
     days: float
     deals: int
     won: int
+    expected: float
     loss: float
     slope: float | None
     slope_error: float | None
@@ -57,11 +58,13 @@ def horizon_of(judged: Said, number: int, days: float) -> Horizon:
     rows = judged.counted[:, number]
     deal, won, p = judged.deal[rows], judged.won[rows, number], judged.probability[rows, number]
     line = calibration(deal, won, p)
+    met, place = np.unique(deal, return_inverse=True)
     slope, intercept = line["slope"], line["intercept"]
     return Horizon(
         days=days,
-        deals=len(np.unique(deal)),
+        deals=len(met),
         won=len(np.unique(deal[won])),
+        expected=float((np.bincount(place, weights=p) / np.bincount(place)).sum()),
         loss=float(losses(won, p).mean()) if len(p) else float("nan"),
         slope=slope,
         slope_error=_error(line, "slope"),
@@ -102,13 +105,15 @@ def calibration_finding(horizons: Sequence[Horizon], limits: MonitorThresholds) 
         each
         for each in horizons
         if each.deals >= limits.fewest_deals
-        and min(each.won, each.deals - each.won) >= limits.fewest_won
+        and max(each.won, each.expected) >= limits.fewest_won
+        and each.deals - min(each.won, each.expected) >= limits.fewest_won
     ]
     if not enough:
         most = max(horizons, key=lambda each: each.deals)
         words = (
-            f"{most.deals:,} deals with {most.won:,} won since the cut-off are too few to judge "
-            f"calibration: {limits.fewest_deals:,} are needed, {limits.fewest_won:,} of them won"
+            f"{most.deals:,} deals with {most.won:,} won since the cut-off, where "
+            f"{most.expected:.1f} were expected, are too few to judge calibration: "
+            f"{limits.fewest_deals:,} are needed, {limits.fewest_won:,} of them won or expected so"
         )
         return Finding(name="calibration", state="unknown", words=words)
     far = [words for each in enough for words in _outside(each, limits, 2 * len(enough))]
@@ -128,6 +133,9 @@ def _two(value: float | None) -> str:
 def _outside(horizon: Horizon, limits: MonitorThresholds, tests: int) -> list[str]:
     from scipy.stats import norm
 
+    if horizon.won in (0, horizon.deals):  # no line fits, and no interval
+        came = f"{horizon.won:,} of {horizon.deals:,} deals were won"
+        return [f"within {horizon.days:g} days {came}, where {horizon.expected:.1f} were expected"]
     z = float(norm.isf(limits.level / (2 * tests)))
     asked = (
         ("slope", horizon.slope, horizon.slope_error, limits.slope),

@@ -7,7 +7,7 @@ of any kind that tells won from lost just before the closing, but tells nothing 
 earlier, was probably written by the end: what drives a deal mostly shows for longer. A sales
 process with a stage of the last days shows the same honestly, in the stage and in all that moves
 with it, so this third sign is no more than a note unless a company's own field or activity shows
-it.
+it, or a feature of its own Python file that is made of one or does not say of what.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from sklearn.metrics import roc_auc_score
 from model.asof import LOST, WON
 from model.errors import TrainingDataError
 from model.events import DAY_US
+from model.feature import Computed, Feature
 from model.features import FeatureSet
 from model.history import Floats, History, Ints
+from model.terms import reads
 from model.vocabulary import KIND_OF_FIELD
 from training.dataset import NEVER, Dataset, deal_of_rows, win_times
 
@@ -42,7 +44,7 @@ MOST_LAGGED: Final = 2_000  # deals looked at twice: enough for an AUC to two di
 FEWEST_OF_EACH: Final = 20  # deals won and lost: below it, chance separates them
 FEWEST_FILLED: Final = 20  # deals that have a fact: below it, a share says little
 MOST_DEALS: Final = 5_000  # looked at: enough for an AUC to two digits, and cheap
-OWN: Final = ("field:", "activity:")  # how features of a company's own begin
+OWN: Final = ("field:", "activity:")  # how codes of a company's own begin
 BINS: Final = 16  # of a number's values
 PRIOR_DEALS: Final = 2.0  # that each bin starts from, at the base rate
 
@@ -177,9 +179,16 @@ def _telling_late(
                 f"tells won from lost an hour before the closing of {len(deals)} deals with an "
                 f"AUC of {auc:.2f}, but with {before:.2f} as known {LAG_DAYS:g} days earlier"
             )
-            is_own = feature.name.startswith(OWN)
-            leaks.append(Leak(feature=feature.name, evidence=evidence, is_note=not is_own))
+            is_note = not _is_own(feature, features)
+            leaks.append(Leak(feature=feature.name, evidence=evidence, is_note=is_note))
     return leaks
+
+
+def _is_own(feature: Feature, features: FeatureSet) -> bool:
+    """Whether it may be made of a company's own fields or activities, as far as it says."""
+    written = () if features.own is None else features.own.features
+    hides = isinstance(feature.term, Computed) and feature.name in {each.name for each in written}
+    return hides or any(code.startswith(OWN) for code in reads(feature.term))
 
 
 def _auc_alone(values: Floats, won: Flags, *, is_category: bool) -> float:
@@ -219,7 +228,6 @@ def _recorded_at_closing(history: History, features: FeatureSet, known_before: i
     leaks = []
     for (kind, name), code in features.vocabulary.own_codes.items():
         fact = f"field:{name}" if kind == KIND_OF_FIELD else f"activity:{name}"
-        made_of_it = {fact} if kind == KIND_OF_FIELD else {f"{fact}:count", f"{fact}:days"}
         rows = np.flatnonzero(usable & (codes == code))
         deals, which = np.unique(deal[rows], return_inverse=True)
         if len(deals) < FEWEST_FILLED:
@@ -235,8 +243,8 @@ def _recorded_at_closing(history: History, features: FeatureSet, known_before: i
                 f"records in {len(deals)} closed deals, where {evenly:.0%} would be by chance"
             )
             leaks += [
-                Leak(feature=each, evidence=evidence)
-                for each in features.names
-                if each in made_of_it
+                Leak(feature=each.name, evidence=evidence)
+                for each in features.features
+                if fact in reads(each.term)
             ]
     return leaks

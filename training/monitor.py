@@ -24,7 +24,7 @@ from training.expected_wins import Window, forecast_finding, windows_of
 from training.finding import Finding, State
 from training.held import Horizon, Month, calibration_finding, horizon_of, months_of
 from training.record import Record, day_of
-from training.said import said_regularly
+from training.said import in_force, said_regularly
 from training.thresholds import MonitorThresholds, Thresholds
 
 STATES: Final[dict[str, State]] = {"ok": "well", "moved": "told", "broken": "broken"}
@@ -66,6 +66,7 @@ def monitor(
     models: Sequence[Artifact],
     thresholds: Thresholds,
     *,
+    since: Sequence[int] | None = None,
     before: Mapping[str, Any] | None = None,
     rejected: int | None = None,
 ) -> Monitoring:
@@ -79,6 +80,8 @@ def monitor(
         Nothing known at or after this is used; microseconds since 1970 UTC.
     models
         Those that were in force, one after the other; the last one is.
+    since
+        From when each was, microseconds since 1970 UTC; None where nobody says: since its cut-off.
     before
         ``events`` of the run that trained it, for the check of volume; None where nobody says.
     rejected
@@ -90,9 +93,8 @@ def monitor(
         If no event is known before the moment, or it lies before the model's cut-off.
     """
     limits = thresholds.monitor
-    scorers = sorted((Scorer(each) for each in models), key=lambda each: each.known_before)
-    current = next(each for each in scorers if each.artifact is models[-1])
-    scorers = [each for each in scorers if each.known_before <= current.known_before]
+    answered = in_force(models, since, now_us)
+    current = answered[-1].scorer
     if now_us < current.known_before:
         raise TrainingDataError(
             f"known before {day_of(now_us)}",
@@ -108,12 +110,12 @@ def monitor(
         Finding(name=each.name, state=STATES[each.result], words=each.words) for each in checks
     ]
     days = usual_days(current.edges)
-    judged = said_regularly(record, scorers, current, limits)
+    judged = said_regularly(record, answered, current, limits)
     horizons = [
         horizon_of(judged, number, each) for number, each in enumerate(current.edges[1:].tolist())
     ]
     moved = moved_since(record, now_us, current, days, limits)
-    windows = windows_of(record, scorers, current, days, limits)
+    windows = windows_of(record, answered, current, days, limits)
     findings += [
         calibration_finding(horizons, limits),
         drift_finding(moved, limits),

@@ -67,12 +67,13 @@ def monitor(
     now = known_before or datetime.now(UTC).isoformat(timespec="microseconds")
     now_us = microseconds(parse_time("--known-before", now))
     oldest = now_us - int(2 * limits.monitor.judged_days * DAY_US)
-    models, before = _in_force(registry, name, artifacts, oldest)
+    models, since, before = _in_force(registry, name, artifacts, oldest)
     found = look(
         read_events(events),
         now_us,
         models,
         limits,
+        since=since,
         before=before,
         rejected=rejected_rows(events, rejects),
     )
@@ -94,21 +95,24 @@ def monitor(
 
 def _in_force(
     registry: str | None, name: str, artifacts: tuple[Path, ...], oldest: int
-) -> tuple[list[Artifact], dict[str, Any] | None]:
-    """The models that were in force since a moment, the last one now, and its run's counts."""
+) -> tuple[list[Artifact], list[int] | None, dict[str, Any] | None]:
+    """The models that were in force since a moment, from when, and the counts of the last's run."""
     from model.artifact import Artifact
     from training.registry import Registry
     from training.version import RegistryError
 
     if registry is None:
-        return [Artifact.load(each) for each in artifacts], None
+        return [Artifact.load(each) for each in artifacts], None, None
     store = Registry(registry, name)
     champion = store.champion()
     if champion is None:
         raise RegistryError("no champion", "one to look at", "see redflare versions")
-    models = [store.artifact(champion)]
-    for version in store.line(champion):
-        if microseconds(datetime.fromisoformat(models[0].facts["known_before"])) <= oldest:
-            break
-        models.insert(0, store.artifact(version))
-    return models, {"events": int(champion.tags.get("events", 0))}
+    acts = [(act.version, microseconds(datetime.fromisoformat(act.at))) for act in store.audit()]
+    while acts and acts[-1][0] != champion.number:
+        acts.pop()  # told of, but killed before it came
+    acts = acts or [(champion.number, 0)]
+    begun = [number for number, (_, at) in enumerate(acts) if at <= oldest]
+    acts = acts[begun[-1] if begun else 0 :]
+    found = {number: store.artifact(store.version(number)) for number in {n for n, _ in acts}}
+    models, since = [found[number] for number, _ in acts], [at for _, at in acts]
+    return models, since, {"events": int(champion.tags.get("events", 0))}

@@ -99,6 +99,8 @@ class Learning:
         Days. Shape (B + 1,).
     grid, bins
         The common grid, and the bins of all rows. Shape (R, F).
+    known_before
+        The cut-off, microseconds since 1970 UTC.
     """
 
     history: History
@@ -107,6 +109,7 @@ class Learning:
     edges: Floats
     grid: Grid
     bins: BinArray
+    known_before: int
 
 
 def prepare(events: pa.Table, known_before: int, options: Options) -> Learning:
@@ -200,6 +203,7 @@ def prepare(events: pa.Table, known_before: int, options: Options) -> Learning:
         edges=edges,
         grid=grid,
         bins=grid.bin(data.x),
+        known_before=known_before,
     )
 
 
@@ -218,6 +222,18 @@ def _varies(column: Floats) -> bool:
     """Whether a feature takes two values, missing counting as one."""
     known = column[~np.isnan(column)]
     return bool(known.size) and (known.size < column.size or bool((known != known[0]).any()))
+
+
+def reach(events: pa.Table, known_before: int) -> int:
+    """Until when a record says what came: the cut-off, or its own end where that lies days before.
+
+    Parameters
+    ----------
+    known_before
+        The cut-off asked for, microseconds since 1970 UTC.
+    """
+    end = _end_of_record(events)
+    return end + 1 if known_before - end > MOST_UNRECORDED_DAYS * DAY_US else known_before
 
 
 def _end_of_record(events: pa.Table) -> int:

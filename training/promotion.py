@@ -5,7 +5,8 @@ Both have forecast the same deals at the same moments, none of whose outcomes ei
 
     delta_s = mean(l_challenger - l_champion),      H_s: delta_s >= margin_s, worse by the margin
 
-The p-value of H_s is the share of bootstrap rounds, drawn by deal, with ``delta_s >= margin_s``.
+The p-value of H_s is the probability that deals drawn anew show ``delta_s >= margin_s``, by
+`training.saddlepoint`: small enough where it ought to be, however many segments share the level.
 The challenger passes only if every H_s, that of all deals and that of each segment with enough of
 them, is rejected by Holm's procedure: sorted, ``p_(i) <= level / (m - i + 1)`` for all i. Beside it
 the calibration must stay in its band. How long a champion has been in force is no reason here.
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import erf, sqrt
 from typing import Any, Final
 
@@ -30,12 +32,13 @@ from numpy.typing import NDArray
 from model.history import Floats, Ints
 from training.bootstrap import DealBootstrap
 from training.clustered import NORMAL_95, calibration
+from training.condition import ALL, Condition
 from training.metrics import losses
+from training.saddlepoint import tail_of_zero
 from training.thresholds import PromotionThresholds
 
 ROUNDS: Final = 2000
 FEWEST_TOLD: Final = 10  # deals won, and as many not, for which figures are worked out at all
-ALL: Final = "all deals"
 NO_LINE: Final = "all forecasts are alike, or outcomes are perfectly apart"
 
 
@@ -53,6 +56,9 @@ class Comparison:
         The probabilities.
     segments
         Rows of each segment, by its name; they may overlap.
+    usual
+        Rows of the horizon that is answered for where none is asked: these must be enough. None
+        where there is no other.
     """
 
     deal: Ints
@@ -60,28 +66,7 @@ class Comparison:
     challenger: Floats
     champion: Floats
     segments: Mapping[str, NDArray[np.bool_]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Condition:
-    """One condition of the gate.
-
-    Parameters
-    ----------
-    name
-        ``enough``, ``loss``, ``calibration``, ``leaks`` or ``refit``.
-    segment
-        What it was asked of.
-    held
-        Whether it holds.
-    words
-        The condition with its figures, in a sentence.
-    """
-
-    name: str
-    segment: str
-    held: bool
-    words: str
+    usual: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,11 +118,14 @@ class Verdict:
         Of all deals and each segment tested.
     untested
         Segments with too few deals.
+    unjudged
+        Segments that no forecast compared lies in: horizons that nothing has come due of.
     """
 
     conditions: tuple[Condition, ...]
     figures: tuple[SegmentFigures, ...] = ()
     untested: tuple[str, ...] = ()
+    unjudged: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -157,6 +145,7 @@ class Verdict:
             "conditions": [each.__dict__ for each in self.conditions],
             "figures": [each.__dict__ for each in self.figures],
             "untested": list(self.untested),
+            "unjudged": list(self.unjudged),
         }
 
 
@@ -180,13 +169,18 @@ def judge_challenger(
         What the challenger is compared with, for the words.
     """
     enough = _enough(compared.deal, compared.won)
-    first = _is_enough(enough, limits, against)
+    usual = slice(None) if compared.usual is None else compared.usual
+    judged = against if compared.usual is None else f"{against} at the usual horizon"
+    first = _is_enough(_enough(compared.deal[usual], compared.won[usual]), limits, judged)
+    unjudged = tuple(name for name, rows in compared.segments.items() if not rows.any())
     tested, untested = {ALL: np.ones(len(compared.deal), dtype=bool)}, []
     if not first.held:  # figures are told all the same, where they can be
         can = min(enough[1], enough[0] - enough[1]) >= FEWEST_TOLD
         told = _figures(compared, tested, [limits.margin], seed) if can else []
-        return Verdict(conditions=(first,), figures=tuple(told))
+        return Verdict(conditions=(first,), figures=tuple(told), unjudged=unjudged)
     for name, rows in compared.segments.items():
+        if name in unjudged:
+            continue
         deals, won = _enough(compared.deal[rows], compared.won[rows])
         few = min(won, deals - won) < limits.segment_won or deals < limits.segment_deals
         if few:
@@ -202,7 +196,12 @@ def judge_challenger(
     for each in figures:
         conditions += _calibration_conditions(each, len(figures), limits)
     order = sorted(conditions, key=lambda condition: condition.segment != ALL)
-    return Verdict(conditions=tuple(order), figures=tuple(figures), untested=tuple(untested))
+    return Verdict(
+        conditions=tuple(order),
+        figures=tuple(figures),
+        untested=tuple(untested),
+        unjudged=unjudged,
+    )
 
 
 def holm(p_values: Sequence[float], level: float) -> list[bool]:
@@ -254,8 +253,8 @@ def _figures(
     apart = ours - theirs
     draws = DealBootstrap(seed, ROUNDS)
     masks = list(tested.values())
-    columns = [apart * mask for mask in masks] + [mask.astype(np.float64) for mask in masks]
-    sums = draws.sums(compared.deal, columns)
+    columns = (apart * mask for mask in masks), (mask.astype(np.float64) for mask in masks)
+    sums = draws.sums(compared.deal, chain(*columns))
     totals, counts = sums[:, : len(masks)], sums[:, len(masks) :]
     found = []
     for number, (name, rows) in enumerate(tested.items()):
@@ -272,8 +271,7 @@ def _figures(
                 difference=float(apart[rows].mean()),
                 low=float(low),
                 high=float(high),
-                # One more of each, so that no finite number of rounds says never.
-                p_value=float((1 + (means >= margins[number]).sum()) / (1 + len(means))),
+                p_value=tail_of_zero(compared.deal[rows], apart[rows] - margins[number]),
                 loss=float(ours[rows].mean()),
                 champion_loss=float(theirs[rows].mean()),
                 **line,
@@ -316,9 +314,9 @@ def _calibration_conditions(
     for name, value, low, high in bands:
         band = getattr(limits, name if whole else f"segment_{name}")
         if value is None or low is None or high is None:
-            if whole:
-                words = f"{where}, no calibration {name} can be told: {NO_LINE}"
-                found.append(Condition(name=name, segment=each.segment, held=False, words=words))
+            # A segment of deals all alike is no fault; the whole company is never that.
+            words = f"{where}, no calibration {name} can be told: {NO_LINE}"
+            found.append(Condition(name=name, segment=each.segment, held=not whole, words=words))
             continue
         spread = (high - low) / (2 * NORMAL_95)
         held = band[0] <= value <= band[1]
@@ -345,37 +343,3 @@ def _tail(z: float) -> float:
     0.05
     """
     return 0.5 * (1.0 - erf(z / sqrt(2.0)))
-
-
-def refit_condition(judged: Floats, refit: Floats, limits: PromotionThresholds) -> Condition:
-    """Whether a refit on all data may stand for the artifact that was judged.
-
-    Parameters
-    ----------
-    judged, refit
-        The probabilities of the same open deals under both. Shape (D,).
-    """
-    apart = np.abs(refit - judged)
-    mean = float(apart.mean()) if apart.size else 0.0
-    most = float(np.quantile(apart, 0.95)) if apart.size else 0.0
-    held = mean <= limits.refit_mean and most <= limits.refit_most
-    return Condition(
-        name="refit",
-        segment=ALL,
-        held=held,
-        words=(
-            f"the refit on all data scores {len(apart):,} open deals {100 * mean:.1f} points apart "
-            f"from the judged model on average, 19 in 20 within {100 * most:.1f}; "
-            f"at most {100 * limits.refit_mean:g} and {100 * limits.refit_most:g} are allowed"
-        ),
-    )
-
-
-def leaks_condition(leaks: Sequence[Mapping[str, Any]]) -> Condition:
-    """Whether no feature seems to know the outcome; notes are let pass."""
-    found = [leak for leak in leaks if not leak["is_note"]]
-    words = "no feature seems to know the outcome"
-    if found:
-        told = "; ".join(f"{leak['feature']!r} {leak['evidence']}" for leak in found)
-        words = f"features seem to know the outcome: {told}; leave them out with --drop"
-    return Condition(name="leaks", segment=ALL, held=not found, words=words)

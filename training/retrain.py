@@ -17,34 +17,36 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.artifact import Artifact
+from model.errors import TrainingDataError
+from model.event_table import EVENT_SCHEMA
 from model.events import DAY_US
 from model.feature_rows import usual_days
 from model.feeds import feeds_of
-from model.history import Floats, Ints
+from model.history import Floats, History, Ints
 from model.scorer import Scorer
 from training.backtest import Backtest, backtest, named
 from training.backtest import Plan as BacktestPlan
-from training.backtest_report import Report, build_report, slices
-from training.data_checks import Check, check_drift, check_record, check_schema, refuse_broken
+from training.backtest_report import Report, build_report
+from training.comparing import compare, coverage
+from training.condition import leaks_condition, refit_condition
+from training.data_checks import (
+    Check,
+    check_drift,
+    check_record,
+    check_schema,
+    check_win_rate,
+    refuse_broken,
+)
 from training.dataset import NEVER
 from training.fit import Progress, learn, no_progress
-from training.forgetting import choose_half_life
+from training.forgetting import Forgetting, choose_half_life
 from training.movers import Mover, movers
-from training.preparing import Options, prepare
-from training.promotion import (
-    Comparison,
-    Condition,
-    Verdict,
-    judge_challenger,
-    leaks_condition,
-    refit_condition,
-)
-from training.record import Record
-from training.thresholds import Thresholds
+from training.preparing import Options, prepare, reach
+from training.promotion import Verdict, judge_challenger
+from training.record import Record, check_origins, day_of
+from training.thresholds import PromotionThresholds, Thresholds
 
 JUDGED_DAYS: Final = 56.0  # of moments that the usual horizon is judged at
-BASELINE: Final = "base_rate"  # stands in for the champion where there is none
-ROWS_AT_ONCE: Final = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,8 +140,7 @@ def retrain(
         If the data is broken, or too little to learn from.
     """
     step = progress("checking the data", 2)
-    cutoff = pa.scalar(plan.known_before_us, pa.int64()).cast(events["known_at"].type)
-    events = events.filter(pc.less(events["known_at"], cutoff))
+    events = _known_before(events, plan.known_before_us)
     then = None if champion is None else Scorer(champion).known_before
     told = None if before is None or then is None else {**before, "known_before": then}
     checks = [check_schema(events)]
@@ -148,25 +149,28 @@ def retrain(
     )
     refuse_broken(checks)
     step()
+    until = reach(events, plan.known_before_us)
     options = plan.options
     if champion is not None and options.edges_days is None and not options.within_days:
         options = replace(options, edges_days=tuple(champion.edges[1:].tolist()))
-    learning = prepare(events, plan.known_before_us, options)
+    learning = prepare(events, until, options)
     edges = learning.edges
     options = replace(options, edges_days=tuple(edges[1:].tolist()), within_days=())
     record = Record.of(events)
     origin = plan.origin_us or default_origin(record, edges)
-    checks += check_drift(learning, origin if then is None else then, thresholds.data)
+    check_origins(record, [origin], edges[1:])
+    since = origin if then is None else then
+    checks += check_drift(learning, since, thresholds.data)
     step()
     notes = []
-    if any(check.name == "win rate" and check.result == "moved" for check in checks):
-        step = progress("choosing what to forget", 1)
-        forgetting = choose_half_life(prepare(events, origin, options), options.seed)
-        step()
+    # So long before the origin as what is judged comes after it, where the champion knows more.
+    since = min(since, 2 * origin - record.countable_until)
+    forgetting = _forgetting(events, origin, since, options, thresholds, progress)
+    if forgetting is not None:
         notes.append(forgetting.words)
         if forgetting.half_life_days is not None:
             options = replace(options, half_life_days=forgetting.half_life_days)
-            learning = prepare(events, plan.known_before_us, options)
+            learning = prepare(events, until, options)
     tested = backtest(
         events,
         BacktestPlan(origins_us=(origin,), spacing_days=plan.spacing_days, options=options),
@@ -176,20 +180,18 @@ def retrain(
     compared, against = compare(tested, champion, thresholds.promotion.segment_deals, progress)
     step = progress("asking the gate", 1)
     verdict = judge_challenger(compared, thresholds.promotion, options.seed, against)
+    covered = coverage(tested, champion, thresholds.promotion, against)
     step()
-    if champion is None:
-        notes.append(f"no champion is in force: compared with {against}")
+    first = [f"no champion is in force: compared with {against}"] if champion is None else []
+    notes += first + _limits(verdict, until, plan)
     artifact, days = judged, usual_days(edges)
     deal = open_deals(record)
     if plan.refit:
-        refit = learn(learning, plan.known_before_us, options, named(progress, "refit, "))
-        old, new = (scores_now(record, deal, each, plan, days) for each in (judged, refit))
-        near = refit_condition(old, new, thresholds.promotion)
-        artifact = refit if near.held else judged
-        taken = "the refit" if near.held else "the judged model itself"
-        notes.append(f"{near.words}: {taken} is what may be promoted")
-    leaks: Condition = leaks_condition(artifact.facts["leaks"])
-    verdict = replace(verdict, conditions=(*verdict.conditions, leaks))
+        refit = learn(learning, until, options, named(progress, "refit, "))
+        artifact, words = _taken(record, deal, judged, refit, plan, thresholds.promotion)
+        notes.append(words)
+    leaks = leaks_condition(artifact.facts["leaks"])
+    verdict = replace(verdict, conditions=(*verdict.conditions, covered, leaks))
     return Retraining(
         checks=checks,
         verdict=verdict,
@@ -204,6 +206,35 @@ def retrain(
     )
 
 
+def _limits(verdict: Verdict, until: int, plan: Plan) -> list[str]:
+    """What was not looked at, in words."""
+    found = []
+    if verdict.unjudged:
+        found.append(
+            f"nothing was judged of {', '.join(verdict.unjudged)}, of which too little has come "
+            "due since the origin and the champion's cut-off; an earlier --origin judges more"
+        )
+    if until < plan.known_before_us:
+        found.append(f"the record ends on {day_of(until - 1)}: nothing later was learned from")
+    return found
+
+
+def _taken(
+    record: Record,
+    deal: Ints,
+    judged: Artifact,
+    refit: Artifact,
+    plan: Plan,
+    limits: PromotionThresholds,
+) -> tuple[Artifact, str]:
+    """Which of the two may be promoted, and why."""
+    days = judged.edges[1:]
+    old, new = (scores_now(record, deal, each, plan, days) for each in (judged, refit))
+    near = refit_condition(old, new, days.tolist().index(usual_days(judged.edges)), limits)
+    taken = "the refit" if near.held else "the judged model itself"
+    return refit if near.held else judged, f"{near.words}: {taken} is what may be promoted"
+
+
 def default_origin(record: Record, edges: Floats) -> int:
     """So long before the end that the usual horizon can be judged at `JUDGED_DAYS` of moments.
 
@@ -211,71 +242,22 @@ def default_origin(record: Record, edges: Floats) -> int:
     -------
     int
         A midnight UTC, microseconds since 1970.
+
+    Raises
+    ------
+    TrainingDataError
+        If the record does not reach back so far.
     """
     back = int((usual_days(edges) + JUDGED_DAYS) * DAY_US)
-    return (record.countable_until - back) // DAY_US * DAY_US
-
-
-def compare(
-    tested: Backtest, champion: Artifact | None, smallest: int, progress: Progress = no_progress
-) -> tuple[Comparison, str]:
-    """The challenger's forecasts beside the champion's, and what they are compared with.
-
-    Parameters
-    ----------
-    tested
-        The challenger's forecasts, and what came.
-    champion
-        Without one, the base rate by stage and age as it was counted at the same origin.
-    smallest
-        Deals of a segment that stands alone.
-    """
-    forecasts = tested.forecasts
-    if champion is None:
-        theirs, usable = forecasts.baselines[BASELINE], forecasts.counted.copy()
-    else:
-        theirs = _by_champion(tested, champion, progress)
-        seen = forecasts.as_of < Scorer(champion).known_before
-        usable = forecasts.counted & ~seen[:, None]
-    usable &= np.isfinite(theirs)
-    row, column = np.nonzero(usable)
-    segments = {
-        f"wins within {days:g} days": column == number
-        for number, days in enumerate(forecasts.days.tolist())
-        if len(forecasts.days) > 1
-    }
-    for each in slices(tested, smallest):
-        if each.part not in ("all", "origin"):
-            inside = np.zeros(len(forecasts.deal), dtype=bool)
-            inside[each.rows] = True
-            segments[f"{each.part} {each.value}".strip()] = inside[row]
-    compared = Comparison(
-        deal=forecasts.deal[row],
-        won=forecasts.won[row, column],
-        challenger=forecasts.probability[row, column],
-        champion=theirs[row, column],
-        segments=segments,
-    )
-    return compared, "the champion" if champion is not None else "the base rate by stage and age"
-
-
-def _by_champion(tested: Backtest, champion: Artifact, progress: Progress) -> Floats:
-    """The champion's probabilities of the same forecasts; NaN past its last edge. Shape (R, H)."""
-    forecasts, history = tested.forecasts, tested.record.history
-    scorer, heard = Scorer(champion), feeds_of(history)
-    feeds = scorer.feeds({s: heard[s] for s in heard.keys() & scorer.trained_feeds.keys()})
-    within = forecasts.days <= champion.edges[-1]
-    found = np.full(forecasts.probability.shape, np.nan)
-    starts = range(0, len(forecasts.deal), ROWS_AT_ONCE)
-    step = progress("the champion's forecasts", len(starts))
-    for start in starts:
-        part = slice(start, start + ROWS_AT_ONCE)
-        scored = scorer.score_many(
-            history, forecasts.deal[part], forecasts.as_of[part], None, feeds
+    origin = (record.countable_until - back) // DAY_US * DAY_US
+    if origin <= record.begin_us:
+        raise TrainingDataError(
+            f"a record from {day_of(record.begin_us)} to {day_of(record.end_us)}",
+            f"more than {back / DAY_US:.0f} days, so that wins within {usual_days(edges):g} days "
+            "can be judged",
+            "bring a longer record",
         )
-        found[part, within] = scorer.probabilities(scored, forecasts.days[within].tolist())
-        step()
-    return found
+    return origin
 
 
 def open_deals(record: Record) -> Ints:
@@ -283,15 +265,41 @@ def open_deals(record: Record) -> Ints:
     return np.flatnonzero((record.opened != NEVER) & (record.closed >= record.end_us))
 
 
-def scores_now(record: Record, deal: Ints, artifact: Artifact, plan: Plan, days: float) -> Floats:
-    """P(won within the days) of open deals at the cut-off. Shape (D,)."""
+def _known_before(events: pa.Table, moment_us: int) -> pa.Table:
+    cutoff = pa.scalar(moment_us, pa.int64()).cast(EVENT_SCHEMA.field("known_at").type)
+    return events.filter(pc.less(events["known_at"], cutoff))
+
+
+def _forgetting(
+    events: pa.Table,
+    origin: int,
+    since: int,
+    options: Options,
+    thresholds: Thresholds,
+    progress: Progress,
+) -> Forgetting | None:
+    """What to forget where the share won moved; None where it did not.
+
+    What comes after the origin has no part in it, for the judged challenger could not know.
+    """
+    early = History.from_table(_known_before(events, origin))
+    if check_win_rate(early, since, thresholds.data).result != "moved":
+        return None
+    step = progress("choosing what to forget", 1)
+    found = choose_half_life(prepare(events, origin, options), options.seed)
+    step()
+    return found
+
+
+def scores_now(record: Record, deal: Ints, artifact: Artifact, plan: Plan, days: Floats) -> Floats:
+    """P(won within each number of days) of open deals at the cut-off. Shape (D, len(days))."""
     scorer, heard = Scorer(artifact), feeds_of(record.history)
     feeds = scorer.feeds({s: heard[s] for s in heard.keys() & scorer.trained_feeds.keys()})
     if len(deal) == 0:
-        return np.empty(0)
+        return np.empty((0, len(days)))
     moment = np.full(len(deal), plan.known_before_us)
     scored = scorer.score_many(record.history, deal, moment, None, feeds)
-    return np.asarray(scorer.probabilities(scored, [days])[:, 0])
+    return scorer.probabilities(scored, days.tolist())
 
 
 def _shifts(
@@ -305,5 +313,8 @@ def _shifts(
     """What the change of models does to open deals; empty where the champion does not say."""
     if champion is None or days > champion.edges[-1]:
         return []
-    now, after = (scores_now(record, deal, each, plan, days) for each in (champion, artifact))
+    asked = np.array([days])
+    now, after = (
+        scores_now(record, deal, each, plan, asked)[:, 0] for each in (champion, artifact)
+    )
     return movers([record.history.deal_ids[each] for each in deal], now, after)

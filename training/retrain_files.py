@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from model.feature_rows import decode
 from model.scorer import Scorer
@@ -59,7 +61,7 @@ def candidate_of(
         "compared_with": compared_with or "none",
         "deals": training["deals"],
         "won": training["won"],
-        "events": done.events.num_rows,
+        "events": _events_before(done, Scorer(done.artifact).known_before),
         "dataset": digest,
         "log_loss": "" if overall is None else f"{overall.loss:.4f}",
         "difference": "" if overall is None else f"{overall.difference:+.4f}",
@@ -89,6 +91,11 @@ def candidate_of(
         example=_example(done),
     )
     return candidate, _files(done, sections)
+
+
+def _events_before(done: Retraining, known_before: int) -> int:
+    """How many the next retraining should find again before this one's cut-off."""
+    return int(pc.sum(pc.less(done.events["known_at"].cast(pa.int64()), known_before)).as_py() or 0)
 
 
 def verdict_section(done: Retraining) -> Section:

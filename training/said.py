@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from model.artifact import Artifact
 from model.events import DAY_US
 from model.feeds import feeds_of
 from model.history import Floats, Ints
@@ -22,6 +23,43 @@ from training.record import Record
 from training.thresholds import MonitorThresholds
 
 ROWS_AT_ONCE: Final = 20_000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class InForce:
+    """A model, and from when it answered: until the next one did.
+
+    Parameters
+    ----------
+    scorer
+        Of its artifact.
+    since_us
+        Microseconds since 1970 UTC.
+    """
+
+    scorer: Scorer
+    since_us: int
+
+
+def in_force(models: Sequence[Artifact], since: Sequence[int] | None, now_us: int) -> list[InForce]:
+    """Who answered when; the last of the models is in force now.
+
+    Parameters
+    ----------
+    models
+        In the order in which they came into force; one gone back to stands there twice.
+    since
+        When each did, microseconds since 1970 UTC. None, or a moment after `now_us` since a time
+        long past is looked at: each since its cut-off, without those that learned from more than
+        the last.
+    """
+    scorers = [Scorer(each) for each in models]
+    if since is not None and max(since) <= now_us:
+        return [InForce(scorer=a, since_us=at) for a, at in zip(scorers, since, strict=True)]
+    last = scorers[-1].known_before
+    told = [InForce(scorer=each, since_us=each.known_before) for each in scorers[:-1]]
+    earlier = sorted((each for each in told if each.since_us <= last), key=lambda e: e.since_us)
+    return [*earlier, InForce(scorer=scorers[-1], since_us=last)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,17 +86,17 @@ class Said:
 
 
 def said_of(
-    record: Record, scorers: Sequence[Scorer], deal: Ints, as_of: Ints, days: Floats
+    record: Record, models: Sequence[InForce], deal: Ints, as_of: Ints, days: Floats
 ) -> Said:
-    """Score open deals, each moment by the last model whose cut-off lies before it."""
-    cutoffs = np.array([each.known_before for each in scorers])
+    """Score open deals, each moment by the model in force then, if it knew nothing later."""
+    begun = np.array([each.since_us for each in models])
     order = np.lexsort((as_of, deal))
     deal, as_of = deal[order], as_of[order]
-    by = np.searchsorted(cutoffs, as_of, side="right") - 1
+    by = np.searchsorted(begun, as_of, side="right") - 1
     found = np.full((len(deal), len(days)), np.nan)
     heard = feeds_of(record.history)
-    for number, scorer in enumerate(scorers):
-        rows = np.flatnonzero(by == number)
+    for number, scorer in enumerate(each.scorer for each in models):
+        rows = np.flatnonzero((by == number) & (as_of >= scorer.known_before))
         within = days <= scorer.edges[-1]
         feeds = scorer.feeds(heard)
         for first in range(0, len(rows), ROWS_AT_ONCE):
@@ -80,12 +118,12 @@ def said_of(
 
 
 def said_regularly(
-    record: Record, scorers: Sequence[Scorer], current: Scorer, limits: MonitorThresholds
+    record: Record, models: Sequence[InForce], current: Scorer, limits: MonitorThresholds
 ) -> Said:
     """The deals open at regular moments of the past, while some model could score them."""
     days = current.edges[1:]
     until = record.countable_until - int(days[0] * DAY_US) + 1
     spacing = int(limits.spacing_days * DAY_US)
-    first = max(scorers[0].known_before, until - int(limits.judged_days * DAY_US))
+    first = max(models[0].since_us, until - int(limits.judged_days * DAY_US))
     deal, as_of = open_moments(record, first, until, spacing)
-    return said_of(record, scorers, deal, as_of, days)
+    return said_of(record, models, deal, as_of, days)

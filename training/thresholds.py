@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +34,9 @@ class PromotionThresholds:
     segment_intercept: tuple[float, float]
     refit_mean: float
     refit_most: float
+    refit_log_odds: float
+    refit_deals: int
+    lost_numbers: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,10 @@ class Thresholds:
     monitor: MonitorThresholds
 
 
+LEVELS: Final = ("level", "psi_level")
+ABOVE_ZERO: Final = ("spacing_days", "judged_days", "reference_days", "rate_factor")
+SIGNED: Final = ("margin", "segment_margin", "intercept", "segment_intercept")
+FALLING: Final = ("fewer_events",)  # all other pairs rise
 PARTS: Final[dict[str, type[Any]]] = {
     "promotion": PromotionThresholds,
     "data": DataThresholds,
@@ -95,7 +103,7 @@ def read_thresholds(path: Path | None = None) -> Thresholds:
     Raises
     ------
     ThresholdError
-        If it is no TOML, or an entry is unknown or of another form.
+        If it is no TOML, or an entry is unknown, of another form, or can be no limit.
 
     Examples
     --------
@@ -127,7 +135,7 @@ def _check(path: Path, part: str, name: str, value: object, like: object) -> Non
         known = ", ".join(each.name for each in fields(PARTS[part]))
         raise ThresholdError(f"{path}, {part}.{name}", f"one of {known}", "correct the name")
     pair = isinstance(like, list)
-    parts = value if isinstance(value, list) else [value]
+    parts: list[Any] = value if isinstance(value, list) else [value]
     numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in parts)
     if not numbers or isinstance(value, list) != pair or (pair and len(parts) != 2):
         raise ThresholdError(
@@ -135,6 +143,23 @@ def _check(path: Path, part: str, name: str, value: object, like: object) -> Non
             "two numbers in brackets" if pair else "a number",
             "correct it",
         )
+    forms = {each.name: each.type for each in fields(PARTS[part])}
+    expected = _expected(name, [float(each) for each in parts], count=forms[name] == "int")
+    if expected is not None:
+        raise ThresholdError(f"{path}, {part}.{name} = {value!r}", expected, "correct it")
+
+
+def _expected(name: str, parts: list[float], *, count: bool) -> str | None:
+    """What numbers should have been; None where they can be meant."""
+    asked = (
+        (all(map(isfinite, parts)), "a finite number"),
+        (not count or (parts[0] >= 1.0 and parts[0].is_integer()), "a whole number of at least 1"),
+        (name not in LEVELS or 0.0 < parts[0] < 1.0, "a share above 0 and below 1, as 0.05"),
+        (name not in ABOVE_ZERO or parts[0] > 0.0, "a number above 0"),
+        (name in SIGNED or min(parts) >= 0.0, "nothing below 0"),
+        (parts == sorted(parts, reverse=name in FALLING), "the two the other way round"),
+    )
+    return next((expected for held, expected in asked if not held), None)
 
 
 def _part(form: type[Any], entries: dict[str, Any]) -> Any:

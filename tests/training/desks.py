@@ -29,6 +29,7 @@ margin = 0.04
 segment_margin = 0.2
 fewest_deals = 30
 fewest_won = 8
+refit_deals = 5
 slope = [0.2, 5.0]
 intercept = [-1.5, 1.5]
 [data]

@@ -11,16 +11,19 @@ import pytest
 
 from model.errors import HorizonError, TrainingDataError
 from model.event_table import EVENT_SCHEMA, table_of
-from model.events import DAY_US
+from model.events import DAY_US, from_microseconds
 from tests.factories import day_us, deal_event
 from tests.training.companies import deals_table
 from training import fit
 from training.backtest import Backtest, Plan, backtest, open_moments
 from training.backtest_report import build_report
 from training.boosting import Settings
+from training.comparing import compare, coverage
 from training.dataset import NEVER
 from training.preparing import Options
+from training.promotion import judge_challenger
 from training.record import Record, day_of
+from training.thresholds import read_thresholds
 
 PLAN = Plan(
     origins_us=(day_us(300), day_us(380)),
@@ -182,10 +185,58 @@ def test_a_reopened_deal_is_not_forecast_while_it_was_closed() -> None:
     assert ((as_of - day_us(0)) // DAY_US).tolist() == [4, 11, 18, 25] * 2
 
 
-def test_a_deal_that_a_score_gives_no_number_is_counted_and_not_judged(table: pa.Table) -> None:
+@pytest.fixture(scope="module")
+def with_new(table: pa.Table) -> Backtest:
     """Of D-NEW only an opening is known, told by a source that no training met."""
     new = table_of([deal_event("deal_opened", 385.0, deal_id="D-NEW", source="other")])
-    with_new = backtest(pa.concat_tables([table, new]), PLAN)
+    return backtest(pa.concat_tables([table, new]), PLAN)
+
+
+def test_a_champion_that_knows_a_source_keeps_a_challenger_out_that_does_not(
+    with_new: Backtest,
+) -> None:
+    limits, challenger = read_thresholds().promotion, with_new.origins[-1].artifact
+    carried = next(iter(challenger.facts["feeds"].values()))
+    feeds = challenger.facts["feeds"] | {"other": carried}
+    knows = replace(challenger, facts=challenger.facts | {"feeds": feeds})
+
+    kept = coverage(with_new, knows, limits, "the champion")
+    few = coverage(with_new, knows, replace(limits, lost_numbers=0.2), "the champion")
+    alike = coverage(with_new, challenger, replace(limits, lost_numbers=0.0), "the champion")
+    first = coverage(with_new, None, limits, "the base rate")
+
+    count = with_new.unscorable.size
+    assert count > 0
+    assert not kept.held
+    assert f"and at {count} of these the champion does" in kept.words
+    assert few.held
+    assert alike.held
+    assert f"no number at {count} of" in alike.words
+    assert "at 0 of these the base rate does" in first.words
+
+
+def test_what_was_never_judged_is_named_and_enough_is_asked_at_the_usual_horizon(
+    tested: Backtest,
+) -> None:
+    """The champion has seen all but a last time too short for any forecast of 40 days."""
+    countable = tested.record.countable_until
+    champion = tested.origins[-1].artifact
+    late = from_microseconds(countable - 35 * DAY_US).isoformat()
+    recent = replace(champion, facts=champion.facts | {"known_before": late})
+
+    compared, _ = compare(tested, recent, 1)
+
+    assert compared.usual is not None
+    assert not compared.usual.any()
+    verdict = judge_challenger(compared, replace(read_thresholds().promotion, fewest_deals=1))
+    assert not verdict.passed
+    assert verdict.words[0].startswith("FAILED: 0 deals with 0 won")
+    assert verdict.unjudged == ("wins within 40 days",)
+
+
+def test_a_deal_that_a_score_gives_no_number_is_counted_and_not_judged(
+    table: pa.Table, with_new: Backtest
+) -> None:
     without = backtest(table, PLAN)
 
     ids = with_new.record.history.deal_ids
@@ -204,14 +255,16 @@ def test_a_deal_that_a_score_gives_no_number_is_counted_and_not_judged(table: pa
         (150, replace(PLAN, within_days=(1000.0,), origins_us=()), HorizonError, "1000 days after"),
         (150, replace(PLAN, within_days=(-3.0,)), HorizonError, "days ahead above 0"),
         (150, replace(PLAN, origins_us=(day_us(600),)), TrainingDataError, "--origin 2027-08-"),
-        (150, replace(PLAN, origins_us=(day_us(60),)), TrainingDataError, "none of which can be"),
+        (150, replace(PLAN, origins_us=(day_us(60),)), TrainingDataError, r"no origin of 1 .* won"),
     ],
 )
 def test_what_cannot_be_tested_is_refused_with_the_reason(
     deals: int, plan: Plan, error: type[Exception], told: str
 ) -> None:
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=told) as refused:
         backtest(deals_table(deals), plan)
+
+    assert str(refused.value).count("expected") == str(refused.value).count("Remedy") == 1
 
 
 def test_an_empty_record_is_refused() -> None:

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from model.errors import TrainingDataError
 from model.event_table import table_of
+from model.events import Event
 from model.history import Ints
 from tests.factories import day_us, deal_event
 from tests.training.companies import deals_events
 from training.data_checks import (
+    WEEK_US,
     Check,
     check_drift,
     check_record,
@@ -129,6 +131,34 @@ def test_customers_who_fall_silent_are_found_and_a_quiet_company_is_not_accused(
     assert moved_features(moved, day_us(715), LIMITS) is None
     told = [check.words for check in check_drift(moved, middle, LIMITS)]
     assert any("moved since" in words for words in told)
+
+
+def slow_and_quick(deals: int) -> list[Event]:
+    """Every sixth deal is slow, so that of those open at a moment most are."""
+    events = []
+    for number in range(deals):
+        opened, life = 0.4 * number, 160.0 if number % 6 == 0 else 9.0 + number % 7
+        told = [("deal_opened", opened), ("deal_won" if number % 2 else "deal_lost", opened + life)]
+        told += [
+            ("customer_replied", opened + at)
+            for at in np.arange(3.0, life, 7.0 + number % 5).tolist()
+        ]
+        events += [
+            deal_event(kind, at, deal_id=f"D-{number}", source_id=f"{number}/{place}")
+            for place, (kind, at) in enumerate(told)
+        ]
+    return events
+
+
+def test_soon_after_a_champion_a_company_that_stays_as_it_is_has_moved_in_nothing() -> None:
+    """Deals open this week are older and slower than deals at large, as in every other week."""
+    cutoff = day_us(480)  # the last deal opens then
+    options = Options(edges_days=(20.0,), spacing_days=7.0)
+    learning = prepare(table_of(slow_and_quick(1200)), cutoff, options)
+
+    for weeks in (1, 2, 4, 26):
+        assert moved_features(learning, cutoff - weeks * WEEK_US, LIMITS) == []
+    assert moved_features(learning, cutoff - WEEK_US + 1, LIMITS) is None
 
 
 def test_a_share_won_that_fell_is_told() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from model.errors import TrainingDataError
 from model.event_table import EVENT_SCHEMA, table_of
 from model.events import microseconds
+from model.own_features import declare
 from tests.conftest import SMALL_KNOWN_BEFORE
 from tests.factories import day_us
 from tests.training.companies import late_stage_events
@@ -127,6 +130,50 @@ def test_a_dropped_leak_is_not_named_again(small_company: Simulation) -> None:
     without = Options(edges_days=OPTIONS.edges_days, spacing_days=28.0, drop=("field:end_code",))
     learning = prepare(events, CUTOFF, without)
     assert find_leaks(learning.history, learning.features, learning.data, CUTOFF) == ()
+
+
+COMMISSION = """
+from model.feature import {term}, Feature
+
+def paid(snapshot):
+    deal = snapshot.deal
+    paid = [row for row in snapshot.rows if deal.names[deal.name[row]] == "po_number"]
+    numbers = [deal.number[row] for row in paid]
+    return numbers[-1] if numbers else float("nan")
+
+FEATURES = (
+    Feature(name="commission", unit="", question="Is it paid?", direction=0, missing="never paid",
+            phrase="{{value}}", unknown="never paid", term={term}({made_of})),
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("hours", "term", "made_of"),
+    [
+        (1, "NumberField", "code='field:po_number'"),
+        (72, "NumberField", "code='field:po_number'"),
+        (72, "Computed", "compute=paid"),
+    ],
+)
+def test_a_feature_of_the_companys_own_file_hides_no_leak(
+    hours: int, term: str, made_of: str, small_company: Simulation, tmp_path: Path
+) -> None:
+    """The field itself is dropped, as was told, and lives on in the feature made of it."""
+    file = tmp_path / "own.py"
+    file.write_text(COMMISSION.format(term=term, made_of=made_of))
+    facts = [
+        fact(deal, "po_number", closed - hours * HOUR_US, number=float(won))
+        for deal, opened, closed, won in closings(small_company.events)
+        if closed - hours * HOUR_US > opened
+    ]
+    events = with_facts(small_company.events, facts)
+    without = replace(OPTIONS, own=declare(file), drop=("field:po_number",))
+    learning = prepare(events, CUTOFF, without)
+
+    leaks = find_leaks(learning.history, learning.features, learning.data, CUTOFF)
+
+    assert [leak.feature for leak in leaks if not leak.is_note] == ["commission"]
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,20 @@ from model.artifact import Artifact
 from model.errors import TrainingDataError
 from model.event_table import table_of, write_events
 from model.events import from_microseconds
+from model.scorer import Scorer
 from model.tables import Calibration
 from service.cli import main
 from tests.factories import day_us
 from tests.training.companies import deals_events
 from training import fit
 from training.boosting import Settings
+from training.drift import moved_since
 from training.fit import train
+from training.held import calibration_finding, horizon_of
 from training.monitor import Monitoring, monitor
 from training.preparing import Options
+from training.record import Record
+from training.said import Said
 from training.thresholds import read_thresholds
 
 DEALS = 500
@@ -143,6 +148,95 @@ def test_each_moment_is_scored_by_the_model_in_force_then(artifact: Artifact) ->
     assert [each for each in alone.months if each.month < "2029-04"] == early
     late = {each.month: each.expected for each in both.months}
     assert late["2029-06"] > {each.month: each.expected for each in alone.months}["2029-06"]
+
+
+def test_a_model_answers_for_the_time_in_which_it_was_in_force_and_no_other(
+    artifact: Artifact,
+) -> None:
+    """Promoted on day 950, gone back to after the other one had been in force for 100 days."""
+    bad = shifted(artifact, 3.0)
+    days = [day_us(day) for day in (950, 1100, 1200)]
+
+    found = monitor(EVENTS, NOW, [artifact, bad, artifact], LIMITS, since=days)
+    alone = monitor(EVENTS, NOW, [artifact], LIMITS, since=days[:1])
+
+    months = {each.month: each.expected for each in found.months}
+    assert min(months) == from_microseconds(days[0]).isoformat()[:7]
+    whole = {each.month: each.expected for each in alone.months}
+    assert months.keys() == whole.keys()
+    assert months["2029-02"] > whole["2029-02"] + 0.2  # in it lies day 1130
+    assert months["2028-10"] == whole["2028-10"]
+    assert months["2029-06"] == whole["2029-06"]
+
+
+def test_what_looks_at_a_time_before_the_promotions_takes_models_by_their_cut_off(
+    artifact: Artifact,
+) -> None:
+    """A record of the past, retrained on today: no model had been promoted by then."""
+    later = [NOW + 1, NOW + 2]
+
+    assert (
+        monitor(EVENTS, NOW, [shifted(artifact, 3.0), artifact], LIMITS, since=later).horizons
+        == look(artifact).horizons
+    )
+
+
+def test_no_weekday_alarms_by_being_one(artifact: Artifact) -> None:
+    """Customers write on working days alone, so that on a Sunday all have been silent longer."""
+    events = [
+        replace(each, deal_id=f"{seed}{each.deal_id}", source_id=f"{seed}{each.source_id}")
+        for seed in range(8)
+        for each in deals_events(300, seed=seed)
+    ]
+    weekend = [each.kind == "customer_replied" and each.known_at.weekday() > 4 for each in events]
+    worked = table_of([e for e, is_off in zip(events, weekend, strict=True) if not is_off])
+    current = Scorer(artifact)
+
+    for day in range(880, 887):
+        now = day_us(day)
+        known = np.array(worked["known_at"].cast(pa.int64())) < now
+        record = Record.of(worked.filter(pa.array(known)))
+        found = moved_since(record, now, current, 20.0, LIMITS.monitor)
+        assert found
+        assert not [each for each in found if each.moved], day
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_wins_that_stay_out_are_no_reason_to_say_too_little_came(
+    artifact: Artifact, share: float
+) -> None:
+    """The worse the forecast, the fewer of the wins that it promised."""
+    kind = np.array(EVENTS["kind"].to_pylist(), dtype=object)
+    won = np.flatnonzero(
+        (kind == "deal_won") & (np.array(EVENTS["known_at"].cast(pa.int64())) > CUTOFF)
+    )
+    kind[won[np.random.default_rng(3).random(len(won)) >= share]] = "deal_lost"
+    place = EVENTS.column_names.index("kind")
+    lost = EVENTS.set_column(place, EVENTS.schema.field("kind"), pa.array(kind.tolist()))
+
+    found = look(artifact, lost)
+
+    assert sum(each.came for each in found.windows) < LIMITS.monitor.fewest_won
+    assert state(found, "forecast") == state(found, "calibration") == "retrain"
+    told = " ".join(found.reasons)
+    assert "wins were expected" in told
+    assert ("0 of" in told) == (share == 0.0)
+
+
+def test_a_constant_model_that_is_far_off_is_found() -> None:
+    deal = np.arange(400)
+    said = Said(
+        deal=deal,
+        as_of=deal * 0,
+        probability=np.full((400, 1), 0.4),
+        counted=np.ones((400, 1), dtype=bool),
+        won=(deal < 30)[:, None],
+    )
+
+    found = calibration_finding([horizon_of(said, 0, 30.0)], THRESHOLDS.monitor)
+
+    assert found.state == "retrain"
+    assert "the calibration intercept over 400 deals is -2.1" in found.words
 
 
 def test_soon_after_a_promotion_nothing_can_be_judged_and_it_says_so(artifact: Artifact) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from model.history import Floats
 from training.clustered import calibration
+from training.condition import coverage_condition, leaks_condition, refit_condition
 from training.movers import movers
 from training.promotion import (
     ALL,
@@ -17,8 +18,6 @@ from training.promotion import (
     Verdict,
     holm,
     judge_challenger,
-    leaks_condition,
-    refit_condition,
 )
 from training.thresholds import read_thresholds
 
@@ -207,13 +206,63 @@ def test_a_challenger_that_is_the_champion_differs_by_nothing(seed: int) -> None
 
 
 def test_a_refit_far_from_what_was_judged_may_not_stand_for_it() -> None:
-    judged = np.linspace(0.1, 0.8, 50)
+    judged = np.linspace(0.1, 0.8, 50)[:, None]
+    far = judged + np.where(np.arange(50) < 5, 0.25, 0.0)[:, None]
 
-    assert refit_condition(judged, judged + 0.01, LIMITS).held
-    assert not refit_condition(judged, judged + 0.05, LIMITS).held
-    far = judged + np.where(np.arange(50) < 5, 0.25, 0.0)
-    assert not refit_condition(judged, far, LIMITS).held
-    assert "50 open deals 2.5 points apart" in refit_condition(judged, far, LIMITS).words
+    assert refit_condition(judged, judged + 0.01, 0, LIMITS).held
+    assert not refit_condition(judged, judged + 0.05, 0, LIMITS).held
+    assert not refit_condition(judged, far, 0, LIMITS).held
+    assert "50 open deals 2.5 points apart" in refit_condition(judged, far, 0, LIMITS).words
+
+
+def test_a_refit_is_looked_at_on_enough_open_deals_and_in_log_odds_at_every_horizon() -> None:
+    judged = np.tile(np.linspace(0.1, 0.8, 50)[:, None], (1, 3))
+    twice_the_odds = 2 * judged[:, 2] / (1 + judged[:, 2])
+    other_at_the_last = np.column_stack([judged[:, :2], twice_the_odds])
+    few = np.full((200, 1), 0.04)
+
+    assert refit_condition(judged, judged, 1, LIMITS).held
+    assert not refit_condition(judged, other_at_the_last, 1, LIMITS).held
+    assert not refit_condition(few, few + 0.024, 0, LIMITS).held  # more than half as many again
+    assert not refit_condition(judged[:5], judged[:5], 1, LIMITS).held
+    none = refit_condition(judged[:0], judged[:0], 1, LIMITS)
+    assert not none.held
+    assert "scores 0 open deals" in none.words
+
+
+def test_a_challenger_that_takes_numbers_away_is_refused() -> None:
+    lost = coverage_condition(1000, 600, 590, LIMITS, "the champion")
+
+    assert not lost.held
+    assert "no number at 600 of 1,000 moments of open deals" in lost.words
+    assert "at 590 of these the champion does" in lost.words
+    assert coverage_condition(1000, 600, 10, LIMITS, "the champion").held
+    assert coverage_condition(0, 0, 0, LIMITS, "the champion").held
+
+
+def test_a_good_challenger_passes_however_many_segments_share_the_level() -> None:
+    both = compared(champion=1.5, deals=2400)
+    owners = {f"owner {number}": both.deal % 150 == number for number in range(150)}
+    limits = replace(LIMITS, segment_deals=10, segment_won=2, segment_margin=1.0)
+
+    verdict = judge_challenger(replace(both, segments=owners), limits)
+
+    assert len(verdict.figures) > 120
+    assert all(c.held for c in verdict.conditions if c.name == "loss")
+
+
+def test_what_is_enough_is_asked_of_the_usual_horizon_and_what_none_came_of_is_named() -> None:
+    both = compared(champion=1.5)
+    short = both.deal >= 60
+    split = replace(both, usual=~short, segments={"wins within 90 days": short & ~short})
+
+    verdict = judge_challenger(split, LIMITS)
+
+    assert not verdict.passed
+    assert verdict.words[0].startswith("FAILED: 60 deals with")
+    assert "beside the champion at the usual horizon" in verdict.words[0]
+    assert verdict.unjudged == ("wins within 90 days",)
+    assert judge_challenger(replace(split, usual=short), LIMITS).passed
 
 
 def test_a_leak_is_refused_and_a_note_let_pass() -> None:

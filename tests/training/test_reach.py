@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from model.errors import EventError, TrainingDataError
-from model.events import microseconds, parse_time
-from training.preparing import Options, prepare
+from model.events import DAY_US, microseconds, parse_time
+from tests.training.companies import deals_table
+from training.preparing import Options, prepare, reach
 from training.simulate import simulate
 
 
@@ -16,6 +19,15 @@ def test_a_cut_off_long_after_the_record_s_end_is_refused() -> None:
     events = simulate(300, 1, truth=False).events
     with pytest.raises(TrainingDataError, match=r"the record ends on 2026-01-\d\d"):
         prepare(events, microseconds(datetime(2030, 1, 1, tzinfo=UTC)), Options())
+
+
+def test_a_record_that_ended_days_ago_is_learned_from_up_to_its_end() -> None:
+    """What was open at its end would count as never won in the days that nobody recorded."""
+    events = deals_table(60)
+    end = pc.max(events["known_at"].cast(pa.int64())).as_py()
+
+    assert reach(events, end + 5 * DAY_US) == end + 5 * DAY_US  # a weekend and a holiday
+    assert reach(events, end + 10 * DAY_US) == end + 1
 
 
 def test_an_edge_that_nobody_won_in_is_refused() -> None:

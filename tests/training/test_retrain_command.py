@@ -6,10 +6,12 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from model.artifact import Artifact
@@ -86,7 +88,7 @@ def test_a_first_model_is_promoted_if_it_beats_the_base_rate(
     assert Artifact.load(folder / "in-force").model_version == first["model_version"]
 
 
-def test_a_company_retrains_promotes_and_goes_back(second: Desk) -> None:
+def test_a_company_retrains_promotes_and_goes_back(second: Desk, company: pa.Table) -> None:
     desk = second
     out = desk.folder / "in-force"
     first = desk.models()[0]
@@ -123,6 +125,10 @@ def test_a_company_retrains_promotes_and_goes_back(second: Desk) -> None:
     status, _, err = desk.run("promote", "3")
     assert status == 2
     assert "version 3, which the gate refused (0 deals" in err
+    # The judged model knows less than the record holds, and is to find no more again.
+    until = datetime.fromisoformat(desk.models()[0]["known_before"])
+    known = pc.less(company["known_at"], pa.scalar(until, company["known_at"].type))
+    assert int(desk.models()[0]["events"]) == pc.sum(known).as_py()
     assert desk.run("promote", "3", "--force")[0] == 2
     status, said, _ = desk.run(
         *("promote", "3", "--force", "--reason", "the board asks", "--by", "ann")
