@@ -70,6 +70,7 @@ def describe(app: FastAPI) -> Schema:
         document["paths"].setdefault(path, {})["post"] = operation()
     components = document.setdefault("components", {})
     components["securitySchemes"] = SECURITY
+    components["headers"] = LIMITS
     schemas = components.setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):  # the framework's own refusals
         schemas.pop(unused, None)
@@ -102,6 +103,10 @@ def _complete(path: str, operation: Schema) -> None:
         responses[str(kind.status)] = _problem(kind)
     for status in RETRY:
         responses[status]["headers"] = {"Retry-After": AFTER}
+    for status, response in responses.items():
+        if status != UNCOUNTED:
+            own = {name: {"$ref": f"#/components/headers/{name}"} for name in LIMITS}
+            response["headers"] = response.get("headers", {}) | own
     operation["responses"] = dict(sorted(responses.items()))
 
 
@@ -121,6 +126,19 @@ SECURITY: Final[Schema] = {
 AFTER: Final[Schema] = {
     "description": "Seconds after which to come back; without it, waiting alone does not help.",
     "schema": {"type": "integer", "minimum": 1},
+}
+UNCOUNTED: Final = "401"  # whoever has no key is not counted by one
+LIMITS: Final[Schema] = {
+    "RateLimit-Policy": {
+        "description": "How many requests (q) a caller may send in so many seconds (w).",
+        "schema": {"type": "string"},
+        "example": '"requests";q=12000;w=60',
+    },
+    "RateLimit": {
+        "description": "How many may still be sent (r), and in how many seconds more may be (t).",
+        "schema": {"type": "string"},
+        "example": '"requests";r=11999;t=60',
+    },
 }
 STATELESS: Final = ("/v1/score", "/v1/scores", "/v1/what-if", "/v1/model")
 DEAL_ID: Final[Schema] = {
