@@ -43,7 +43,7 @@ ARTIFACT = click.option(
     "--artifact", required=True, type=click.Path(path_type=Path), help="What train wrote."
 )
 HINDSIGHT = click.option(
-    "--hindsight", is_flag=True, help="Allow an --as-of before the artifact's cut-off."
+    "--hindsight", is_flag=True, help="Allow a moment before the artifact's cut-off."
 )
 
 
@@ -199,7 +199,14 @@ def _iso(table: pa.Table) -> pa.Table:
 @ARTIFACT
 @click.option("--as-of", required=True, help=f"Explain what was known then: {MOMENT}.")
 @click.option("--close-by", required=True, help="The date to be won by, inclusive.")
-@click.option("--drivers", "most", type=click.IntRange(1), default=12, show_default=True)
+@click.option(
+    "--drivers",
+    "most",
+    type=click.IntRange(1),
+    default=12,
+    show_default=True,
+    help="How many to tell, the strongest first.",
+)
 @click.option("--since", help="Say too why it moved since this earlier date or time.")
 @click.option(
     "--artifact-then",

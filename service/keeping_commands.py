@@ -24,7 +24,9 @@ def inbox() -> None:
 @click.option("--state", type=click.Choice(["received", "done", "failed"]), help="Only those.")
 @click.option("--source", help="Only those of a source.")
 @click.option("--before", type=int, help="Only those with a smaller number: the next page.")
-@click.option("--most", type=click.IntRange(1), default=20, show_default=True)
+@click.option(
+    "--most", type=click.IntRange(1), default=20, show_default=True, help="How many to list."
+)
 @JSON
 def inbox_list(
     url: str, state: str | None, source: str | None, before: int | None, most: int, as_json: bool

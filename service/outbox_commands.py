@@ -25,7 +25,9 @@ def outbox() -> None:
 )
 @click.option("--destination", help="Only those for a destination.")
 @click.option("--before", type=int, help="Only those with a smaller number: the next page.")
-@click.option("--most", type=click.IntRange(1), default=20, show_default=True)
+@click.option(
+    "--most", type=click.IntRange(1), default=20, show_default=True, help="How many to list."
+)
 @JSON
 def outbox_list(
     url: str,

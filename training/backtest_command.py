@@ -14,7 +14,7 @@ import click
 
 from model.events import microseconds, parse_time
 from model.places import check_folder, whole_file
-from training.cli import FEATURES, own_features, show_progress
+from training.cli import FEATURES, SEED, own_features, show_progress
 
 if TYPE_CHECKING:
     from training.backtest import Backtest
@@ -49,7 +49,7 @@ SCHEMA_VERSION: Final = 1
 )
 @click.option("--drop", multiple=True, help="A feature to leave out; may be repeated.")
 @FEATURES
-@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True)
+@SEED
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for page, CSV and JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")

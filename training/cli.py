@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,6 +23,13 @@ FEATURES = click.option(
     envvar=VARIABLE,
     show_envvar=True,
     help="A Python file of your own features, which is run; a second is an earlier model's.",
+)
+SEED = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31),
+    default=0,
+    show_default=True,
+    help="Same seed, same model.",
 )
 
 
@@ -59,7 +67,7 @@ def simulate(deals: int, seed: int, out: Path, world: int, no_truth: bool) -> in
 @FEATURES
 @click.option("--strict", is_flag=True, help="Refuse features that seem to know the outcome.")
 @click.option("--base-rate", is_flag=True, help="The base rate by stage and age alone.")
-@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True)
+@SEED
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def train(  # noqa: PLR0913, PLR0917 - click hands over each option
@@ -111,6 +119,9 @@ def train(  # noqa: PLR0913, PLR0917 - click hands over each option
             "with --drop",
             err=True,
         )
+    for row in artifact.facts["judged"]:
+        if row["log_loss"] >= constant_loss(row["won_share"]):
+            click.echo(_told_nothing(row, base_rate=base_rate), err=True)
     report = {
         "artifact": str(out),
         "model_version": artifact.model_version,
@@ -153,6 +164,27 @@ def tell_stages(stage: str, _steps: int) -> Callable[[], None]:
     return lambda: None
 
 
+def constant_loss(share: float) -> float:
+    """The log-loss of saying one probability of every deal: the share that was won, in nats.
+
+    Examples
+    --------
+    >>> round(constant_loss(0.453), 4), constant_loss(0.0)
+    (0.6887, 0.0)
+    """
+    return -sum(p * math.log(p) for p in (share, 1.0 - share) if p > 0.0)
+
+
+def _told_nothing(row: dict[str, Any], *, base_rate: bool) -> str:
+    remedy = "learn from more closed deals, or from more that is known of each"
+    return (
+        f"warning: within {row['days']:g} days log-loss {row['log_loss']:.4f} is no better than "
+        f"{constant_loss(row['won_share']):.4f}, that of saying {row['won_share']:.1%} of every "
+        f"deal: what was learned does not tell deals apart; {remedy}"
+        + ("" if base_rate else ", or use --base-rate until then")
+    )
+
+
 def _chosen(report: dict[str, Any]) -> list[str]:
     if report["basis"] == "base rate":
         return [
@@ -178,12 +210,12 @@ def _report(report: dict[str, Any]) -> str:
             f"{report['features']} features, edges {report['edges_days'][1:]} days"
         ),
         *_chosen(report),
-        "    days    rows   won  log-loss    AUC  Brier    ECE",
+        "    days    rows   won  log-loss  constant    AUC  Brier    ECE",
     ]
     for row in report["judged"]:
         auc = "   -  " if row["auc"] is None else f"{row['auc']:.4f}"
         lines.append(
             f"  {row['days']:6g} {row['rows']:7d} {row['won_share']:5.1%}    {row['log_loss']:.4f}"
-            f" {auc} {row['brier']:.4f} {row['ece']:.4f}"
+            f"    {constant_loss(row['won_share']):.4f} {auc} {row['brier']:.4f} {row['ece']:.4f}"
         )
     return "\n".join(lines)

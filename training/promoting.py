@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
@@ -133,5 +134,9 @@ def now() -> str:
 
 
 def me() -> str:
-    """Who runs this, on which machine."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    """Who runs this, on which machine; a container's user may have no name."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = f"user {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"

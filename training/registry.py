@@ -314,9 +314,11 @@ class Registry:
         Raises
         ------
         RegistryError
-            If the champion is no longer the one that `act` says it replaces.
+            If the champion is no longer the one that `act` says it replaces, or another machine
+            promoted at the same moment: whichever came last is champion then.
         """
         with self._promoting():
+            known = self._audit_keys()
             now = self.champion()
             if (now.number if now else None) != act.replaced:
                 raise RegistryError(
@@ -324,14 +326,13 @@ class Registry:
                     f"the champion of now, {now.number if now else 'none'}",
                     "another job changed it meanwhile: compare again",
                 )
-            self._move_champion(version, act)
-        now = self.champion()
-        if now is None or now.number != version.number:
-            raise RegistryError(
-                f"version {version.number}, promoted while another machine promoted too",
-                f"it as champion, which now is {now.number if now else 'none'}",
-                "see redflare versions, and promote the one you want",
-            )
+            key = self._move_champion(version, act)
+            if self._audit_keys() - known - {key}:
+                raise RegistryError(
+                    f"version {version.number}, promoted while another machine promoted too",
+                    "one promotion at a time",
+                    "see redflare versions which is champion, and promote the one you want",
+                )
 
     @contextmanager
     def _promoting(self) -> Iterator[None]:
@@ -344,22 +345,28 @@ class Registry:
         with written_alone(place, lambda _: None, wait_seconds=seconds, work="promotion"):
             yield
 
-    def _move_champion(self, version: Version, act: Act) -> None:
+    def _audit_keys(self) -> set[str]:
+        with self._asking():
+            return set(self._audit_tags())
+
+    def _move_champion(self, version: Version, act: Act) -> str:
+        """Write the audit, set the alias; the entry's key in the audit."""
         with self._asking():
             client = self._client
             # Two machines that count alike at the same moment leave two entries all the same.
             entry = _entry(act)
             mark = sha256(entry.encode()).hexdigest()[:8]
-            number = f"{1 + len(self._audit_tags()):06d}.{mark}"
-            client.set_registered_model_tag(self.name, f"{AUDIT}{number}", entry)
+            key = f"{AUDIT}{1 + len(self._audit_tags()):06d}.{mark}"
+            client.set_registered_model_tag(self.name, key, entry)
             tags = {"at": act.at, "by": act.who, "why": act.why}
             tags["overruled"] = "\n".join(act.overruled)
-            for key, value in tags.items():
-                tag = f"{TAG}{act.what}_{key}"
+            for name, value in tags.items():
+                tag = f"{TAG}{act.what}_{name}"
                 client.set_model_version_tag(self.name, version.number, tag, value)
             client.set_registered_model_alias(self.name, CHAMPION, version.number)
-            if CHALLENGER in version.aliases:
+            if self._aliases().get(CHALLENGER) == version.number:
                 client.delete_registered_model_alias(self.name, CHALLENGER)
+        return key
 
     def audit(self) -> list[Act]:
         """Every promotion and rollback, in order of time."""

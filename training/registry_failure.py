@@ -47,4 +47,4 @@ def told(error: Exception, registry: str, *, is_served: bool) -> RegistryError:
         )
     if getattr(error, "error_code", "") == "ENDPOINT_NOT_FOUND":
         return RegistryError(given, "the address of an MLflow server", "check the address")
-    return RegistryError(given, "what it holds", "check it")
+    return RegistryError(given, "a store that does it", "mend what MLflow says, and try again")

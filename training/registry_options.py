@@ -14,8 +14,8 @@ REGISTRY = click.option(
 )
 NAME = click.option("--name", default=MODEL_NAME, show_default=True, help="Of the model there.")
 BY = click.option("--by", help="Who does this, for the audit; you on this machine otherwise.")
-REASON = click.option("--reason", default="", help="Why, for the audit; needed with --force.")
-FORCE = click.option("--force", is_flag=True, help="Promote against the gate.")
+REASON = click.option("--reason", default="", help="Why, for the audit.")
+FORCE = click.option("--force", is_flag=True, help="Promote against the gate; needs --reason.")
 INTO = click.option(
     "--into", type=click.Path(path_type=Path), help="Write the champion's artifact to this folder."
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from model.events import microseconds, parse_time
-from training.cli import FEATURES, own_features, show_progress, tell_stages
+from training.cli import FEATURES, SEED, own_features, show_progress, tell_stages
 from training.promoting import (
     check_force,
     check_into,
@@ -72,7 +72,7 @@ KEPT: Final = "redflare-candidates"  # the folder of candidates beside which no 
 @BY
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep the candidate's folder here.")
 @INTO
-@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True)
+@SEED
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
 @click.option("--verbose", is_flag=True, help="Tell each stage in a line, for a job's log.")
 @JSON

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -86,6 +87,30 @@ def test_each_command_of_the_list_exists_and_explains_itself(name: str) -> None:
     assert shown.exception is None or isinstance(shown.exception, SystemExit), shown.exception
     assert shown.exit_code == 0
     assert f"{name} [OPTIONS]" in shown.output
+
+
+def described(name: str) -> Iterator[tuple[str, click.Command]]:
+    """A command of the list, and those in it, by their full names."""
+    command = cli.cli.get_command(click.Context(cli.cli), name)
+    assert command is not None
+    waiting = [(name, command)]
+    for full, found in waiting:
+        yield full, found
+        if isinstance(found, click.Group):
+            waiting += [(f"{full} {each}", inner) for each, inner in found.commands.items()]
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_help_says_what_each_option_does_and_speaks_of_the_command_s_own_alone(name: str) -> None:
+    for full, command in described(name):
+        options = [each for each in command.params if isinstance(each, click.Option)]
+        own = {word for option in options for word in (*option.opts, *option.secondary_opts)}
+        for text in (command.help, *(option.help for option in options)):
+            assert text, full
+            # Of another command it may speak by name: serve --no-worker.
+            named = re.findall(r"(?:(\w+) )?(--[a-z][a-z-]*)", text)
+            strange = [option for of, option in named if of not in cli.COMMANDS]
+            assert set(strange) <= own, full
 
 
 def test_an_unknown_command_is_answered_with_those_there_are(redflare: Run) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -113,8 +114,32 @@ def test_train_writes_an_artifact_and_reports_it(run: Run, events: Path, tmp_pat
     assert second.startswith("150 deals (")
     assert second.endswith("edges [14.0, 45.0] days")
     assert third.startswith("chosen cross-fitting by deal: pairwise of sizes [")
-    assert header.split() == ["days", "rows", "won", "log-loss", "AUC", "Brier", "ECE"]
+    columns = ["days", "rows", "won", "log-loss", "constant", "AUC", "Brier", "ECE"]
+    assert header.split() == columns
     assert [row.split()[0] for row in rows] == ["14", "45"]
+
+
+def test_what_learned_nothing_says_so(run: Run, tmp_path: Path) -> None:
+    """Deals whose ends were drawn by lot among them."""
+    events = deals_table()
+    kind = np.array(events["kind"].to_pylist(), dtype=object)
+    closing = np.flatnonzero((kind == "deal_won") | (kind == "deal_lost"))
+    kind[closing] = np.random.default_rng(1).permutation(kind[closing])
+    place = events.column_names.index("kind")
+    events = events.set_column(place, events.schema.field("kind"), pa.array(kind.tolist()))
+    write_events(events, tmp_path / "lots.parquet")
+    asked = ("train", tmp_path / "lots.parquet", *TRAIN, "--edges", 45, "--out", tmp_path / "a")
+
+    for more, remedy in (((), "or use --base-rate until then"), (("--base-rate",), "of each")):
+        status, printed, err = run(*asked, *more)
+
+        assert status == cli.DONE
+        loss, constant = printed.splitlines()[-1].split()[3:5]
+        assert float(loss) > float(constant)
+        said = f"warning: within 45 days log-loss {loss} is no better than {constant}, that of say"
+        assert err.startswith(said)
+        assert err.endswith(f"{remedy}\n")
+        assert err.count("\n") == 1
 
 
 def test_the_report_as_json_is_what_the_artifact_keeps(
@@ -272,7 +297,7 @@ def test_a_late_stage_is_noted_and_strict_training_goes_on(run: Run, tmp_path: P
     assert status == cli.DONE
     assert "note: 'stage' tells won from lost an hour before the closing" in err
     assert "it may be a late stage, or a field filled at closing: check it" in err
-    assert "warning" not in err
+    assert "warning: '" not in err
 
 
 def test_a_leak_is_warned_of_refused_if_strict_and_gone_if_dropped(

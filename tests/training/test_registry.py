@@ -96,7 +96,9 @@ def test_promotions_and_rollbacks_move_the_champion_and_are_audited(
     assert registry.champion() is None
     first, second = (registry.register(make_candidate(name)) for name in ("a", "b"))
 
-    registry.promote(registry.version("1"), act("1", None))
+    # As read when it still was challenger.
+    registry.promote(first, act("1", None))
+    assert registry.version("2").aliases == (CHALLENGER,)
     registry.promote(registry.version("2"), act("2", "1"))
 
     champion = registry.champion()
@@ -138,10 +140,10 @@ def test_two_promotions_at_once_take_turns(
     ours.promote(ours.version("1"), act("1", None))
     move = ours._move_champion
 
-    def meanwhile(*asked: Any) -> None:
+    def meanwhile(*asked: Any) -> str:
         with pytest.raises(LockedError, match=r"another promotion, process \d+, is writing"):
             theirs.promote(theirs.version("3"), act("3", "1"))
-        move(*asked)
+        return move(*asked)
 
     monkeypatch.setattr(registry_module, "PROMOTION_SECONDS", 0.0)
     monkeypatch.setattr(ours, "_move_champion", meanwhile)
@@ -152,8 +154,9 @@ def test_two_promotions_at_once_take_turns(
     assert ours.audit() == [act("1", None), act("2", "1")]
 
 
-def test_of_two_machines_that_promote_at_once_the_one_that_is_overwritten_says_so(
-    store: Path, make_candidate: Make, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("last", ["2", "3"])
+def test_of_two_machines_that_promote_at_once_each_is_told(
+    last: str, store: Path, make_candidate: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No lock is theirs alike."""
     ours, theirs = Registry(str(store)), Registry(str(store))
@@ -162,14 +165,18 @@ def test_of_two_machines_that_promote_at_once_the_one_that_is_overwritten_says_s
     ours.promote(ours.version("1"), act("1", None))
     move = ours._move_champion
 
-    def meanwhile(*asked: Any) -> None:
-        move(*asked)
+    def meanwhile(*asked: Any) -> str:
+        key = move(*asked) if last == "3" else ""
         theirs._move_champion(theirs.version("3"), act("3", "1"))
+        return key or move(*asked)
 
     monkeypatch.setattr(ours, "_move_champion", meanwhile)
     with pytest.raises(RegistryError, match="version 2, promoted while another machine promoted"):
         ours.promote(ours.version("2"), act("2", "1"))
 
+    champion = ours.champion()
+    assert champion is not None
+    assert champion.number == last
     assert {each.version for each in ours.audit()} == {"1", "2", "3"}
 
 
@@ -264,7 +271,7 @@ class Answers(BaseHTTPRequestHandler):
         ((401, "who are you?"), RegistryError, "set MLFLOW_TRACKING_USERNAME"),
         ((403, '{"error_code": "PERMISSION_DENIED"}'), RegistryError, "an account that may read"),
         ((404, "<p>no such page"), RegistryError, "the address of an MLflow server"),
-        ((400, '{"error_code": "BAD_REQUEST", "message": "odd"}'), RegistryError, r"odd.*check it"),
+        ((400, '{"error_code": "BAD_REQUEST", "message": "odd"}'), RegistryError, "odd.*mend what"),
         ((500, "{}"), RegistryAwayError, "each time with error 500: expected an MLflow server"),
         ((501, '{"error_code": "INTERNAL_ERROR", "message": "disk"}'), RegistryAwayError, "disk"),
     ],

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pwd
 import shlex
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from datetime import datetime
@@ -23,6 +26,7 @@ from tests.training.desks import DEALS, FIRST, LATER, LATEST, Desk, quick
 from training import retrain_command
 from training.candidate import read_candidate
 from training.lock import only_one
+from training.promoting import me
 from training.registry import Registry
 from training.version import RegistryAwayError, RegistryError
 
@@ -300,6 +304,15 @@ def test_what_cannot_be_done_is_told(desk: Desk, arguments: tuple[str, ...], sai
 
     assert status == 2
     assert said in err
+
+
+def test_a_user_without_a_name_is_told_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the user of a container is."""
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+
+    assert me() == f"user {os.getuid()}@{socket.gethostname()}"
 
 
 def test_stale_and_contradicting_data_stop_the_job(desk: Desk, company: pa.Table) -> None:

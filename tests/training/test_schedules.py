@@ -77,13 +77,36 @@ def test_every_command_of_the_units_is_one_of_redflare_s(units: Path) -> None:
             checked(shlex.split(line))
 
 
-def test_cron_runs_the_same_commands(units: Path, root: Path) -> None:
+def test_cron_runs_the_same_commands_in_the_same_surroundings(
+    units: Path, root: Path, tmp_path: Path
+) -> None:
     page = (root / "README.md").read_text(encoding="utf-8")
-    lines = re.findall(r"^([\d*]+ +[\d*]+ +\* +\* +[\d*]) +redflare  (cd .+)$", page, re.M)
+    lines = re.findall(r"^([\d*]+ +[\d*]+ +\* +\* +[\d*]) +redflare  (.+)$", page, re.M)
+    units_say = "".join(path.read_text() for path in units.glob("*.service"))
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "env").write_text("REDFLARE_DATABASE=sqlite:///redflare.db\n")
+    stub = there / "redflare"
+    stub.write_text('#!/bin/sh\necho "$REDFLARE_DATABASE in $(pwd): $@"\n')
+    stub.chmod(0o755)
+    assert "\nPATH=/usr/local/bin:/usr/bin:/bin\n" in page
+
     assert len(lines) == 2
     for _, line in lines:
         assert "%" not in line  # which cron takes for a new line
-        _, *commands = line.split(" && ")
-        units_say = "".join(path.read_text() for path in units.glob("*.service"))
+        *_, rest = line.partition("cd /var/lib/redflare && ")
+        commands = rest.split(" && ")
         for command in commands:
             assert f"ExecStart=/usr/local/bin/{command}\n" in units_say
+        moved = line.replace("/etc/redflare.env", str(there / "env"))
+        ran = subprocess.run(
+            ["/bin/sh", "-c", moved.replace("/var/lib/redflare", str(there))],
+            env={"PATH": f"{there}:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        given = [command.removeprefix("redflare ") for command in commands]
+        assert ran.stdout.splitlines() == [
+            f"sqlite:///redflare.db in {there}: {each}" for each in given
+        ]
