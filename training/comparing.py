@@ -53,7 +53,8 @@ def compare(
         for number, days in enumerate(forecasts.days.tolist())
         if len(forecasts.days) > 1
     }
-    usual = forecasts.days == usual_days(np.concatenate([[0.0], forecasts.days]))
+    both = forecasts.days[np.isfinite(theirs).any(axis=0)]  # answer: the champion may end earlier
+    usual = np.isin(forecasts.days, [usual_days(np.append(0.0, both)) if both.size else np.nan])
     for each in slices(tested, smallest):
         if each.part not in ("all", "origin"):
             inside = np.zeros(len(forecasts.deal), dtype=bool)

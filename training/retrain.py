@@ -211,8 +211,9 @@ def _limits(verdict: Verdict, until: int, plan: Plan) -> list[str]:
     found = []
     if verdict.unjudged:
         found.append(
-            f"nothing was judged of {', '.join(verdict.unjudged)}, of which too little has come "
-            "due since the origin and the champion's cut-off; an earlier --origin judges more"
+            f"nothing was judged of {', '.join(verdict.unjudged)}, of which nothing has come "
+            "due since the origin and the champion's cut-off, or which it does not answer; an "
+            "earlier --origin may judge them"
         )
     if until < plan.known_before_us:
         found.append(f"the record ends on {day_of(until - 1)}: nothing later was learned from")

@@ -12,9 +12,10 @@ import pytest
 from model.errors import HorizonError, TrainingDataError
 from model.event_table import EVENT_SCHEMA, table_of
 from model.events import DAY_US, from_microseconds
+from model.history import Floats
 from tests.factories import day_us, deal_event
 from tests.training.companies import deals_table
-from training import fit
+from training import comparing, fit
 from training.backtest import Backtest, Plan, backtest, open_moments
 from training.backtest_report import build_report
 from training.boosting import Settings
@@ -232,6 +233,24 @@ def test_what_was_never_judged_is_named_and_enough_is_asked_at_the_usual_horizon
     assert not verdict.passed
     assert verdict.words[0].startswith("FAILED: 0 deals with 0 won")
     assert verdict.unjudged == ("wins within 40 days",)
+
+
+def test_enough_is_asked_at_the_usual_horizon_of_those_that_the_champion_answers(
+    tested: Backtest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends_earlier(tested: Backtest, *_: object) -> Floats:
+        return np.where(tested.forecasts.days < 20.0, tested.forecasts.probability, np.nan)
+
+    monkeypatch.setattr(comparing, "_by_champion", ends_earlier)
+    early = from_microseconds(tested.record.begin_us).isoformat()
+    champion = tested.origins[-1].artifact
+    champion = replace(champion, facts=champion.facts | {"known_before": early})
+
+    compared, _ = compare(tested, champion, 1)
+
+    assert compared.usual is not None
+    assert compared.usual.all()
+    assert compared.usual.size == tested.forecasts.counted[:, 0].sum()
 
 
 def test_a_deal_that_a_score_gives_no_number_is_counted_and_not_judged(

@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from training.data_checks import (
     check_drift,
     check_record,
     check_schema,
+    check_win_rate,
     compare_values,
     moved_features,
     refuse_broken,
@@ -71,6 +74,16 @@ def test_a_fact_told_twice_breaks_the_schema() -> None:
     assert check_schema(daily(3)).result == "ok"
     assert check_schema(twice).result == "broken"
     assert "the same source_id twice" in check_schema(twice).words
+
+
+def test_a_fact_known_before_it_occurred_breaks_the_schema() -> None:
+    good = daily(3)
+    place = good.column_names.index("known_at")
+    early = pc.subtract(good["occurred_at"], pa.scalar(1, pa.duration("us")))
+    bad = good.set_column(place, good.schema.field("known_at"), early)
+
+    assert "known before it occurred" in check_schema(bad).words
+    assert check_schema(bad).result == "broken"
 
 
 def test_only_broken_data_stops() -> None:
@@ -173,6 +186,10 @@ def test_a_share_won_that_fell_is_told() -> None:
     rate = check_drift(learning, day_us(360), LIMITS)[0]
 
     assert (rate.name, rate.result) == ("win rate", "moved")
+    by_little = check_win_rate(learning.history, day_us(360), replace(LIMITS, psi=100.0))
+    assert by_little.result == "ok"
+    by_chance = check_win_rate(learning.history, day_us(360), replace(LIMITS, psi_level=1e-30))
+    assert by_chance.result == "ok"
 
 
 def test_the_digest_is_of_the_events_and_not_of_their_order() -> None:

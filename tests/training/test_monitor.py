@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from model.artifact import Artifact
 from model.errors import TrainingDataError
 from model.event_table import table_of, write_events
-from model.events import from_microseconds
+from model.events import DAY_US, from_microseconds
 from model.scorer import Scorer
 from model.tables import Calibration
 from service.cli import main
@@ -23,13 +23,13 @@ from tests.factories import day_us
 from tests.training.companies import deals_events
 from training import fit
 from training.boosting import Settings
-from training.drift import moved_since
+from training.drift import Moved, drift_finding, moved_since
 from training.fit import train
-from training.held import calibration_finding, horizon_of
+from training.held import Horizon, calibration_finding, horizon_of
 from training.monitor import Monitoring, monitor
 from training.preparing import Options
 from training.record import Record
-from training.said import Said
+from training.said import Said, in_force, said_regularly
 from training.thresholds import read_thresholds
 
 DEALS = 500
@@ -221,6 +221,84 @@ def test_wins_that_stay_out_are_no_reason_to_say_too_little_came(
     told = " ".join(found.reasons)
     assert "wins were expected" in told
     assert ("0 of" in told) == (share == 0.0)
+
+
+def test_a_forecast_counts_only_where_its_end_is_known_whatever_came(artifact: Artifact) -> None:
+    known = np.array(EVENTS["known_at"].cast(pa.int64())) < NOW
+    record = Record.of(EVENTS.filter(pa.array(known)))
+
+    models = in_force([artifact], None, NOW)
+    said = said_regularly(record, models, Scorer(artifact), LIMITS.monitor)
+
+    ends = said.as_of[:, None] + (np.array([10.0, 20.0, 40.0]) * DAY_US).astype(np.int64)
+    assert (said.counted == (ends <= record.countable_until)).all()
+    assert said.counted[:, 0].all()
+    assert (said.won & ~said.counted).any()  # a fast win, beside which slow deals are open yet
+
+
+def test_a_shock_common_to_all_deals_widens_the_range_of_wins(artifact: Artifact) -> None:
+    def shaken(variance: float) -> Artifact:
+        shocks = {"shocks": [{"days": 30.0, "variance": variance}]}
+        facts = artifact.facts | {"forecast": artifact.facts["forecast"] | shocks}
+        return replace(artifact, facts=facts)
+
+    for one, other in zip(look(shaken(0.0)).windows, look(shaken(0.5)).windows, strict=True):
+        assert one.expected == other.expected
+        assert other.high > one.high or one.expected == 0.0
+
+
+def test_today_is_set_beside_the_time_before_the_cut_off_alone(artifact: Artifact) -> None:
+    none_before = replace(LIMITS, monitor=replace(LIMITS.monitor, reference_days=1.0))
+    now = day_us(890)
+
+    assert look(artifact, now=now).moved
+    assert monitor(EVENTS, now, [artifact], none_before).moved == []
+
+
+@pytest.mark.parametrize(("level", "expected"), [(0.01, "well"), (0.4, "retrain")])
+def test_calibration_is_left_alone_until_the_level_shows_it_outside(
+    level: float, expected: str
+) -> None:
+    seen = Horizon(
+        days=30.0,
+        deals=500,
+        won=100,
+        expected=110.0,
+        loss=0.4,
+        slope=1.6,
+        slope_error=0.1,
+        intercept=0.0,
+        intercept_error=0.1,
+    )
+
+    found = calibration_finding([seen], replace(THRESHOLDS.monitor, level=level))
+
+    assert found.state == expected
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [((), "well"), (("silence_days",), "told"), (("score",), "retrain"), ("abcdef", "retrain")],
+)
+def test_one_feature_that_moved_is_told_and_many_or_the_score_ask_for_a_retraining(
+    features: tuple[str, ...], expected: str
+) -> None:
+    names = {*features, "score", *(f"still {number}" for number in range(12))}
+    moved = [
+        Moved(feature=name, psi=0.4, p_value=1e-9, moved=name in features) for name in sorted(names)
+    ]
+
+    assert drift_finding(moved, THRESHOLDS.monitor).state == expected
+
+
+def test_much_to_learn_from_is_a_reason_and_age_is_none(artifact: Artifact) -> None:
+    much = replace(LIMITS, monitor=replace(LIMITS.monitor, new_closings=0.5))
+
+    found = monitor(EVENTS, NOW, [artifact], much)
+
+    assert state(look(artifact), "closings") == "well"
+    assert state(found, "closings") == "retrain"
+    assert any("deals closed since the cut-off" in words for words in found.reasons)
 
 
 def test_a_constant_model_that_is_far_off_is_found() -> None:

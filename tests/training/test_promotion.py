@@ -122,6 +122,88 @@ def test_a_challenger_that_tells_no_deal_from_another_is_refused() -> None:
     assert "all forecasts are alike" in condition(verdict, "slope").words
 
 
+def of_log_odds(both: Comparison, by: Any, rows: Any = True) -> Comparison:
+    """The challenger's log-odds higher by so much in some rows."""
+    p = both.challenger
+    return replace(both, challenger=sigmoid(np.log(p / (1 - p)) + np.where(rows, by, 0.0)))
+
+
+def test_a_deal_forecast_five_times_as_often_counts_no_more() -> None:
+    once = compared(challenger=0.3, champion=0.4, deals=240)
+    often = Comparison(
+        deal=np.repeat(once.deal, 5),
+        won=np.repeat(once.won, 5),
+        challenger=np.repeat(once.challenger, 5),
+        champion=np.repeat(once.champion, 5),
+        segments={name: np.repeat(rows, 5) for name, rows in once.segments.items()},
+    )
+
+    of_once, of_often = (judge_challenger(each, LIMITS).figures for each in (once, often))
+
+    for one, other in zip(of_once, of_often, strict=True):
+        assert (one.deals, one.won) == (other.deals, other.won)
+        for name in ("difference", "low", "high", "p_value", "slope_low", "intercept_high"):
+            assert getattr(other, name) == pytest.approx(getattr(one, name), rel=1e-6)
+
+
+def test_two_segments_that_each_pass_alone_are_refused_together() -> None:
+    """By Holm: of two p-values alike the smaller must be below half the level."""
+    both = compared(challenger=0.5, champion=0.5, deals=500)
+    half = both.deal % 2 == 0
+    wide = replace(LIMITS, margin=1.0, segment_margin=0.03)
+    alone = judge_challenger(replace(both, segments={"half": half}), wide).figures[1].p_value
+    assert 0.0 < alone < 0.6
+    level = replace(wide, level=1.5 * alone)
+
+    one = judge_challenger(replace(both, segments={"half": half}), level)
+    two = judge_challenger(replace(both, segments={"half": half, "again": half}), level)
+
+    assert condition(one, "loss", "half").held
+    assert not condition(two, "loss", "half").held
+    assert not condition(two, "loss", "again").held
+
+
+def test_a_segment_is_held_to_its_own_margin() -> None:
+    both = of_log_odds(compared(deals=4000), 0.3)
+    everyone = replace(both, segments={"everyone": both.deal >= 0})
+
+    verdict = judge_challenger(everyone, LIMITS)
+
+    assert LIMITS.margin < verdict.figures[0].difference < LIMITS.segment_margin
+    assert not condition(verdict, "loss").held
+    assert condition(verdict, "loss", "everyone").held
+
+
+def test_a_segment_is_refused_for_its_calibration_only_beyond_chance() -> None:
+    both = compared(champion=2.0, deals=2000)
+    few = both.deal < 60
+    limits = replace(LIMITS, segment_deals=40, segment_won=5)
+
+    def held(by: float) -> Any:
+        verdict = judge_challenger(
+            replace(of_log_odds(both, by, few), segments={"few": few}), limits
+        )
+        return condition(verdict, "intercept", "few")
+
+    assert not held(2.5).held
+    assert "outside the band" in held(2.5).words
+    assert held(1.3).held
+    assert "but not beyond chance" in held(1.3).words
+
+
+def test_ten_deals_that_were_not_won_are_not_enough() -> None:
+    both = compared(champion=2.0, deals=400)
+    nearly_all = replace(both, won=both.deal >= 10)
+
+    verdict = judge_challenger(nearly_all, LIMITS)
+
+    assert verdict.words[0].startswith("FAILED: 400 deals with 390 won")
+    one_sided = replace(
+        both, segments={"won": both.deal % 2 == 0}, won=both.won | (both.deal % 2 == 0)
+    )
+    assert judge_challenger(one_sided, LIMITS).untested == ("won",)
+
+
 def test_calibration_recovers_the_line_that_made_the_outcomes() -> None:
     rng = np.random.default_rng(5)
     logit = rng.normal(-1.0, 1.5, 40_000)

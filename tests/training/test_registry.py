@@ -3,21 +3,26 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 from model.errors import ArtifactError
+from model.events import DAY_US, microseconds
 from training import registry as registry_module
 from training.candidate import CandidateError, read_candidate
 from training.lock import LockedError
+from training.monitor_command import _in_force
 from training.registry import CHALLENGER, CHAMPION, Registry
 from training.version import Act, RegistryAwayError, RegistryError
 
 Make = Callable[..., Path]
+JANUARY_13 = datetime(2026, 1, 13, 12, tzinfo=UTC)
 
 
 def act(version: str, replaced: str | None, what: str = "promote") -> Act:
@@ -115,6 +120,30 @@ def test_promotions_and_rollbacks_move_the_champion_and_are_audited(
     assert registry.audit() == [act("1", None), act("2", "1"), act("1", "2", "rollback")]
     with pytest.raises(RegistryError, match="champion 1, which replaced none"):
         registry.before(registry.version("1"))
+
+
+def test_monitoring_is_told_which_version_was_in_force_when(
+    store: Path, make_candidate: Make
+) -> None:
+    """Gone back to after three days; a promotion that was killed before it came does not count."""
+    registry = Registry(str(store))
+    first, second = (registry.register(make_candidate(name)) for name in ("a", "b"))
+    told = [("1", None, "promote"), ("2", "1", "promote"), ("1", "2", "rollback")]
+    for day, (version, replaced, what) in enumerate(told, 12):
+        at = f"2026-01-{day}T07:00:00+00:00"
+        registry.promote(registry.version(version), replace(act(version, replaced, what), at=at))
+
+    models, since, _ = _in_force(str(store), registry.name, (), 0)
+    recent, _, _ = _in_force(str(store), registry.name, (), microseconds(JANUARY_13))
+
+    assert [each.model_version for each in models] == [
+        each.model_version for each in (first, second, first)
+    ]
+    assert since is not None
+    assert np.diff(since).tolist() == [DAY_US, DAY_US]
+    assert [each.model_version for each in recent] == [
+        each.model_version for each in (second, first)
+    ]
 
 
 def test_a_champion_changed_meanwhile_is_not_overwritten(store: Path, make_candidate: Make) -> None:
