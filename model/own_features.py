@@ -8,7 +8,7 @@ deal's rows as known at the moment and no others.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +17,7 @@ from typing import Any, Final
 from model.asof import DealRows, Snapshot
 from model.errors import ArtifactError, RedflareError
 from model.feature import Computed, Count, Feature, NumberField, Since
+from model.history import NONE
 from model.vocabulary import Vocabulary
 
 VARIABLE: Final = "REDFLARE_FEATURES"
@@ -189,7 +190,9 @@ def known_alone(snapshot: Snapshot) -> Snapshot:
     for column in LISTS:
         values = getattr(deal, column)
         setattr(own, column, [values[i] for i in rows])
-    own.names, own.texts, own.sources = deal.names, deal.texts, deal.sources
+    own.names, own.name = _heard(deal.names, own.name)
+    own.texts, own.text = _heard(deal.texts, own.text)
+    own.sources = deal.sources  # feeds go by their codes
     place = {row: number for number, row in enumerate(rows)}
     seen = Snapshot(own, snapshot.as_of, None)
     seen.coverage = snapshot.coverage
@@ -197,3 +200,10 @@ def known_alone(snapshot: Snapshot) -> Snapshot:
     seen.by_code = {code: [place[i] for i in of] for code, of in snapshot.by_code.items()}
     seen.age_days = [snapshot.age_days[i] for i in rows]
     return seen
+
+
+def _heard(words: Sequence[str], codes: list[int]) -> tuple[tuple[str, ...], list[int]]:
+    """Of all the words those that codes stand for, and the codes among them; -1 stays."""
+    heard = sorted(set(codes) - {NONE})
+    place = {code: number for number, code in enumerate(heard)}
+    return tuple(words[code] for code in heard), [place.get(code, NONE) for code in codes]

@@ -104,6 +104,7 @@ def _in_force(
     if registry is None:
         return [Artifact.load(each) for each in artifacts], None, None
     store = Registry(registry, name)
+    store.check_name()
     champion = store.champion()
     if champion is None:
         raise RegistryError("no champion", "one to look at", "see redflare versions")

@@ -121,6 +121,20 @@ class Registry:
                     raise
                 raise told(error, self.given, is_served=self.folder is None) from error
 
+    def check_name(self) -> None:
+        """Refuse the name of a model that a registry of others does not hold.
+
+        Raises
+        ------
+        RegistryError
+            If it is one; it names them.
+        """
+        with self._asking():
+            held = sorted(str(each.name) for each in self._client.search_registered_models())
+        if held and self.name not in held:
+            given = f"model {self.name!r} in registry {self.given}"
+            raise RegistryError(given, f"one of {', '.join(held)}", "check --name")
+
     def versions(self) -> list[Version]:
         """All versions, the newest first."""
         with self._asking():
@@ -150,10 +164,11 @@ class Registry:
         for each in found:
             if each.number == number:
                 return each
-        numbers = ", ".join(each.number for each in found) or "none yet"
-        raise RegistryError(
-            f"version {number!r} of {self.name!r}", f"one of {numbers}", "see redflare versions"
-        )
+        given = f"version {number!r} of {self.name!r}"
+        if not found:
+            raise RegistryError(given, "one that redflare retrain registered", "there is none yet")
+        numbers = ", ".join(each.number for each in found)
+        raise RegistryError(given, f"one of {numbers}", "see redflare versions")
 
     def champion(self) -> Version | None:
         """The version in force; None before the first."""

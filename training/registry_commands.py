@@ -21,7 +21,8 @@ from training.promoting import (
 from training.registry_options import BY, FORCE, INTO, JSON, NAME, REASON, REGISTRY
 
 if TYPE_CHECKING:
-    from training.version import Version
+    from training.registry import Registry
+    from training.version import Act, Version
 
 DONE: Final = 0
 
@@ -68,11 +69,11 @@ def promote(
     into: Path | None,
 ) -> int:
     """Make VERSION the champion, if its gate let it pass beside the champion of now."""
-    from training.registry import CHAMPION, Registry
+    from training.registry import CHAMPION
 
     check_force(force, reason)
     check_into(into)
-    store = Registry(registry, name)
+    store = _opened(registry, name)
     asked = store.version(version)
     if CHAMPION in asked.aliases:
         click.echo(f"version {version} is champion already")
@@ -97,11 +98,10 @@ def promote(
 @INTO
 def rollback(registry: str, name: str, reason: str, by: str | None, into: Path | None) -> int:
     """Make the version that the champion replaced the champion again."""
-    from training.registry import Registry
     from training.version import RegistryError
 
     check_into(into)
-    store = Registry(registry, name)
+    store = _opened(registry, name)
     champion = store.champion()
     if champion is None:
         raise RegistryError("no champion", "one to go back from", "see redflare versions")
@@ -119,10 +119,10 @@ def rollback(registry: str, name: str, reason: str, by: str | None, into: Path |
 @JSON
 def versions(registry: str, name: str, as_json: bool) -> int:
     """List the versions: alias, training, data, loss, calibration, why promoted."""
-    from training.registry import Registry
     from training.section import Table, text_of
 
-    found = Registry(registry, name).versions()
+    store = _opened(registry, name)
+    found = store.versions()
     if as_json:
         rows = [
             {"version": each.number, "aliases": each.aliases, "run_id": each.run_id, **each.tags}
@@ -150,7 +150,26 @@ def versions(registry: str, name: str, as_json: bool) -> int:
     ]
     caption = f"{len(found)} versions of {name} in {registry}"
     click.echo(text_of(Table(caption=caption, header=header, rows=rows_shown, words=6)))
+    for act in store.audit():
+        click.echo(_told(act))
     return DONE
+
+
+def _opened(registry: str, name: str) -> Registry:
+    """The registry, which holds a model of the name, or none yet."""
+    from training.registry import Registry
+
+    store = Registry(registry, name)
+    store.check_name()
+    return store
+
+
+def _told(act: Act) -> str:
+    """A line of the audit."""
+    did = "went back to" if act.what == "rollback" else "promoted"
+    against = " (against the gate)" * bool(act.overruled)
+    replaced = f"in place of {act.replaced}" if act.replaced else "as the first"
+    return f"{act.at[:19]}Z {act.who} {did} {act.version} {replaced}: {act.why}{against}"
 
 
 def _why(version: Version) -> str:

@@ -45,6 +45,12 @@ def told(error: Exception, registry: str, *, is_served: bool) -> RegistryError:
             "an account that may read and write there",
             "set MLFLOW_TRACKING_USERNAME and _PASSWORD, or MLFLOW_TRACKING_TOKEN",
         )
+    if "unsupported URI" in text:
+        return RegistryError(
+            f"registry {registry}",
+            "a folder, or an address that begins with http, https, sqlite, postgresql or mysql",
+            "check the address",
+        )
     if getattr(error, "error_code", "") == "ENDPOINT_NOT_FOUND":
         return RegistryError(given, "the address of an MLflow server", "check the address")
     return RegistryError(given, "a store that does it", "mend what MLflow says, and try again")

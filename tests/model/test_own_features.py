@@ -34,7 +34,8 @@ def reply_share(snapshot):
 def everything(snapshot):
     """What a careless function may look at."""
     deal = snapshot.deal
-    return float(len(deal.code) + len(deal.known) + sum(snapshot.age_days) + len(snapshot.rows))
+    words = len(deal.names) + len(deal.texts) + max(deal.text, default=0)
+    return float(len(deal.code) + words + sum(snapshot.age_days) + len(snapshot.rows))
 
 
 FEATURES = (
@@ -67,15 +68,19 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> OwnFeatures:
     return declare(path)
 
 
-KINDS = ("message_sent", "customer_replied", "call_made", "internal_update_posted")
+KINDS = ("message_sent", "customer_replied", "call_made", "field_changed")
 Told = list[tuple[str, float, float]]
+
+
+def said(kind: str, number: int) -> dict[str, str]:
+    return {"name": f"f{number}", "text": f"t{number}"} if kind == "field_changed" else {}
 
 
 def history(told: Told) -> History:
     """An opening, and what happened and became known on which days."""
     rows = [deal_event("deal_opened", 0.0, source_id="opened")]
     rows += [
-        deal_event(kind, at, known=at + late, source_id=str(number))
+        deal_event(kind, at, known=at + late, source_id=str(number), **said(kind, number))
         for number, (kind, at, late) in enumerate(told)
     ]
     return History.from_table(table_of(rows))

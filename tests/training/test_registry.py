@@ -265,7 +265,9 @@ def test_a_version_that_holds_another_artifact_is_refused(
 def test_what_is_not_there_is_said(store: Path, make_candidate: Make, tmp_path: Path) -> None:
     registry = Registry(str(store))
 
-    with pytest.raises(RegistryError, match="version '3' of 'redflare': expected one of none yet"):
+    with pytest.raises(
+        RegistryError, match="version '3' of 'redflare': expected one that redflare retrain"
+    ):
         registry.version("3")
     with pytest.raises(CandidateError, match=r"without candidate\.json"):
         registry.register(tmp_path)

@@ -111,6 +111,8 @@ def test_a_company_retrains_promotes_and_goes_back(second: Desk, company: pa.Tab
     assert int(newest["events"]) > int(oldest["events"])
     status, table, _ = desk.run("versions")
     assert "ann: weekly" in table
+    assert "Z ann promoted 2 in place of 1: weekly" in table.splitlines()[-1]
+    assert " promoted 1 as the first: the gate let it pass" in table.splitlines()[-2]
 
     status, said, _ = desk.run("rollback", "--reason", "odd scores", "--into", str(out))
 
@@ -166,8 +168,20 @@ def test_a_mistyped_registry_is_refused_and_nothing_made(
             said = capsys.readouterr().err
             assert f"registry {registry}, where there is no mlflow.db: expected" in said
             assert "check the name; redflare retrain makes a new one" in said
+    assert main(["versions", "--registry", "htp://foo"]) == 2
+    assert "htp://foo: expected a folder, or an address that begins" in capsys.readouterr().err
     assert main(["retrain", str(desk.folder / "none.parquet"), "--registry", str(place)]) == 2
     assert not place.exists()
+
+
+def test_a_mistyped_name_is_refused_where_there_are_others(second: Desk) -> None:
+    assert second.capsys is not None
+    mistyped = ["--registry", str(second.folder / "registry"), "--name", "redflair"]
+    for command in (["versions"], ["promote", "1"], ["rollback"], ["monitor", "events.parquet"]):
+        assert main([*command, *mistyped]) == 2
+        said = second.capsys.readouterr().err
+        assert "model 'redflair' in registry" in said
+        assert "expected one of redflare. Remedy: check --name" in said
 
 
 def test_of_two_machines_that_retrain_at_once_the_later_promotion_is_refused(
@@ -295,7 +309,7 @@ def test_two_at_once_are_told_apart(desk: Desk) -> None:
     ("arguments", "said"),
     [
         (("retrain", "none.parquet", "--force"), "--force without --reason"),
-        (("promote", "9"), "version '9' of 'redflare': expected one of none yet"),
+        (("promote", "9"), "'9' of 'redflare': expected one that redflare retrain registered"),
         (("rollback",), "no champion"),
     ],
 )
