@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from model.events import microseconds
 from model.scorer import Scorer
+from model.sources.ready import CRMS
 from service.metrics import Metrics
 from service.model_in_force import ModelInForce
 from service.problems import NO_MODEL, refused
@@ -197,6 +198,7 @@ def policy_of(environment: Mapping[str, str], destinations: Mapping[str, Destina
     return Policy(
         destinations={name: each.sources for name, each in destinations.items()},
         tells={name: each.tells for name, each in destinations.items()},
+        crms={name: each.kind for name, each in destinations.items() if each.kind in CRMS},
         moved_points=_moved_points(environment),
     )
 

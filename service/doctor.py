@@ -19,10 +19,11 @@ from service.composition import (
     found_person_key,
     kept_check,
 )
-from service.storage import inbox, models, outbox
+from service.storage import feeds, inbox, models, outbox
 from service.storage.database import Database
 from service.storage.upgrade import HEAD, revision
 from service.webhooks.sources import read_sources
+from service.writeback.addresses import AddressRefused, Unresolved
 from service.writeback.destinations import read_destinations
 
 Verdict = Literal["ok", "warning", "failed"]
@@ -78,7 +79,7 @@ def examine(database: Database, environment: Mapping[str, str], now: datetime) -
         ("inbox", lambda: _inbox(database, now)),
         ("outbox", lambda: _outbox(database)),
         ("sources", lambda: _sources(environment)),
-        ("destinations", lambda: _destinations(environment)),
+        ("destinations", lambda: _destinations(database, environment)),
         ("person key", lambda: _person_key(database, environment)),
     ]
     for name, look in looks:
@@ -228,9 +229,31 @@ def _sources(environment: Mapping[str, str]) -> Check:
     return Check(name="sources", verdict="ok", found=", ".join(sorted(sources)))
 
 
-def _destinations(environment: Mapping[str, str]) -> Check:
+def _destinations(database: Database, environment: Mapping[str, str]) -> Check:
     destinations = read_destinations(environment)
     found = ", ".join(sorted(destinations)) or "none is told"
+    for name, each in sorted(destinations.items()):
+        try:
+            each.guard.place(each.url)
+        except AddressRefused as error:
+            raise AddressRefused(f"{name}: {error.given}", error.expected, error.remedy) from error
+        except Unresolved as error:
+            remedy = "correct its url or host, or wait for the name server"
+            return Check(
+                name="destinations", verdict="warning", found=f"{name}: {error}", remedy=remedy
+            )
+    named = {own for each in destinations.values() for own in each.sources}
+    if named:
+        with database.reading() as connection:
+            heard = feeds.sources(connection)
+        unheard = sorted(named - set(heard))
+        if heard and unheard:
+            return Check(
+                name="destinations",
+                verdict="warning",
+                found=f"{found}; of sources {', '.join(unheard)} no event is known",
+                remedy="write in sources where events come from: " + ", ".join(heard),
+            )
     return Check(name="destinations", verdict="ok", found=found)
 
 

@@ -228,6 +228,8 @@ class Processor:
         self, connection: Connection, kept: inbox.Kept, translation: Translation, now: int
     ) -> None:
         told = tombstones.without_forgotten(connection, translation.events)
+        if kept.delivery.kind != "standard":  # what tells our own events knows whose they are
+            events.check_one_crm(connection, told)
         appended = events.append(connection, told, at=now, inbox_id=kept.id)
         carries_more = feeds.add(connection, appended.new)
         self._step("appended")

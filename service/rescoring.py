@@ -8,7 +8,7 @@ order ends with, and nothing that comes late takes a deal back.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan
 from typing import Any, Final
@@ -31,6 +31,7 @@ from model.red_flare import (
 )
 from model.score import Score
 from model.scorer import Scorer
+from model.sources.ready import CRMS
 from model.sources.standing import standing_events
 from model.vocabulary import Vocabulary
 from service.storage import deals, events, flares, outbox, scores
@@ -52,6 +53,9 @@ class Policy:
         Those that are told, by name: the sources whose deals they are told of, all if none.
     tells
         What each is told, by name: kinds of entries; those not named here are told all.
+    crms
+        Of those that write into a CRM's records, the CRM, by name: one that names no sources is
+        not told of deals that other CRMs alone tell of, whose ids there are of other deals.
     moved_points
         A score is told when its probability moved by as much (0.05 is 5 points) since it was told.
     top
@@ -62,9 +66,25 @@ class Policy:
 
     destinations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tells: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    crms: Mapping[str, str] = field(default_factory=dict)
     moved_points: float = 0.05
     top: int = 3
     stale_days: float = 1.0
+
+    def takes(self, destination: str, sources: Collection[str]) -> bool:
+        """Whether a destination is told of deals whose events come from some sources.
+
+        Examples
+        --------
+        >>> policy = Policy(destinations={"sales": ()}, crms={"sales": "hubspot"})
+        >>> [policy.takes("sales", told) for told in (["hubspot", "mail"], ["own"], ["pipedrive"])]
+        [True, True, False]
+        """
+        named = self.destinations[destination]
+        if named:
+            return not set(named).isdisjoint(sources)
+        crm = self.crms.get(destination)
+        return crm is None or crm in sources or CRMS.isdisjoint(sources)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,8 +316,8 @@ def _queue(
     occasion: Occasion,
 ) -> None:
     """Queue what is told of a score for each destination of such deals."""
-    for destination, own in policy.destinations.items():
-        if own and not set(own) & set(sources):
+    for destination in policy.destinations:
+        if not policy.takes(destination, sources):
             continue
         if kind not in policy.tells.get(destination, (kind,)):
             continue

@@ -56,6 +56,13 @@ class SmtpServer:
     password: str = field(default="", repr=False)
     context: ssl.SSLContext = field(default_factory=ssl.create_default_context, repr=False)
 
+    @property
+    def url(self) -> str:
+        """The server as the guard looks at it: with TLS as https, without as http."""
+        scheme = "http" if self.security == "none" else "https"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}"
+
     def send(self, message: EmailMessage, recipients: Sequence[str]) -> dict[str, int]:
         """Hand a mail over; the status of each recipient that was refused while others were not.
 
@@ -68,9 +75,7 @@ class SmtpServer:
         Unresolved
             If the name has no address now.
         """
-        scheme = "http" if self.security == "none" else "https"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        place = self.guard.place(f"{scheme}://{host}:{self.port}")
+        place = self.guard.place(self.url)
         tls = self.context if self.security == "tls" else None
         own_name = self.sender.rpartition("@")[2]
         with (

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, bindparam, func, insert, select, tuple_
 
@@ -18,6 +18,8 @@ from model.events import (
     from_microseconds,
     microseconds,
 )
+from model.sources.ready import CRMS
+from service.storage.errors import StorageError
 from service.storage.rows import AnyRow, check_text, insertion
 from service.storage.schema import EVENTS, RETOLD
 
@@ -37,6 +39,7 @@ _OF_DEAL: Final = (
 )
 
 Identity = tuple[str, str]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +121,39 @@ def _contradicted(connection: Connection, repeated: Sequence[Event]) -> list[Eve
     }
     # What was erased cannot be compared, and says nothing new.
     return [event for event in repeated if kept[identity(event)] not in (None, event)]
+
+
+def check_one_crm(connection: Connection, told: Iterable[Event]) -> None:
+    """Refuse what a CRM tells of a deal that another CRM told of: two deals have one number.
+
+    Parameters
+    ----------
+    connection
+        Of the transaction that would keep the events.
+    told
+        By a CRM.
+
+    Raises
+    ------
+    StorageError
+        Naming the deal and both.
+    """
+    whose: dict[str, set[str]] = {}
+    for event in told:
+        if event.source in CRMS:
+            whose.setdefault(event.source, set()).add(event.deal_id)
+    for source, deal_ids in whose.items():
+        for part in _batched(sorted(deal_ids), AT_ONCE):
+            query = select(EVENTS.c.deal_id, EVENTS.c.source).where(
+                EVENTS.c.deal_id.in_(part), EVENTS.c.source.in_(sorted(CRMS - {source}))
+            )
+            other = connection.execute(query.limit(1)).one_or_none()
+            if other is not None:
+                raise StorageError(
+                    f"deal {other.deal_id!r} of {source}",
+                    f"another number, for {other.source} told of a deal {other.deal_id!r} before",
+                    "keep CRMs whose numbers may be the same in databases of their own",
+                )
 
 
 def of_deal(connection: Connection, deal_id: str) -> list[Event]:
@@ -207,6 +243,6 @@ def from_row(row: AnyRow) -> Event:
     )
 
 
-def _batched(events: Sequence[Event], size: int) -> Iterator[Sequence[Event]]:
-    for first in range(0, len(events), size):
-        yield events[first : first + size]
+def _batched(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    for first in range(0, len(items), size):
+        yield items[first : first + size]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -63,6 +63,12 @@ def _least(connection: Connection, known: int, **key: str | int) -> bool:
         )
     )
     return True
+
+
+def sources(connection: Connection) -> Sequence[str]:
+    """The sources of which any event is known, sorted."""
+    query = select(FEED_KINDS.c.source).distinct().order_by(FEED_KINDS.c.source)
+    return connection.execute(query).scalars().all()
 
 
 def heard(connection: Connection) -> dict[str, Feed]:

@@ -32,6 +32,7 @@ from model.errors import RedflareError
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Resolve = Callable[[str, int], Sequence[str]]
+ALLOWED_VARIABLE: Final = "REDFLARE_ALLOWED_PLACES"  # names and networks, blanks between
 RESOLVE_SECONDS: Final = 5.0  # of the 20 that a request may take
 NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 # What some releases of Python take for public: Azure's and Oracle's metadata, ranges given up.
@@ -201,11 +202,13 @@ class Guard:
                 raise AddressRefused(
                     f"{host}, which is {address}",
                     "a public address",
-                    "allow it by name or network if it is meant",
+                    f"if it is meant, allow it by name or network in {ALLOWED_VARIABLE}",
                 )
         if parts.scheme == "http" and not allowed:
             raise AddressRefused(
-                f"{host} without TLS", "https", "use https, or allow it by name or network"
+                f"{host} without TLS",
+                "https",
+                f"use https, or allow it by name or network in {ALLOWED_VARIABLE}",
             )
         return Place(scheme=parts.scheme, host=host, port=port, address=str(found[0]))
 

@@ -12,7 +12,7 @@ from service.entries import Entries, read_tables
 from service.smtp import KEYS as SMTP_KEYS
 from service.smtp import read_recipients, read_server
 from service.webhooks.signing import key_of
-from service.writeback.addresses import Guard
+from service.writeback.addresses import ALLOWED_VARIABLE, Guard
 from service.writeback.callback import CallbackSender
 from service.writeback.client import Client
 from service.writeback.entry import RED_FLARE_RAISED, SCORE_CHANGED, Sender
@@ -28,7 +28,6 @@ from service.writeback.records import (
 from service.writeback.tokens import ClientCredentials, FixedToken
 
 FILE_VARIABLE: Final = "REDFLARE_DESTINATIONS"
-ALLOWED_VARIABLE: Final = "REDFLARE_ALLOWED_PLACES"  # names and networks, blanks between
 KINDS: Final = {  # by kind: the keys that it takes
     "callback": ("url", "secrets", "sources", "tells"),
     "hubspot": ("secrets", "properties", "url", "sources"),
@@ -60,6 +59,24 @@ class Destination:
     sender: Sender
     sources: tuple[str, ...]
     tells: tuple[str, ...] = (SCORE_CHANGED,)
+
+    @property
+    def guard(self) -> Guard:
+        """Decides where it may send to."""
+        sender = self.sender
+        if isinstance(sender, MailSender):
+            return sender.server.guard
+        return sender.client.guard if isinstance(sender, CallbackSender | RecordSender) else Guard()
+
+    @property
+    def url(self) -> str:
+        """Where it sends to; without a path where each record has its own."""
+        sender = self.sender
+        if isinstance(sender, MailSender):
+            return sender.server.url
+        if isinstance(sender, RecordSender):
+            return sender.form.base_url
+        return sender.url if isinstance(sender, CallbackSender) else ""
 
     @property
     def fields(self) -> frozenset[str]:

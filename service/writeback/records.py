@@ -47,6 +47,10 @@ class Form(Protocol):
     """How a CRM's record is addressed and filled."""
 
     @property
+    def base_url(self) -> str:
+        """Of the CRM's API."""
+
+    @property
     def writes(self) -> frozenset[str]:
         """The fields of the deal's own record that it fills."""
 
@@ -227,7 +231,10 @@ class RecordSender:
         """See `service.writeback.entry.Sender`."""
         url = self.form.url_of(entry.deal_id)
         if url is None:
-            return Refused(reason=f"deal {entry.deal_id!r}: not an id of this CRM")
+            return Refused(
+                reason=f"deal {entry.deal_id!r}: expected an id of this CRM. Remedy: name in "
+                "sources where the deals of the destination come from"
+            )
         score = score_of(entry.payload)
         if score is None:  # an alert without one: the record stays as it is
             return Sent(status=NOTHING_TO_WRITE)

@@ -52,6 +52,7 @@ def processor(
     *,
     now: Callable[[], datetime] = lambda: day(10),
     destinations: Sequence[str] = ("crm",),
+    policy: Policy | None = None,
     **options: Any,
 ) -> Processor:
     """What works on the inbox of a database."""
@@ -59,7 +60,7 @@ def processor(
         database,
         {SOURCE: RECEIVER},
         ModelInForce(scorer=scorer),
-        Policy(destinations=dict.fromkeys(destinations, ())),
+        policy or Policy(destinations=dict.fromkeys(destinations, ())),
         now,
         **options,
     )

@@ -25,6 +25,8 @@ from service.storage.database import VARIABLE, Database, open_database
 from service.storage.retention import retain
 from service.storage.upgrade import upgrade
 from service.webhooks.sources import SECRETS_VARIABLE
+from service.writeback.addresses import ALLOWED_VARIABLE
+from service.writeback.destinations import FILE_VARIABLE
 from service.writeback.entry import Refused
 from tests.service.databases import on_sqlite
 from tests.service.deliveries import delivery, give, processor, work_all
@@ -436,6 +438,34 @@ def test_the_doctor_changes_nothing(tmp_path: Path) -> None:
         "person key"
     ] == "failed"
     made.close()
+
+
+@pytest.mark.parametrize(
+    ("entries", "allowed", "verdict", "said"),
+    [
+        ('url = "https://10.0.0.7/"', "", "failed", "hook: 10.0.0.7"),
+        ('url = "https://10.0.0.7/"', "10.0.0.0/8", "ok", "hook"),
+        ('url = "https://9.9.9.9/"\nsources = ["hs"]', "", "warning", "of sources hs no event"),
+        ('url = "https://9.9.9.9/"\nsources = ["crm"]', "", "ok", "hook"),
+    ],
+)
+def test_the_doctor_names_a_destination_that_is_not_allowed_or_takes_nothing(
+    database: Database, tmp_path: Path, entries: str, allowed: str, verdict: str, said: str
+) -> None:
+    told = Event(
+        deal_id="D-1", kind="deal_opened", occurred_at=AS_OF, source="crm", source_id="D-1/1"
+    )
+    give(database, delivery(told, key="1", at=AS_OF))
+    work_all(processor(database))
+    path = tmp_path / "destinations.toml"
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    path.write_text(f'[destinations.hook]\nkind = "callback"\nsecrets = ["{secret}"]\n{entries}\n')
+    given = {FILE_VARIABLE: str(path), ALLOWED_VARIABLE: allowed}
+    found = {check.name: check for check in examine(database, given, NOW)}["destinations"]
+
+    assert (found.verdict, said in found.found) == (verdict, True)
+    if verdict == "failed":
+        assert ALLOWED_VARIABLE in found.remedy
 
 
 def test_the_doctor_of_a_database_out_of_reach_says_so() -> None:

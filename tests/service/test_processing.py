@@ -53,6 +53,26 @@ def news(deal_id: str, index: int, kind: str = "call_made", **values: Any) -> Ev
     )
 
 
+def test_a_crm_is_told_of_no_deal_that_only_another_crm_tells_of(
+    database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    other, own = (
+        [replace(event, source=source) for event in story]
+        for story, source in zip(stories[:2], ("pipedrive", "hubspot"), strict=True)
+    )
+    give(database, delivery(*other, *own, key="1", at=AS_OF))
+    policy = Policy(
+        destinations=dict.fromkeys(("sales", "hook"), ()),
+        crms={"sales": "hubspot"},
+        tells=dict.fromkeys(("sales", "hook"), (SCORE_CHANGED,)),
+    )
+    work_all(processor(database, scorer, now=lambda: NOW, policy=policy))
+
+    assert rows(database, OUTBOX, "destination", "deal_id") == sorted(
+        [("hook", own[0].deal_id), ("hook", other[0].deal_id), ("sales", own[0].deal_id)]
+    )
+
+
 def rows(database: Database, table: Any, *columns: str) -> list[tuple[Any, ...]]:
     with database.reading() as connection:
         found = connection.execute(select(*(table.c[name] for name in columns)))

@@ -28,6 +28,7 @@ from tests.service.webhooks.payloads import (
     hubspot_change,
     milliseconds,
     outbound_message,
+    pipedrive_message,
     receivers,
 )
 
@@ -157,6 +158,24 @@ def test_a_delivery_of_a_source_that_sends_too_much_asks_for_the_record(database
         [kept] = inbox.listed(connection)
     assert kept.state == "done"
     assert "opportunity g is to be fetched" in kept.notes[0]
+
+
+def test_a_second_crm_s_deal_of_the_same_number_is_a_conflict_and_not_the_same_deal(
+    database: Database,
+) -> None:
+    deal = {"id": int(HUBSPOT_DEAL), "value": 900_000, "add_time": NOW.isoformat()}
+    theirs = pipedrive_message("create", deal, entity_id=HUBSPOT_DEAL)
+    processed(database, hubspot_deliveries())
+    before = standing(database, HUBSPOT_DEAL)
+    processed(database, [delivery(theirs, "pipedrive")])
+
+    with database.reading() as connection:
+        [kept] = inbox.listed(connection, "failed")
+    assert kept.reason is not None
+    assert f"deal '{HUBSPOT_DEAL}' of pipedrive" in kept.reason
+    assert "hubspot told of a deal" in kept.reason
+    assert "databases of their own" in kept.reason
+    assert standing(database, HUBSPOT_DEAL) == before
 
 
 def test_terms_hash_people_alike_in_imports_and_webhooks() -> None:
