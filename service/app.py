@@ -10,6 +10,7 @@ from typing import Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp
@@ -191,18 +192,34 @@ async def _answer_refusal(_request: Request, error: Exception) -> Response:
     return _response(error.problem)
 
 
-async def _answer_invalid(_request: Request, error: Exception) -> Response:
+async def _answer_invalid(request: Request, error: Exception) -> Response:
     """A path or a query that is not of the documented form."""
     if not isinstance(error, RequestValidationError):
         raise error
     first = error.errors()[0]
     place = " ".join(str(part) for part in first["loc"])
     given = f"{place} {show(first['input'])}"
-    expected, remedy = first["msg"].lower(), "see /openapi.json for what is answered"
+    message: str = first["msg"]
+    expected = message.removeprefix("Input should be ")
+    remedy = "see /openapi.json for what is answered"
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, RedflareError):
         expected, remedy = cause.expected, cause.remedy
+    elif isinstance(cause, ValueError):  # of all of the query: it says what was given
+        given, _, expected = f"query: {cause}".partition(": expected ")
+    elif first["type"] == "missing":
+        given, expected = f"{place}, which is missing", "a value"
+    elif first["type"] == "extra_forbidden":
+        expected = "one of " + ", ".join(_names(request))
     return _response(refused(INVALID, given, expected, remedy).problem)
+
+
+def _names(request: Request) -> list[str]:
+    """What a query may name."""
+    route = request.scope.get("route")
+    fields = route.dependant.query_params if isinstance(route, APIRoute) else []
+    models = [each.field_info.annotation for each in fields]
+    return [name for model in models for name in getattr(model, "model_fields", {})]
 
 
 async def _answer_unavailable(_request: Request, error: Exception) -> Response:

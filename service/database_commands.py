@@ -46,7 +46,11 @@ def opened(url: str) -> Iterator[Database]:
 
 
 def tell_others(
-    what: str, numbers: Sequence[int], states: Mapping[int, str], retried: str, box: str
+    what: str,
+    numbers: Sequence[int],
+    states: Mapping[int, str],
+    retried: Sequence[str],
+    box: str,
 ) -> int:
     """Say why numbers given are not retried; how many there are.
 
@@ -59,15 +63,15 @@ def tell_others(
     states
         Of those that are there.
     retried
-        The state of those that are retried.
+        The states of those that are retried.
     box
         Of the inbox or the outbox, for the remedy.
     """
-    others = [number for number in sorted(set(numbers)) if states.get(number) != retried]
+    others = [number for number in sorted(set(numbers)) if states.get(number) not in retried]
     for number in others:
         given = f"is {states[number]}" if number in states else f"is not in the {box}"
         click.echo(
-            f"{what} {number} {given}: expected one that is {retried}. "
+            f"{what} {number} {given}: expected one that is {' or '.join(retried)}. "
             f"Remedy: see them with redflare {box} list.",
             err=True,
         )

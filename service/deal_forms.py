@@ -86,7 +86,7 @@ class DealQuery(Query):
         if self.close_by is not None and self.days is not None:
             raise ValueError("both close_by and days: expected one of them")
         if self.since is not None and self.close_by is None:
-            raise ValueError("since without close_by: expected both")
+            raise ValueError("since without close_by: expected close_by too")
         return self
 
 

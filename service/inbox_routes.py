@@ -80,7 +80,7 @@ def inbox_routes(company: Company) -> APIRouter:
 
     @router.post(
         f"{DELIVERY}/retry",
-        summary="Work again on a delivery that failed",
+        summary="Work again on a delivery that failed, or after a mapping was mended",
         operation_id="retry",
         response_model=RetryAnswer,
     )
@@ -91,11 +91,11 @@ def inbox_routes(company: Company) -> APIRouter:
                 found = inbox.find(connection, number)
             except StorageError as error:
                 raise _no_delivery(number) from error
-            if found.state == "done":
+            if found.state == "done" and not found.delivery.body:
                 raise refused(
                     NOT_FAILED,
-                    f"delivery {number}, which is done",
-                    "one that failed",
+                    f"delivery {number}, which is done and without its body",
+                    "one that failed, or whose body is kept",
                     "leave it: nothing is left to do",
                 )
             inbox.retry(connection, [number])

@@ -16,7 +16,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def inbox() -> None:
-    """See what came by webhooks, and work again on what failed."""
+    """See what came by webhooks, and work on it again."""
 
 
 @inbox.command("list")
@@ -31,7 +31,8 @@ def inbox() -> None:
 def inbox_list(
     url: str, state: str | None, source: str | None, before: int | None, most: int, as_json: bool
 ) -> None:
-    """List deliveries, the latest first, with what became of each."""
+    """List deliveries, the latest first, with what became of each; `show` tells it whole."""
+    from service.problems import clip
     from service.storage import inbox as kept
 
     with opened(url) as database, database.reading() as connection:
@@ -43,7 +44,7 @@ def inbox_list(
         return
     for each in found:
         events = "" if each.events is None else f"{each.events} new events"
-        what = "; ".join(filter(None, (each.reason or events, *each.notes)))
+        what = clip("; ".join(filter(None, (each.reason or events, *each.notes))))
         time = each.delivery.received_at.isoformat(timespec="seconds")
         click.echo(f"{each.id}  {time}  {each.delivery.source}  {each.state}  {what}".rstrip())
     click.echo(", ".join(f"{number} {name}" for name, number in counts.items()))
@@ -70,7 +71,10 @@ def inbox_show(number: int, url: str) -> None:
 @click.option("--all", "every", is_flag=True, help="All that failed.")
 @DATABASE
 def inbox_retry(numbers: tuple[int, ...], every: bool, url: str) -> int:
-    """Let the worker work again on deliveries that failed."""
+    """Let the worker work again on deliveries that failed.
+
+    By its number one that is done too, after a mapping was mended: what it told is told once.
+    """
     from service.storage import inbox as kept
     from service.storage.errors import StorageError
 
@@ -80,7 +84,7 @@ def inbox_retry(numbers: tuple[int, ...], every: bool, url: str) -> int:
         states = kept.states(connection, numbers)
         put_back = kept.retry(connection, None if every else numbers)
     click.echo(f"{put_back} deliveries wait for the worker")
-    return int(tell_others("delivery", numbers, states, "failed", "inbox") > 0)
+    return int(tell_others("delivery", numbers, states, ["failed", "done"], "inbox") > 0)
 
 
 @click.group()

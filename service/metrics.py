@@ -143,6 +143,9 @@ class _OfDatabase(Collector):
             "redflare_queue_age_seconds", "How long what is due waits, by queue.", labels=["queue"]
         )
         parked = GaugeMetricFamily("redflare_parked", "Write-backs that were given up.")
+        retrying = GaugeMetricFamily(
+            "redflare_retrying", "Write-backs that failed and are tried again later."
+        )
         failed = GaugeMetricFamily("redflare_failed", "Deliveries that could not be used.")
         try:
             now = microseconds(self._clock())
@@ -150,6 +153,7 @@ class _OfDatabase(Collector):
                 received = inbox.waiting(connection)
                 pending = outbox.waiting(connection, at=now)
                 parked.add_metric([], outbox.parked(connection))
+                retrying.add_metric([], outbox.retrying(connection))
                 failed.add_metric([], inbox.failed(connection))
         except StoreUnavailable:
             up.add_metric([], 0)
@@ -159,4 +163,4 @@ class _OfDatabase(Collector):
             waiting.add_metric([queue], depth)
             age.add_metric([queue], 0.0 if oldest is None else max(0.0, (now - oldest) / 1e6))
         up.add_metric([], 1)
-        yield from (up, waiting, age, parked, failed)
+        yield from (up, waiting, age, parked, retrying, failed)

@@ -87,4 +87,4 @@ def outbox_retry(numbers: tuple[int, ...], every: bool, url: str) -> int:
         states = kept.states(connection, numbers)
         due, superseded = kept.retry(connection, None if every else numbers, at=now_us())
     click.echo(f"{due} entries are due again, {superseded} were superseded by a newer score")
-    return int(tell_others("entry", numbers, states, "parked", "outbox") > 0)
+    return int(tell_others("entry", numbers, states, ["parked"], "outbox") > 0)

@@ -29,15 +29,17 @@ from service.refetching import RECORD_FETCHED, fetch_entry, fetch_name
 from service.rescoring import AHEAD_US, Occasion, Policy, rescore
 from service.storage import deals, events, feeds, inbox, outbox, tombstones
 from service.storage.database import Database
-from service.storage.errors import StoreUnavailable
+from service.storage.errors import StorageError, StoreUnavailable
 from service.storage.rows import AnyRow
 from service.webhooks.delivery import Receiver, Refetch, Translation, Untranslatable
+from service.webhooks.fetched import FETCHED
 
 LOG: Final = logging.getLogger("redflare.worker")
 FEEDS_KNOWN: Final = timedelta(minutes=1)  # for which what the feeds show is not read again
 REQUEST_ID: Final = "x-request-id"  # the header that `service.request_log` sees to
 WORKED_AT_ONCE: Final = 32  # deliveries of one transaction
 LONGEST_REST: Final = 0.05  # seconds after a transaction that others waited for
+CLOSINGS: Final = ("deal_won", "deal_lost")
 TICKED_AT_ONCE: Final = 50  # deals of one transaction
 
 
@@ -231,6 +233,13 @@ class Processor:
         if kept.delivery.kind != "standard":  # what tells our own events knows whose they are
             events.check_one_crm(connection, told)
         appended = events.append(connection, told, at=now, inbox_id=kept.id)
+        if kept.delivery.kind == "standard" and appended.misnamed:
+            event = appended.misnamed[0]
+            raise StorageError(
+                f"event {event.source_id!r} of {event.source!r} of deal {event.deal_id!r}",
+                "an id that no event of another deal has",
+                "put the deal's id into source_id",
+            )
         carries_more = feeds.add(connection, appended.new)
         self._step("appended")
         until = microseconds(kept.delivery.received_at) + AHEAD_US
@@ -244,31 +253,46 @@ class Processor:
         affected = {event.deal_id for event in appended.new}
         scorer = self._models.scorer
         known = self._feeds(connection, scorer, changed=carries_more)
+        unopened: list[str] = []
         for row in deals.lock(connection, affected).values():
             with self._metrics.scoring("delivery"):
                 score = rescore(connection, row, scorer, known, self._policy, occasion)
-            if score is None and row.known_at is None:
-                self._see_to(connection, row.deal_id)
+            if score is None and row.opened_at is None:
+                unopened += self._see_to(connection, row.deal_id)
             self._step("scored")
         notes = [*translation.notes, *map(_of_conflict, appended.conflicting)]
-        for each in translation.refetch:
+        refetch = [*translation.refetch]
+        closed = {event.deal_id for event in told if event.kind in CLOSINGS}
+        unopened = [deal_id for deal_id in unopened if deal_id not in closed]
+        if (
+            fetch_name(kept.delivery.source) in self._fetched
+            and FETCHED not in kept.delivery.headers
+        ):
+            named = {each.record_id for each in refetch}
+            refetch += [_opening_of(deal_id) for deal_id in unopened if deal_id not in named]
+        else:
+            notes += map(_of_unopened, unopened)
+        for each in refetch:
             self._fetch(connection, kept, each, now)
         notes += [
-            f"{each.entity} {each.record_id} is to be fetched: {each.reason}"
-            for each in translation.refetch
+            f"{each.entity} {each.record_id} is to be fetched: {each.reason}" for each in refetch
         ]
         inbox.finish(connection, kept.id, at=now, events=len(appended.new), notes=notes)
         if told != list(translation.events):
             inbox.empty(connection, kept.id)
 
-    def _see_to(self, connection: Connection, deal_id: str) -> None:
+    def _see_to(self, connection: Connection, deal_id: str) -> list[str]:
         """Have the tick look at a deal of which nothing is known yet: its events are to come.
 
-        How it stands cannot be said, and as a closed one nobody would look at it again.
+        How it stands cannot be said, and as a closed one nobody would look at it again. The deal
+        itself is answered where something is known of it, and not its opening.
         """
         row = deals.find(connection, deal_id)
         if row is not None and row.known_at is None:
             deals.open_for_now(connection, [deal_id])
+        elif row is not None and row.opened_at is None:
+            return [deal_id]
+        return []
 
     def _fetch(self, connection: Connection, kept: inbox.Kept, refetch: Refetch, now: int) -> None:
         """Queue a record to be fetched, where somebody can."""
@@ -374,6 +398,17 @@ class Processor:
 def _fault(kept: inbox.Kept, error: Exception) -> str:
     LOG.error("delivery %d cannot be worked on", kept.id, extra=fields(fault=fault_of(error)))
     return f"a fault of Redflare: {type(error).__name__}: {error}"
+
+
+def _opening_of(deal_id: str) -> Refetch:
+    return Refetch(entity="deal", record_id=deal_id, reason="its opening was never told")
+
+
+def _of_unopened(deal_id: str) -> str:
+    return (
+        f"deal {deal_id!r}: its opening was never told, so that it counts as not open and has no "
+        "score: tell it, or load its history"
+    )
 
 
 def _of_conflict(event: Event) -> str:

@@ -104,8 +104,9 @@ EVENT: Final[Schema] = {
         "span": _or_null({"type": "number", "description": "How long it lasted, days."}),
         "source": _text("The CRM or mailbox that tells it."),
         "source_id": _text(
-            "The fact's id in its source, with the version of the record. The same event sent "
-            "twice counts once; with other content it is refused."
+            "The fact's id in its source, among all deals, with the version of the record. The "
+            "same event sent twice counts once; with other content it is refused, and of what is "
+            "kept the first stands, as the delivery's notes say."
         ),
     },
     "allOf": _needs(),

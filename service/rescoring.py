@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from math import isnan
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from sqlalchemy import Connection
 
 from model.asof import AsOf, Snapshot
 from model.coverage import Coverage
-from model.events import DAY_US, Event, from_microseconds
+from model.events import DAY_US, EPOCH_DAY, Event, from_microseconds
 from model.feeds import Feed
 from model.gates import find_gates
 from model.history import History
@@ -205,6 +206,19 @@ def _standing(snapshot: Snapshot) -> Standing:
     )
 
 
+def _facts(snapshot: Snapshot) -> dict[str, Any]:
+    """What an alert says of the deal itself; None where never told."""
+    standing = _standing(snapshot)
+    day = standing.close_date
+    return {
+        "owner": standing.owner,
+        "stage": standing.stage,
+        "amount": standing.amount,
+        "currency": standing.currency,
+        "close_date": None if day is None else (EPOCH_DAY + timedelta(days=day)).isoformat(),
+    }
+
+
 def _keep(
     connection: Connection,
     score: Score,
@@ -300,7 +314,7 @@ def _flare(
             "phrase": flare.phrase,
         }
         subject = f"{flare.rule}\0{flare.subject}"
-        payload = {**payload_of(score, None), "red_flare": told}
+        payload = {**payload_of(score, None), "deal": _facts(snapshot), "red_flare": told}
         sources = snapshot.deal.sources
         _queue(connection, RED_FLARE_RAISED, score, payload, subject, sources, policy, occasion)
 

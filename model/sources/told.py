@@ -127,11 +127,22 @@ def _translate(
     ids = None if record.source_id else hexadecimal(given.contents())
     found = Translator(mapping=mapping, record=record, file=0)(given, ids)
     problems = [
-        f"{refusal.column} {value!r}: {refusal.reason}"
+        f"{_place(record, rows[number])}, {refusal.column} {value!r}: {refusal.reason}"
         for refusal in found.refusals
-        for value in refusal.values
+        for number, value in zip(refusal.row.tolist(), refusal.values, strict=True)
     ]
     return found.drafts, problems, found.emptied
+
+
+def _place(record: Record, row: Row) -> str:
+    """Whose row it is, and of which field, for messages."""
+    deal, field = (
+        next((row.values[name] for name in column.names if row.values.get(name)), None)
+        if column is not None
+        else None
+        for column in (record.deal_id, record.field)
+    )
+    return f"deal {deal!r}" if field is None else f"deal {deal!r}, {field}"
 
 
 def _with_ids(drafts: pa.Table, stages: Stages) -> Iterator[dict[str, Any]]:

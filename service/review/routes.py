@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from service.access import LOGIN, Guard, needs, next_page
 from service.exchange import read_body
-from service.problems import Refused
+from service.problems import NO_KEY, Refused
 from service.review.asking import HTML, Answer, Request
 
 Answering = Callable[[Request], Awaitable[Answer | None]]
@@ -28,6 +28,10 @@ DRAWING_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 PAGES: Final = Path(__file__).parent / "pages"
 HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 HOME: Final = "/review"
+WRONG_KEY: Final = (
+    "a key that is unknown or revoked: expected one that redflare keys create printed. "
+    "Remedy: ask your administrator for one."
+)
 LOGIN_BYTES: Final = 4096  # of the form
 LOGIN_SECONDS: Final = 10  # for it to arrive
 READS: Final = needs("read", page=True)
@@ -86,7 +90,8 @@ class ReviewPages:
         try:
             cookie = await guard.sign_in(request, form.get("key", [""])[0])
         except Refused as refusal:
-            return await self._form(goal, refusal.problem.detail)
+            is_unknown = refusal.problem.kind is NO_KEY
+            return await self._form(goal, WRONG_KEY if is_unknown else refusal.problem.detail)
         answer = RedirectResponse(goal, 303, HEADERS)
         answer.headers["Set-Cookie"] = cookie
         return answer

@@ -52,10 +52,13 @@ class Appended:
         Those that were not there.
     conflicting
         Those whose identity another content has: the first stands.
+    misnamed
+        Of these, those whose identity an event of another deal has.
     """
 
     new: tuple[Event, ...]
     conflicting: tuple[Event, ...]
+    misnamed: tuple[Event, ...] = ()
 
 
 def append(
@@ -83,18 +86,22 @@ def append(
     ordered = sorted(events, key=identity)
     first: dict[Identity, Event] = {}
     conflicting = [event for event in ordered if first.setdefault(identity(event), event) != event]
+    misnamed = [event for event in conflicting if first[identity(event)].deal_id != event.deal_id]
     new: list[Event] = []
     for part in _batched(list(first.values()), AT_ONCE):
         rows = [{**to_row(event), "stored_at": at, "inbox_id": inbox_id} for event in part]
         statement = insertion(EVENTS, ("source", "source_id"), connection.dialect.name)
         added = {(row.source, row.source_id) for row in connection.execute(statement, rows)}
         new += [event for event in part if identity(event) in added]
-        conflicting += _contradicted(
+        for event, kept in _contradicted(
             connection, [event for event in part if identity(event) not in added]
-        )
+        ):
+            conflicting.append(event)
+            if event.deal_id != kept.deal_id:
+                misnamed.append(event)
     if inbox_id is not None:
         _keep_retold(connection, ordered, new, inbox_id)
-    return Appended(new=tuple(new), conflicting=tuple(conflicting))
+    return Appended(new=tuple(new), conflicting=tuple(conflicting), misnamed=tuple(misnamed))
 
 
 def _keep_retold(
@@ -111,7 +118,8 @@ def _keep_retold(
         connection.execute(insert(RETOLD), rows)
 
 
-def _contradicted(connection: Connection, repeated: Sequence[Event]) -> list[Event]:
+def _contradicted(connection: Connection, repeated: Sequence[Event]) -> list[tuple[Event, Event]]:
+    """Events whose identity another content has, each with what is kept of it."""
     if not repeated:
         return []
     wanted = tuple_(EVENTS.c.source, EVENTS.c.source_id).in_([identity(each) for each in repeated])
@@ -120,7 +128,8 @@ def _contradicted(connection: Connection, repeated: Sequence[Event]) -> list[Eve
         for row in connection.execute(select(*_FIELDS, EVENTS.c.erased).where(wanted))
     }
     # What was erased cannot be compared, and says nothing new.
-    return [event for event in repeated if kept[identity(event)] not in (None, event)]
+    found = [(event, kept[identity(event)]) for event in repeated]
+    return [(event, other) for event, other in found if other is not None and other != event]
 
 
 def check_one_crm(connection: Connection, told: Iterable[Event]) -> None:

@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, bindparam, case, func, literal, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from model.errors import EventError
 from model.events import from_microseconds, microseconds
@@ -257,19 +269,33 @@ def empty(connection: Connection, inbox_id: int) -> None:
 def retry(connection: Connection, inbox_ids: Sequence[int] | None) -> int:
     """Put failed deliveries back, all of them where no ids are given; how many there were.
 
-    One that is done has nothing left to do: it is left as it is.
+    Of those given one that is done goes back too, for a mapping may have been mended since; what it
+    told stays, and is told once. Without its body it has nothing to tell.
     """
-    query = update(INBOX).where(INBOX.c.state == "failed")
-    if inbox_ids is not None:
-        query = query.where(INBOX.c.id.in_(inbox_ids))
+    query = update(INBOX)
+    if inbox_ids is None:
+        query = query.where(INBOX.c.state == "failed")
+    else:
+        query = query.where(INBOX.c.id.in_(inbox_ids), is_workable())
     return connection.execute(
         query.values(state="received", reason=None, finished_at=None)
     ).rowcount
 
 
-def states(connection: Connection, inbox_ids: Sequence[int]) -> dict[int, State]:
-    """In which state each of a few deliveries is, by number; those that are there."""
-    query = select(INBOX.c.id, INBOX.c.state).where(INBOX.c.id.in_(inbox_ids))
+def is_workable() -> ColumnElement[bool]:
+    """Whether a delivery can be worked on again."""
+    is_done = and_(INBOX.c.state == "done", func.length(INBOX.c.body) > 0)
+    return or_(INBOX.c.state == "failed", is_done)
+
+
+def states(connection: Connection, inbox_ids: Sequence[int]) -> dict[int, str]:
+    """In which state each of a few deliveries is, by number; those that are there.
+
+    Of one that is done and whose body was let go that is said.
+    """
+    is_let_go = and_(INBOX.c.state == "done", func.length(INBOX.c.body) == 0)
+    state = case((is_let_go, "done and without its body"), else_=INBOX.c.state).label("state")
+    query = select(INBOX.c.id, state).where(INBOX.c.id.in_(inbox_ids))
     return {row.id: row.state for row in connection.execute(query)}
 
 

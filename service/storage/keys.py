@@ -139,7 +139,9 @@ def revoke(connection: Connection, key_id: str, *, at: int) -> None:
     good = (API_KEYS.c.key_id == key_id) & API_KEYS.c.revoked_at.is_(None)
     if connection.execute(update(API_KEYS).where(good).values(revoked_at=at)).rowcount == 0:
         raise StorageError(
-            f"key {key_id!r}", "one that is not revoked", "see them with redflare keys list"
+            f"key {key_id!r}",
+            "one that was made and is not revoked",
+            "see them with redflare keys list",
         )
 
 

@@ -352,6 +352,14 @@ def parked(connection: Connection) -> int:
     return connection.execute(query).scalar_one()
 
 
+def retrying(connection: Connection) -> int:
+    """How many entries wait after an attempt that failed."""
+    query = select(func.count()).select_from(OUTBOX)
+    return connection.execute(
+        query.where(OUTBOX.c.state == "pending", OUTBOX.c.attempts > 0)
+    ).scalar_one()
+
+
 def counts(connection: Connection) -> Mapping[str, int]:
     """How many entries are in each state."""
     query = select(OUTBOX.c.state, func.count()).group_by(OUTBOX.c.state)

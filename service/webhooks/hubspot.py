@@ -44,6 +44,7 @@ from service.webhooks.mapped import (
 from service.webhooks.signing import check_any, check_time
 
 MILLISECOND: Final = timedelta(milliseconds=1)
+OPENING: Final = "deal"  # the record that reads a creation
 HISTORY: Final = "deal_property_history"  # the record that reads one change of one property
 CREATED: Final = "createdate"
 MOST_EVENTS: Final = 1_000  # HubSpot sends at most 100
@@ -165,12 +166,12 @@ def _read(event: Json, notebook: Notebook) -> None:
     time = needed(event, "occurredAt", (int, str), subscription)
     occurred_at = iso_of(time) if isinstance(time, int) else time
     if happening == "creation":
-        notebook.lines.append(Line("deal", {"deal_id": deal_id, "createdate": occurred_at}))
+        notebook.lines.append(Line(OPENING, {"deal_id": deal_id, "createdate": occurred_at}))
     elif happening == "propertyChange":
         name = needed(event, "propertyName", str, subscription)
         value = text_of(event.get("propertyValue"))
         if name == CREATED:
-            notebook.lines.append(Line("deal", {"deal_id": deal_id, "createdate": value}))
+            notebook.lines.append(Line(OPENING, {"deal_id": deal_id, "createdate": value}))
             return
         change = {"deal_id": deal_id, "name": name, "value": value, "timestamp": occurred_at}
         notebook.lines.append(Line(HISTORY, change))
@@ -206,7 +207,7 @@ def _read_record(record: Json, notebook: Notebook) -> None:
             value = text_of(needed(version, "value", (str, int, float), f"a version of {name}"))
             time = needed(version, "timestamp", str, f"a version of {name}")
             if name == CREATED:
-                notebook.lines.append(Line("deal", {"deal_id": deal_id, CREATED: value}))
+                notebook.lines.append(Line(OPENING, {"deal_id": deal_id, CREATED: value}))
                 continue
             change = {"deal_id": deal_id, "name": name, "value": value, "timestamp": time}
             notebook.lines.append(Line(HISTORY, change))

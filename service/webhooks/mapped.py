@@ -99,7 +99,10 @@ class Terms:
         )
         fates = [self._event_of(fate) for fate in notebook.fates]
         if told.refused and not told.events and not fates:
-            raise Untranslatable("; ".join(told.refused))
+            raise Untranslatable(
+                "; ".join(told.refused)
+                + ". Remedy: correct it in the CRM, or let a mapping of your own read it"
+            )
         notes = [*notebook.notes, *(f"left out: {problem}" for problem in told.refused)]
         if told.emptied:
             notes.append(f"{told.emptied} values were emptied, which only a new value can replace")

@@ -101,6 +101,12 @@ def _read(message: Json, notebook: Notebook) -> None:
         before = needed(message, "previous", dict, "a change")
         now = dict(_fields(data))
         changed = {name: now.get(name) for name, _ in _fields(before)}
+        # Whoever never heard of its creation learns of it by any change; it is the same fact.
+        created = text_of(data.get("add_time"))
+        if created:
+            notebook.lines.append(
+                Line(CHANGES, {"deal_id": deal_id, "time": created, "field": "created"})
+            )
     if changed.get("status") == DELETED:
         notebook.fates.append(Fate(deal_id, time, DELETED))
     if action == "create" and data.get("status") in ("won", "lost"):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from service.entries import Entries, EntryError, read_tables
+from service.webhooks import change_events, dynamics, hubspot, outbound, pipedrive
 from service.webhooks.change_events import ChangeReceiver
 from service.webhooks.delivery import Receiver
 from service.webhooks.dynamics import DynamicsReceiver
@@ -29,6 +30,13 @@ KINDS: Final = {  # by kind: the ready mapping, and the keys beside the common o
     "salesforce-cdc": ("salesforce", ()),
     "dynamics": ("dynamics", ("header",)),
     "pipedrive": ("pipedrive", ("user",)),
+}
+NEEDED: Final = {  # by kind: titles of the mapping's records that read its payloads
+    "hubspot": (hubspot.OPENING, hubspot.HISTORY),
+    "salesforce-outbound": (outbound.VERSION,),
+    "salesforce-cdc": (change_events.HISTORY, outbound.VERSION),
+    "dynamics": (dynamics.CHANGES, dynamics.VERSION),
+    "pipedrive": (pipedrive.CHANGES,),
 }
 COMMON: Final = ("kind", "secrets")
 MAPPED: Final = ("mapping", "won_stages", "lost_stages", "stage_orders")
@@ -94,7 +102,7 @@ def _source(entries: Entries, person_key: Callable[[], bytes]) -> tuple[str, Rec
         stage_orders=entries.numbers("stage_orders"),
     )
     if terms.mapping != mapping:  # one of the company's own: refused here, and not at each delivery
-        _ = terms.source
+        _check_records(entries, terms, NEEDED.get(kind, ()), mapping)
     secrets = entries.secrets()
     makers: dict[str, Callable[[], Receiver]] = {
         "standard": lambda: StandardReceiver(
@@ -113,6 +121,19 @@ def _source(entries: Entries, person_key: Callable[[], bytes]) -> tuple[str, Rec
         ),
     }
     return kind, makers[kind]()
+
+
+def _check_records(entries: Entries, terms: Terms, titles: Sequence[str], ready: str) -> None:
+    """Refuse a mapping that would read nothing of what the source posts."""
+    missing = [
+        title for title in titles if title not in {record.title for record in terms.source.records}
+    ]
+    if missing:
+        raise entries.error(
+            "mapping",
+            "a mapping with records titled " + ", ".join(map(repr, missing)),
+            f"begin with a copy of model/sources/mappings/{ready}.toml",
+        )
 
 
 def _url(entries: Entries) -> str:

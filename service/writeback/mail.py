@@ -89,6 +89,9 @@ def alert(entry: Entry, flare: dict[str, Any]) -> EmailMessage:
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: out-of-office replies stay away
     score = score_of(entry.payload) or {}
     lines = [f"Deal {_line(entry.deal_id)}: {_line(str(flare['phrase']))}.", ""]
+    facts = facts_text(entry.payload.get("deal"))
+    if facts:
+        lines.append(facts)
     probability = percent(shown_probability(score))
     if probability is None:
         lines.append("No probability can be given.")
@@ -100,6 +103,28 @@ def alert(entry: Entry, flare: dict[str, Any]) -> EmailMessage:
     lines += ["", f"Since {flare['since']}. Told once until it clears."]
     message.set_content("\n".join(lines) + "\n")
     return message
+
+
+def facts_text(deal: Any) -> str:
+    """Whose deal it is, for how much, where it stands, and until when.
+
+    Examples
+    --------
+    >>> facts_text({"owner": "ann", "amount": 48000.0, "currency": "EUR", "stage": None})
+    'Owner ann, 48,000 EUR.'
+    """
+    known = deal if isinstance(deal, dict) else {}
+    amount = known.get("amount")
+    money = None if amount is None else f"{amount:,.0f} {known.get('currency') or ''}".rstrip()
+    parts = (
+        ("owner {}", known.get("owner")),
+        ("{}", money),
+        ("stage {}", known.get("stage")),
+        ("planned to close on {}", known.get("close_date")),
+    )
+    said = [words.format(value) for words, value in parts if value]
+    text = _line(", ".join(said))
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _line(text: str) -> str:

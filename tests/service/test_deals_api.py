@@ -98,8 +98,9 @@ def test_filters_are_what_they_say(house: House, reader: dict[str, str]) -> None
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ({"bellow": "0.5"}, "query bellow '0.5': expected extra inputs"),
-        ({"below": "2"}, "query below '2': expected input should be less"),
+        ({"bellow": "0.5"}, "query bellow '0.5': expected one of limit, after, state, owner, "),
+        ({"below": "2"}, "query below '2': expected less than or equal to 1"),
+        ({"state": "won"}, "query state 'won': expected 'open', 'closed' or 'all'"),
         ({"below": "nan"}, "query below"),
         ({"limit": "0"}, "query limit '0'"),
         ({"after": "x"}, "after 'x': expected what the answer of the page before calls next"),
@@ -115,6 +116,26 @@ def test_what_cannot_be_looked_for_is_named(
 
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"].startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "told"),
+    [
+        (
+            "/v1/deals/D-1",
+            {"since": "2026-01-11T08:00:00Z", "days": "30"},
+            "query: since without close_by: expected close_by too",
+        ),
+        ("/v1/forecast", {}, "query close_by, which is missing: expected a value"),
+    ],
+)
+def test_a_query_that_lacks_something_is_told_what(
+    path: str, query: dict[str, str], told: str, house: House, reader: dict[str, str]
+) -> None:
+    answer = house.ask("GET", path, headers=reader, params=query)
+
+    assert answer.status_code == 422
     assert answer.json()["detail"].startswith(told)
 
 

@@ -53,6 +53,20 @@ def news(deal_id: str, index: int, kind: str = "call_made", **values: Any) -> Ev
     )
 
 
+def test_an_id_that_an_event_of_another_deal_has_fails_its_delivery(database: Database) -> None:
+    told = [replace(news(deal_id, 1), source_id="o") for deal_id in ("D-1", "D-2")]
+    for event in told:
+        give(database, delivery(event, key=event.deal_id, at=NOW))
+    give(database, delivery(*told, key="both", at=NOW))
+    work_all(processor(database, now=lambda: NOW))
+
+    with database.reading() as connection:
+        failed = inbox.listed(connection, "failed")
+        assert [event.deal_id for event in events.of_deal(connection, "D-1")] == ["D-1"]
+    assert [each.delivery.dedupe_key for each in failed] == ["both", "D-2"]
+    assert "event 'o' of 'crm' of deal 'D-2'" in (failed[0].reason or "")
+
+
 def test_a_crm_is_told_of_no_deal_that_only_another_crm_tells_of(
     database: Database, scorer: Scorer, stories: list[list[Event]]
 ) -> None:
@@ -371,6 +385,11 @@ def test_a_red_flare_is_told_once_until_it_clears(
         assert own.tick() >= 1
     (alert,) = alerts()
     assert "'pilot' missed" in alert
+    with database.reading() as connection:
+        [told] = [e.entry.payload for e in outbox.listed(connection) if "deal" in e.entry.payload]
+        row = deals.find(connection, deal_id)
+    assert row is not None
+    assert (told["deal"]["owner"], told["deal"]["stage"]) == (row.owner, row.stage)
     reached = replace(
         news(deal_id, 2, "milestone_reached", name="pilot"), occurred_at=now[0], known_at=now[0]
     )

@@ -28,7 +28,7 @@ from service.storage.database import Database, open_database
 from service.storage.group_commit import InboxWriter
 from service.webhooks.routes import WebhookEndpoint
 from service.webhooks.signing import sign
-from service.writeback.entry import Refused, Sent
+from service.writeback.entry import Refused, Retry, Sent
 from tests.service.deliveries import RECEIVER, SOURCE, delivery, give, processor, work_all
 from tests.service.requests import AS_OF, request_json
 from tests.service.test_sending import Destination, queue
@@ -135,6 +135,10 @@ def test_what_waits_what_failed_and_the_model_are_measured(
     assert (found["redflare_queue_depth inbox"], found["redflare_queue_depth outbox"]) == (2, 1)
     assert found["redflare_queue_age_seconds inbox"] == 40
     assert (found["redflare_parked"], found["redflare_failed"]) == (1, 0)
+    assert found["redflare_retrying"] == 0
+    away = Sending(database, {"hook": Destination(Retry(reason="away"))}, lambda: NOW)
+    assert away.send()
+    assert measured(ask(database, scorer, "/metrics").text)["redflare_retrying"] == 1
     assert found[f"redflare_model {scorer.artifact.model_version}"] == 1
     assert found["redflare_model_age_seconds"] == timedelta(days=8).total_seconds()
 

@@ -160,7 +160,9 @@ def test_a_wrong_key_is_refused_with_the_reason(browser: Browser, where: str) ->
         visit.page.get_by_label("API key").fill("rf_0000_wrong")
         visit.page.get_by_role("button", name="Log in").click()
 
-        assert "a key that is unknown or revoked" in visit.page.get_by_role("alert").inner_text()
+        assert (
+            "one that redflare keys create printed" in visit.page.get_by_role("alert").inner_text()
+        )
 
 
 def test_deals_are_chosen_by_a_form_and_sorted_by_a_link(visit: Visit) -> None:

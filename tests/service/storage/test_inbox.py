@@ -125,6 +125,21 @@ def test_a_failed_delivery_stays_with_its_reason_until_it_is_retried(database: D
         assert inbox.retry(connection, None) == 1
 
 
+def test_a_delivery_that_is_done_is_worked_again_by_its_number_while_its_body_is_kept(
+    database: Database,
+) -> None:
+    give(database, sent("a"), sent("b"))
+    with database.writing() as connection:
+        for number in (1, 2):
+            inbox.finish(connection, number, at=day_us(1), events=0, notes=["nothing read"])
+        inbox.empty(connection, 2)
+        assert inbox.states(connection, [1, 2]) == {1: "done", 2: "done and without its body"}
+        assert inbox.retry(connection, None) == 0
+        assert inbox.retry(connection, [1, 2]) == 1
+    with database.reading() as connection:
+        assert inbox.find(connection, 1).state == "received"
+
+
 def test_a_number_that_is_none_is_told(database: Database) -> None:
     with (
         database.reading() as connection,

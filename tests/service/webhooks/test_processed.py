@@ -17,7 +17,7 @@ from model.sources.standing import standing_events
 from service.model_in_force import ModelInForce
 from service.processing import Processor
 from service.rescoring import Policy
-from service.storage import deals, events, inbox
+from service.storage import deals, events, inbox, outbox
 from service.storage.database import Database
 from service.storage.transfer import export
 from service.webhooks.mapped import Terms
@@ -71,7 +71,7 @@ def salesforce_deliveries() -> list[Any]:
     return found
 
 
-def processed(database: Database, deliveries: list[Any], written: Collection[str] = ()) -> None:
+def processed(database: Database, deliveries: list[Any], **options: Collection[str]) -> None:
     own = receivers()
     keyed = [
         replace(
@@ -84,7 +84,7 @@ def processed(database: Database, deliveries: list[Any], written: Collection[str
     ]
     give(database, *keyed)
     policy = Policy()
-    work_all(Processor(database, own, ModelInForce(), policy, lambda: NOW, written=written))
+    work_all(Processor(database, own, ModelInForce(), policy, lambda: NOW, **options))
 
 
 def test_a_score_that_a_crm_tells_back_is_no_fact(database: Database) -> None:
@@ -158,6 +158,25 @@ def test_a_delivery_of_a_source_that_sends_too_much_asks_for_the_record(database
         [kept] = inbox.listed(connection)
     assert kept.state == "done"
     assert "opportunity g is to be fetched" in kept.notes[0]
+
+
+def test_a_deal_whose_opening_was_never_told_is_fetched_or_its_delivery_says_so(
+    database: Database,
+) -> None:
+    [late] = [delivery([hubspot_change("amount", "5", START)], "hubspot")]
+    gone = hubspot_change("", None, NOW, subscriptionType="deal.deletion", objectId=8)
+    processed(database, [late, delivery([gone], "hubspot")])
+    other = hubspot_change("amount", "5", START, objectId=9)
+    processed(database, [delivery([other], "hubspot")], fetched=["hubspot:fetch"])
+
+    with database.reading() as connection:
+        [fetched, deleted, said] = [kept.notes for kept in inbox.listed(connection)]
+        [asked] = outbox.listed(connection)
+    assert len(said) == 1
+    assert f"deal '{HUBSPOT_DEAL}': its opening was never told" in said[0]
+    assert fetched == ("deal 9 is to be fetched: its opening was never told",)
+    assert (asked.entry.destination, asked.entry.payload["record_id"]) == ("hubspot:fetch", "9")
+    assert deleted == ()
 
 
 def test_a_second_crm_s_deal_of_the_same_number_is_a_conflict_and_not_the_same_deal(

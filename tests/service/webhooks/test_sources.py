@@ -96,6 +96,11 @@ def test_without_a_file_a_secret_makes_a_source_of_our_own_events() -> None:
         ('[{ variable = "CRM_SECRET" }]', '"one"', "one secret, or two"),
         ("won_stages = [", "won_stages = [5, ", "a list of texts"),
         ("9000 = 1", '9000 = "a"', "numbers by name"),
+        (
+            "won_stages",
+            'mapping = "pipedrive"\nwon_stages',
+            "records titled 'deal_property_history'. Remedy: begin with a copy of .*hubspot.toml",
+        ),
         ("won_stages", 'mapping = "none.toml"\nwon_stages', "mapping 'none.toml'"),
         (ORGANISATION, "00D", "15 or 18 letters and digits"),
         ("sources.crm", "sources.CRM", "small letters, digits and hyphens"),

@@ -418,6 +418,8 @@ def test_pipedrive_tells_what_a_change_names_and_no_more() -> None:
         ("field_changed", "d4c3", 12.0),
     ]
     assert {event.deal_id for event in told.events} == {"9"}
+    dated = pipedrive_message("change", data | {"add_time": START.isoformat()}, previous)
+    assert said(translated("pipedrive", dated).events) == [("deal_opened",), *said(told.events)]
     assert told.events[1].occurred_at == datetime(2026, 3, 1, 10, tzinfo=UTC)
 
 
@@ -572,7 +574,11 @@ def test_fields_that_a_decoded_change_event_leaves_null_did_not_change() -> None
         ("standard", {"events": [{"kind": "call_made"}]}, "no deal_id"),
         ("hubspot", 5, "expected objects"),
         ("hubspot", [{}], "subscriptionType"),
-        ("hubspot", [hubspot_change("amount", "much", NOW)], "not readable as a number"),
+        (
+            "hubspot",
+            [hubspot_change("amount", "much", NOW)],
+            "amount, value 'much': not readable as a number",
+        ),
         ("hubspot", [hubspot_change("closedate", "9999-12-31", NOW)], "outside 1970 to 2199"),
         ("hubspot", [hubspot_change("amount", "1", NOW, occurredAt=10**13)], "outside 1970"),
         ("hubspot", [hubspot_change("amount", "1", NOW, occurredAt=10**30)], "a time"),
@@ -610,7 +616,9 @@ def test_one_value_that_cannot_be_read_leaves_the_others_told() -> None:
     )
 
     assert said(told.events) == [("amount_changed", 5.0)]
-    assert told.notes == ("left out: value '9999-12-31': outside 1970 to 2199",)
+    assert told.notes == (
+        f"left out: deal '{DEAL}', closedate, value '9999-12-31': outside 1970 to 2199",
+    )
 
 
 def test_a_company_s_own_stages_close_deals_where_it_says_so() -> None:
