@@ -163,9 +163,10 @@ def test_a_delivery_of_a_source_that_sends_too_much_asks_for_the_record(database
 def test_a_deal_whose_opening_was_never_told_is_fetched_or_its_delivery_says_so(
     database: Database,
 ) -> None:
-    [late] = [delivery([hubspot_change("amount", "5", START)], "hubspot")]
+    late = hubspot_change("amount", "5", START)
     gone = hubspot_change("", None, NOW, subscriptionType="deal.deletion", objectId=8)
-    processed(database, [late, delivery([gone], "hubspot")])
+    for change in (late, gone):
+        processed(database, [delivery([change], "hubspot")])
     other = hubspot_change("amount", "5", START, objectId=9)
     processed(database, [delivery([other], "hubspot")], fetched=["hubspot:fetch"])
 
