@@ -136,7 +136,7 @@ def test_what_waits_what_failed_and_the_model_are_measured(
     assert found["redflare_queue_age_seconds inbox"] == 40
     assert (found["redflare_parked"], found["redflare_failed"]) == (1, 0)
     assert found["redflare_retrying"] == 0
-    away = Sending(database, {"hook": Destination(Retry(reason="away"))}, lambda: NOW)
+    away = Sending(database, {"crm": Destination(Retry(reason="away"))}, lambda: NOW)
     assert away.send()
     assert measured(ask(database, scorer, "/metrics").text)["redflare_retrying"] == 1
     assert found[f"redflare_model {scorer.artifact.model_version}"] == 1

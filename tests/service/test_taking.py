@@ -287,6 +287,11 @@ def test_deliveries_are_listed_shown_and_put_back(
     put_back = house.ask("POST", f"/v1/inbox/{failed['id']}/retry", headers=admin)
     validator(DOCUMENT, "RetryAnswer").validate(put_back.json())
     house.work()
+    again = house.ask("POST", f"/v1/inbox/{failed['id']}/retry", headers=admin)
+    assert again.json() == put_back.json()  # one that is done, after a mapping was mended
+    house.work()
+    with house.database.writing() as connection:
+        inbox.empty(connection, failed["id"])
     done = house.ask("POST", f"/v1/inbox/{failed['id']}/retry", headers=admin)
     assert (done.status_code, done.json()["title"]) == (409, "The delivery has not failed")
     for path in ("/v1/inbox/99", "/v1/inbox/99/retry"):
