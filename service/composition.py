@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from model.events import microseconds
 from model.scorer import Scorer
-from model.sources.ready import CRMS
+from model.sources.crms import CRMS
 from service.metrics import Metrics
 from service.model_in_force import ModelInForce
 from service.problems import NO_MODEL, refused

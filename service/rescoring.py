@@ -32,7 +32,7 @@ from model.red_flare import (
 )
 from model.score import Score
 from model.scorer import Scorer
-from model.sources.ready import CRMS
+from model.sources.crms import CRMS
 from model.sources.standing import standing_events
 from model.vocabulary import Vocabulary
 from service.storage import deals, events, flares, outbox, scores

@@ -11,8 +11,6 @@ from model.errors import MappingError
 from model.sources.mapping import Mapping
 from model.sources.parse import parse_mapping
 
-CRMS: Final = frozenset({"dynamics", "hubspot", "pipedrive", "salesforce"})
-"""Sources of events that are CRMs: each numbers its deals by itself."""
 READY: Final = files("model.sources") / "mappings"
 
 

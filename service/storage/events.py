@@ -18,7 +18,7 @@ from model.events import (
     from_microseconds,
     microseconds,
 )
-from model.sources.ready import CRMS
+from model.sources.crms import CRMS
 from service.storage.errors import StorageError
 from service.storage.rows import AnyRow, check_text, insertion
 from service.storage.schema import EVENTS, RETOLD
