@@ -124,7 +124,7 @@ class Scorer:
                 f"{name} {from_microseconds(as_of).isoformat()}",
                 f"a time from {from_microseconds(self.known_before).isoformat()} on, the cut-off "
                 "of the artifact",
-                "use the artifact that was in force then, or ask for hindsight",
+                "use the artifact that was in force then, or ask for hindsight (--hindsight)",
             )
         return before
 

@@ -34,8 +34,9 @@ def story_chart(story: Story, key: str) -> str:
             color=INK,
             marker=".",
             markersize=4,
+            clip_on=False,
         )
-        above.set_ylim(bottom=0)
+        above.set_ylim(0, 108 * max(p.probability for p in story.points))
         above.yaxis.set_major_locator(MaxNLocator(4))
         above.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
         first = story.points[0].as_of if story.points else 0

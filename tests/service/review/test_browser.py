@@ -219,6 +219,10 @@ def test_the_page_is_printed_on_paper(visit: Visit, tmp_path: Path) -> None:
     assert printed.read_bytes().startswith(b"%PDF")
     visit.page.emulate_media(media="print")
     assert not visit.page.get_by_role("button", name="Show").is_visible()
+    heights = visit.page.locator("details table").evaluate_all(
+        "all => all.map(each => each.checkVisibility({contentVisibilityAuto: true}))"
+    )
+    assert all(heights), "what is folded on the screen is open on paper"
     visit.page.emulate_media(media="screen")
 
 
