@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -45,7 +46,7 @@ def simulate(deals: int, seed: int, out: Path, world: int, no_truth: bool) -> in
     from training.simulate import simulate as make_up
 
     check_folder("--out", out)
-    with tqdm(total=deals, desc="simulating", unit=" deals", disable=None) as progress:
+    with tqdm(total=deals, desc="simulating", unit=" deals", disable=None, **_size()) as progress:
 
         def done(number: int) -> None:
             progress.update(number)
@@ -146,9 +147,18 @@ def own_features(files: tuple[Path, ...]) -> OwnFeatures | None:
     return found[0] if found else None
 
 
+def _size() -> dict[str, Any]:
+    """A size for the bar where the terminal tells of none, as in a container; it looks else."""
+    try:
+        is_told = os.get_terminal_size(sys.stderr.fileno()).columns > 0
+    except (OSError, ValueError):
+        is_told = True  # no terminal, so no bar
+    return {} if is_told else {"ncols": 80, "nrows": 24}
+
+
 def show_progress(stage: str, steps: int) -> Callable[[], None]:
     """A bar on standard error, only on a terminal."""
-    progress = tqdm(total=steps, desc=stage, disable=None)
+    progress = tqdm(total=steps, desc=stage, disable=None, **_size())
 
     def step() -> None:
         progress.update()

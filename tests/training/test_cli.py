@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from service import cli
 from tests.training.companies import deals_table, late_stage_events
 from training import fit
 from training.boosting import Settings
+from training.cli import show_progress
 from training.simulate import simulate
 from training.simulation.truth import TRUTH_SCHEMA
 
@@ -117,6 +119,22 @@ def test_train_writes_an_artifact_and_reports_it(run: Run, events: Path, tmp_pat
     columns = ["days", "rows", "won", "log-loss", "constant", "AUC", "Brier", "ECE"]
     assert header.split() == columns
     assert [row.split()[0] for row in rows] == ["14", "45"]
+
+
+def test_progress_is_shown_on_a_terminal_that_does_not_tell_its_width(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one in a container does not."""
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr("sys.stderr", terminal)
+        step = show_progress("choosing", 2)
+        step()
+        step()
+        shown = os.read(ours, 4096).decode()
+    os.close(ours)
+
+    assert "choosing: 100%" in shown
 
 
 def test_what_learned_nothing_says_so(run: Run, tmp_path: Path) -> None:
