@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from model.places import check_writable, whole_file
-from service.storage.database import Database
+from service.storage.database import PRIVATE, Database, make_private
 from service.storage.errors import StorageError
 from service.storage.turn import used
 from service.storage.upgrade import HEAD
@@ -38,6 +38,7 @@ def copy_out(database: Database, out: Path) -> int:
                 "name another, or remove it",
             ) from error
     with whole_file(out) as part:
+        part.chmod(PRIVATE)
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as copy:
             # At once: by parts it begins anew whenever another process has written. In WAL mode
             # nobody waits for a reader.
@@ -73,6 +74,7 @@ def copy_in(database: Database, file: Path, *, replace: bool) -> None:
             "a place for the copy",
             "add --replace to lose what is in it, or name another database",
         )
+    make_private(path)
     with (
         used(path, alone=True),
         database.turn(),

@@ -9,8 +9,9 @@ same instant.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ DEFAULT_URL: Final = "sqlite:///redflare.db"
 VARIABLE: Final = "REDFLARE_DATABASE"
 CONNECT_SECONDS: Final = 5
 POOLED: Final = 8  # connections kept
+PRIVATE: Final = 0o600  # of a file of SQLite; its log beside it is made with the same
 WRITES: Final = "redflare_writes"
 FORMS: Final = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
 
@@ -223,9 +225,23 @@ def _sqlite_engine(url: URL) -> Engine:
         hide_parameters=True,  # bodies and texts are for no log
         connect_args={"timeout": turn.BUSY_SECONDS, "check_same_thread": False},
     )
+    event.listen(engine, "do_connect", _make_private)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def make_private(path: Path) -> None:
+    """Make an empty file that its owner alone reads, where none is: it will hold deliveries.
+
+    What cannot be made is told by whoever opens it.
+    """
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, PRIVATE))
+
+
+def _make_private(_dialect: object, _record: object, places: list[Any], _options: object) -> None:
+    make_private(Path(places[0]))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

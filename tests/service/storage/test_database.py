@@ -12,9 +12,11 @@ import pytest
 from sqlalchemy import func, select, text
 
 from service.storage import turn
+from service.storage.backup import copy_in, copy_out
 from service.storage.database import Database, open_database, read_url
 from service.storage.errors import StorageError, StoreUnavailable
 from service.storage.schema import INSTALLATION
+from service.storage.upgrade import upgrade
 from tests.service.databases import on_sqlite
 
 
@@ -47,6 +49,23 @@ def test_a_missing_file_is_not_made_unasked(tmp_path: Path) -> None:
         open_database(f"sqlite:///{tmp_path / 'nowhere.db'}")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_holds_deliveries_is_for_its_owner_alone(tmp_path: Path) -> None:
+    path, copy = tmp_path / "redflare.db", tmp_path / "copy.db"
+    database = open_database(f"sqlite:///{path}", create=True)
+    upgrade(database)
+    copy_out(database, copy)
+    restored = open_database(f"sqlite:///{tmp_path / 'restored.db'}", create=True)
+    copy_in(restored, copy, replace=False)
+
+    held = {each.name: oct(each.stat().st_mode & 0o777) for each in tmp_path.glob("*.db*")}
+
+    assert held.keys() >= {"redflare.db", "redflare.db-wal", "copy.db", "restored.db"}
+    full = {name for name in held if (tmp_path / name).stat().st_size}
+    assert {name: held[name] for name in full} == dict.fromkeys(full, "0o600")
+    for each in (database, restored):
+        each.close()
 
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:
