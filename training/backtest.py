@@ -36,7 +36,7 @@ from training.standing import Standing, standing_of
 
 ORIGINS: Final = 4
 SPACING_DAYS: Final = 7.0
-MOST_FORECASTS: Final = 200_000  # of one origin; of more so many are drawn evenly
+MOST_FORECASTS: Final = 100_000  # of one origin; of more so many are drawn evenly
 ROWS_AT_ONCE: Final = 20_000  # scored between two steps of the progress bar
 
 Flags = NDArray[np.bool_]

@@ -28,7 +28,7 @@ from model.rates import ClosingLog
 NEVER: Final = np.iinfo(np.int64).max
 EVENT_SHARE: Final = 0.2  # of the total weight, for moments just after events
 EVENT_SAMPLE: Final = 0.2  # of those moments taken
-MOST_SNAPSHOTS: Final = 250_000  # learned from; of more an even part: a deal's own are much alike
+MOST_SNAPSHOTS: Final = 200_000  # learned from; of more an even part: a deal's own are much alike
 LAG_QUANTILE: Final = 0.99
 ANOTHER_SEED: Final = 0x5EED  # so that one choice by hash tells nothing of another
 RHYTHM_QUANTILE: Final = 0.95
