@@ -13,11 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from model.history import Floats
+
+QUARTER_DAYS: Final = 91.0
+MIXED_AMOUNTS: Final = 500  # that stand for those of all parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,3 +115,60 @@ class Arrivals:
         """The inverse of `to_json`."""
         lists = {name: tuple(value[name]) for name in ("win_days", "win_shares", "amounts")}
         return cls(**{**value, **lists})
+
+
+def mixed(parts: Sequence[Arrivals]) -> Arrivals:
+    """The openings of several groups as those of one.
+
+    On average as many wins as in all of them together, until any day. Openings bunch in each group
+    apart from the others. An amount counts by the wins to expect of its group in a quarter; wins of
+    a group of which no amount is known are worth nothing, as they are alone.
+
+    Parameters
+    ----------
+    parts
+        At least one; amounts in one currency.
+
+    Examples
+    --------
+    >>> one = Arrivals(opened=70, window_days=70.0, dispersion=1.0, won=10,
+    ...     win_days=(0.0, 10.0), win_shares=(0.0, 0.2), amounts=(100.0,))
+    >>> from dataclasses import replace
+    >>> both = mixed([one, replace(one, opened=210, win_shares=(0.0, 0.4), amounts=(300.0,))])
+    >>> round(both.rate_a_day, 9), [round(share, 9) for share in both.win_shares]
+    (4.0, [0.0, 0.35])
+    """
+    if len(parts) == 1:
+        return parts[0]
+    opened = sum(each.opened for each in parts)
+    rates = np.array([each.rate_a_day for each in parts])
+    weights = rates / rates.sum() if opened else np.full(len(parts), 1.0 / len(parts))
+    days = np.unique(np.concatenate([each.win_days for each in parts]))
+    shares = [np.interp(days, each.win_days, each.win_shares) for each in parts]
+    return Arrivals(
+        opened=opened,
+        window_days=float(opened / rates.sum()) if opened else parts[0].window_days,
+        dispersion=float(weights @ [each.dispersion for each in parts]),
+        won=sum(each.won for each in parts),
+        win_days=tuple(days.tolist()),
+        win_shares=tuple((weights @ np.array(shares)).tolist()),
+        amounts=_mixed_amounts(parts),
+    )
+
+
+def _mixed_amounts(parts: Sequence[Arrivals]) -> tuple[float, ...]:
+    """Equally frequent amounts with the mean of all: means of equal parts of what is sorted."""
+    wins = np.array([each.wins_until([QUARTER_DAYS])[0] for each in parts])
+    if not any(each.amounts for each in parts) or not wins.sum() > 0.0:
+        return tuple(amount for each in parts for amount in each.amounts)
+    known = [each.amounts or (0.0,) for each in parts]
+    amounts = np.concatenate(known)
+    weights = np.repeat(
+        [of / len(own) for of, own in zip(wins / wins.sum(), known, strict=True)],
+        [len(own) for own in known],
+    )
+    order = np.argsort(amounts, kind="stable")
+    below = np.concatenate([[0.0], np.cumsum(weights[order])])
+    worth = np.concatenate([[0.0], np.cumsum((weights * amounts)[order])])
+    cuts = np.linspace(0.0, below[-1], MIXED_AMOUNTS + 1)
+    return tuple((np.diff(np.interp(cuts, below, worth)) * MIXED_AMOUNTS).tolist())

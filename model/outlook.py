@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.arrivals import Arrivals
+from model.arrivals import Arrivals, mixed
 from model.errors import ScoreError
 from model.events import DAY_US
 from model.feeds import Feeds
@@ -399,26 +399,23 @@ def arrivals_by_currency(forecast_facts: Mapping[str, Any]) -> dict[str, Arrival
 def arrivals_converted(
     arrivals: Mapping[str, Arrivals], rates: Mapping[str, float], reporting: str
 ) -> dict[str, Arrivals]:
-    """Deals not yet opened of all currencies as if of one.
+    """Deals not yet opened of all currencies as if of one, amounts converted.
 
-    Those of the currency with most wins stand for all: its shares and bunching, with everybody's
-    openings and wins counted and amounts converted.
+    Raises
+    ------
+    ScoreError
+        If a currency in which deals open has no rate.
     """
     known = {**rates, reporting: 1.0, NO_CURRENCY: 1.0}
-    mine = {name: each for name, each in arrivals.items() if name in known}
-    if not mine:
-        return {}
-    main = max(mine.values(), key=lambda each: each.won)
-    amounts = [
-        amount * known[name]
-        for name, each in mine.items()
-        for amount in np.repeat(each.amounts, max(1, round(10 * each.won / max(main.won, 1))))
-    ]
-    return {
-        reporting: replace(
-            main,
-            opened=round(sum(e.opened * main.window_days / e.window_days for e in mine.values())),
-            won=sum(each.won for each in mine.values()),
-            amounts=tuple(float(amount) for amount in amounts),
-        )
-    }
+    mine = []
+    for name, each in sorted(arrivals.items()):
+        if name in known:
+            amounts = tuple(amount * known[name] for amount in each.amounts)
+            mine.append(replace(each, amounts=amounts))
+        elif each.opened:
+            raise ScoreError(
+                f"deals not yet opened in {name}, which has no rate",
+                "a rate for every currency that the model learned from",
+                "add it to the rates",
+            )
+    return {reporting: mixed(mine)} if mine else {}
