@@ -148,6 +148,19 @@ def _beside(target: Path) -> Path:
     return part
 
 
+def waiting(folder: Path) -> list[Path]:
+    """The candidates that earlier retrainings left; their unfinished parts are cleared away.
+
+    Parameters
+    ----------
+    folder
+        Where candidates are kept, its lock held.
+    """
+    for part in folder.glob(".*.part"):
+        shutil.rmtree(part)
+    return sorted(found.parent for found in folder.glob(f"*/{DOCUMENT}"))
+
+
 def read_candidate(folder: Path) -> Candidate:
     """Read what `write_candidate` wrote, its artifact checked.
 

@@ -23,7 +23,7 @@ RETRAIN_NOW: Final = 3
 
 
 @click.command()
-@click.argument("events", type=click.Path(path_type=Path))
+@click.argument("events", metavar="EVENTS")
 @click.option("--registry", help="Where the model in force, and those before it, are registered.")
 @NAME
 @click.option(
@@ -39,7 +39,7 @@ RETRAIN_NOW: Final = 3
 @click.option("--metrics", type=click.Path(path_type=Path), help="Write metrics to this .prom.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def monitor(
-    events: Path,
+    events: str,
     registry: str | None,
     name: str,
     artifacts: tuple[Path, ...],
@@ -51,11 +51,14 @@ def monitor(
 ) -> int:
     """Look whether the model in force still holds, by EVENTS: an event log, or export-events' file.
 
+    A file, or an address that it is fetched from (https://..., s3://...).
+
     Judges what was said of deals that have ended since, as scored then; compares today's open deals
     with training; compares wins expected with those that came. Exit status 0: nothing asks for a
     retraining; 3: retrain now, and the output says why; 2: the data cannot be trusted or used.
     """
     from model.event_table import read_events
+    from training.event_source import event_file
     from training.monitor import monitor as look
     from training.monitor_report import monitor_json, monitor_section, write_metrics
     from training.section import section_text
@@ -68,15 +71,16 @@ def monitor(
     now_us = microseconds(parse_time("--known-before", now))
     oldest = now_us - int(2 * limits.monitor.judged_days * DAY_US)
     models, since, before = _in_force(registry, name, artifacts, oldest)
-    found = look(
-        read_events(events),
-        now_us,
-        models,
-        limits,
-        since=since,
-        before=before,
-        rejected=rejected_rows(events, rejects),
-    )
+    with event_file(events) as path:
+        found = look(
+            read_events(path),
+            now_us,
+            models,
+            limits,
+            since=since,
+            before=before,
+            rejected=rejected_rows(path, rejects),
+        )
     if metrics is not None:
         write_metrics(metrics, found)
     if as_json:

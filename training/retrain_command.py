@@ -46,7 +46,7 @@ KEPT: Final = "redflare-candidates"  # the folder of candidates beside which no 
 
 
 @click.command()
-@click.argument("events", type=click.Path(path_type=Path))
+@click.argument("events", metavar="EVENTS")
 @REGISTRY
 @NAME
 @click.option("--known-before", help="Nothing known at or after this is used; now by default.")
@@ -79,12 +79,24 @@ KEPT: Final = "redflare-candidates"  # the folder of candidates beside which no 
 def retrain(**asked: Any) -> int:
     """Learn from EVENTS, compare with the champion on later deals, promote or say why not.
 
+    EVENTS is an event log, or what export-events wrote: a file, or an address that it is fetched
+    from (https://..., s3://...).
+
     The new version is registered as challenger; it becomes champion where the gate lets it. Broken
     data stops the job, moved data is told. Exit status 0 says that the job is done, whichever model
     is in force; 1 that the registry could not be reached at the end and the candidate is kept here.
     """
+    from training.event_source import event_file
+
+    check_force(asked["force"], asked["reason"])
+    with event_file(asked["events"]) as events:
+        return _retrain(events, asked)
+
+
+def _retrain(events: Path, asked: dict[str, Any]) -> int:
     from model.event_table import column_names, read_events
-    from training.candidate import write_candidate
+    from training.candidate import waiting, write_candidate
+    from training.event_source import shown
     from training.lock import only_one
     from training.registry import Registry
     from training.retrain import retrain as run
@@ -92,9 +104,7 @@ def retrain(**asked: Any) -> int:
     from training.section import section_text
     from training.thresholds import read_thresholds
 
-    events: Path = asked["events"]
     registry: str = asked["registry"]
-    check_force(asked["force"], asked["reason"])
     who, at = asked["by"] or me(), now()
     plan, limits = _plan(events, at, asked), read_thresholds(asked["thresholds"])
     column_names(events)  # is there, before anything is made
@@ -105,12 +115,14 @@ def retrain(**asked: Any) -> int:
     place = (store.folder or Path.cwd()) / KEPT
     progress = tell_stages if asked["verbose"] else show_progress
     with only_one(place, who, at):
+        for left in waiting(place):
+            click.echo(f"not registered yet: {left}; see redflare register, or delete it", err=True)
         champion = store.champion()
         artifact = None if champion is None else store.artifact(champion)
         before = None if champion is None else {"events": int(champion.tags.get("events", 0))}
         done = run(read_events(events), plan, limits, artifact, before, progress)
         number = None if champion is None else champion.number
-        candidate, files = candidate_of(done, plan, str(events), who, at, number)
+        candidate, files = candidate_of(done, plan, shown(asked["events"]), who, at, number)
         said = section_text(verdict_section(done))
         told = _Told(said=said, as_json=asked["as_json"], values=_answer(done, candidate))
         folder = asked["keep"] or place / candidate.model_version
