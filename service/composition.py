@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -243,13 +244,13 @@ def found_person_key(database: Database, environment: Mapping[str, str]) -> byte
     Raises
     ------
     StorageError
-        If there is none and nothing would make it.
+        If there is none and nothing would make it, or its file is empty.
     """
     given = environment.get(PERSON_KEY_VARIABLE)
     if given:
         return given.encode()
     path = _key_path(database)
-    return path.read_bytes().strip() if path.exists() else None
+    return _kept_key(path) if path.exists() else None
 
 
 def _key_path(database: Database) -> Path:
@@ -309,14 +310,28 @@ def compare_checks(own: str, kept: str) -> None:
 
 
 def _made_key(path: Path) -> bytes:
+    # Whole or not there: others start meanwhile, and whoever is killed leaves no half of it.
+    part = path.with_name(f"{path.name}-{os.urandom(4).hex()}")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        pass
-    else:
         with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(os.urandom(PERSON_KEY_BYTES).hex() + "\n")
-    return path.read_bytes().strip()
+        with suppress(FileExistsError):
+            os.link(part, path)
+    finally:
+        part.unlink()
+    return _kept_key(path)
+
+
+def _kept_key(path: Path) -> bytes:
+    key = path.read_bytes().strip()
+    if not key:
+        raise StorageError(
+            f"{path}, which is empty",
+            "the key that hashes people",
+            "bring it back from where it is kept; where it was never used, delete the file",
+        )
+    return key
 
 
 def _moved_points(environment: Mapping[str, str]) -> float:

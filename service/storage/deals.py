@@ -7,13 +7,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, false, func, or_, select, text, update
 
 from service.storage.rows import AnyRow, insertion, json_of
 from service.storage.schema import DEALS
 
 AT_ONCE: Final = 500
 _UPDATE: Final = update(DEALS).where(DEALS.c.deal_id == bindparam("updated"))
+# As its index says it, which SQLite uses for nothing else; and not by the index of open deals.
+_LOADED: Final = select(DEALS.c.deal_id).where(
+    text("deals.is_loaded"), func.coalesce(DEALS.c.is_open, false())
+)
 _FIND: Final = select(DEALS).where(DEALS.c.deal_id == bindparam("deal_id"))
 _LOCK: Final = (
     select(DEALS)
@@ -173,8 +177,8 @@ def stale(connection: Connection, before: int, most: int) -> Sequence[str]:
     most
         How many.
     """
-    loaded = select(DEALS.c.deal_id).where(DEALS.c.is_loaded, DEALS.c.is_open)
-    found = connection.execute(loaded.order_by(DEALS.c.deal_id).limit(most)).scalars().all()
+    loaded = _LOADED.order_by(DEALS.c.deal_id).limit(most)
+    found = connection.execute(loaded).scalars().all()
     if found:
         return found
     query = (
@@ -191,8 +195,7 @@ def stale(connection: Connection, before: int, most: int) -> Sequence[str]:
 
 def is_any_loaded(connection: Connection) -> bool:
     """Whether events of an open deal were loaded that no tick has looked at."""
-    loaded = select(DEALS.c.deal_id).where(DEALS.c.is_loaded, DEALS.c.is_open)
-    return connection.execute(loaded.limit(1)).first() is not None
+    return connection.execute(_LOADED.limit(1)).first() is not None
 
 
 def is_stale(row: AnyRow, before: int) -> bool:

@@ -123,6 +123,8 @@ def _read(payload: Json, notebook: Notebook) -> None:
         elif change.startswith("GAP_") or record_id.endswith("*"):
             reason = f"{change}: the event does not say what changed"
             notebook.refetch.append(Refetch(entity=entity, record_id=record_id, reason=reason))
+            if change == "GAP_UNDELETE" and not record_id.endswith("*"):
+                notebook.fates.append(Fate(record_id, time, None))
         elif change in ("CREATE", "UPDATE"):
             _changes(payload, header, record_id, notebook)
         elif change == "UNDELETE":

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 
-from service.storage import turn
+from service.composition import found_person_key, person_key
+from service.storage import deals, turn
 from service.storage.backup import copy_in, copy_out
 from service.storage.database import Database, open_database, read_url
 from service.storage.errors import StorageError, StoreUnavailable
@@ -198,3 +199,35 @@ def test_a_turn_that_another_process_holds_is_waited_for_in_vain(
 def test_a_transaction_within_another_is_a_fault_and_no_wait(database: Database) -> None:
     with database.writing(), pytest.raises(RuntimeError, match="within another"):
         database.writing().__enter__()
+
+
+def test_whether_deals_were_loaded_is_looked_up_by_their_own_index_alone(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'redflare.db'}", create=True)
+    upgrade(database)
+    asked: list[str] = []
+    event.listen(
+        database.engine, "before_cursor_execute", lambda *given: asked.append(str(given[2]))
+    )
+    with database.reading() as connection:
+        assert not deals.is_any_loaded(connection)
+        statement = asked[-1].replace("?", "1")
+        plan = connection.execute(text(f"EXPLAIN QUERY PLAN {statement}")).all()
+    database.close()
+
+    assert [row[3] for row in plan] == ["SCAN deals USING INDEX ix_deals_loaded"]
+
+
+def test_the_key_of_people_is_made_once_and_an_empty_file_is_none(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'redflare.db'}", create=True)
+    upgrade(database)
+    made = person_key(database, {})
+    file = tmp_path / "redflare.person-key"
+
+    assert len(made) == 64
+    assert made == person_key(database, {}) == found_person_key(database, {})
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.glob("redflare.person-key?*")) == []
+    file.write_bytes(b"")
+    with pytest.raises(StorageError, match="which is empty"):
+        person_key(database, {})
+    database.close()

@@ -466,6 +466,16 @@ def test_a_gap_in_salesforce_s_changes_is_fetched(change: str) -> None:
     assert [one.record_id for one in told.refetch] == ["006A", "006B"]
 
 
+def test_a_deal_whose_undeletion_is_told_as_a_gap_is_fetched_and_stands_open_again() -> None:
+    before = {"commitTimestamp": milliseconds(START)}
+    deleted = translated("salesforce-cdc", change_event("DELETE", DEAL, header=before))
+    restored = translated("salesforce-cdc", change_event("GAP_UNDELETE", DEAL))
+
+    assert [one.record_id for one in restored.refetch] == [DEAL]
+    told = standing_events([*restored.events, *deleted.events])
+    assert [event.kind for event in told] == ["deal_lost", "deal_reopened"]
+
+
 def test_hubspot_s_merge_and_restore_are_fetched() -> None:
     merge = hubspot_change("", None, NOW, subscriptionType="deal.merge", primaryObjectId=5)
     restore = hubspot_change("", None, NOW, subscriptionType="deal.restore")
