@@ -128,6 +128,7 @@ def _made(events: Path | None, url: str | None, question: Question, given: Model
 def _of(source: Source, question: Question, models: Models) -> Review:
     from service.review.gathering import gather
     from service.review.view import laid_open, review_of
+    from service.review.words import a_few
 
     as_of = microseconds(question.as_of)
     record = source.record(as_of)
@@ -135,6 +136,13 @@ def _of(source: Source, question: Question, models: Models) -> Review:
     if warning is not None:
         click.echo(f"warning: {warning}", err=True)
     gathered = gather(source.shards(), record, question, models)
+    deals = gathered.now.deals
+    if question.segment is not None and deals and all(deal.segment is None for deal in deals):
+        raise ScoreError(
+            f"--segment {question.segment}, a field that no deal has",
+            f"a field of text, such as {a_few(source.fields(as_of))}",
+            "name one of these, or leave --segment out",
+        )
     return laid_open(gathered, review_of(gathered), source.of_deal)
 
 

@@ -5,7 +5,7 @@ It runs in a process of its own, `service.review.process`, so that no score wait
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
@@ -35,6 +35,7 @@ from service.review.shelf import Kept, Shelf
 from service.review.source import deals_of
 from service.review.story import Story, story_of
 from service.review.view import Choice, page_of
+from service.review.words import a_few
 from service.storage.database import Database
 from service.storage.schema import FEED_HOURS
 
@@ -174,8 +175,25 @@ class Desk:
     def _review(
         self, kept: Kept, asked: Asked, choice: Choice, latest: int, warning: str, request: Request
     ) -> Answer:
+        owners, segments = kept.names(choice.owners)
+        unknown = _unknown(choice, owners, segments, self._settings.segment)
+        if unknown:
+            return _message(
+                "Nothing to show",
+                *unknown,
+                status=404,
+                back="The whole review",
+                to=Links(asked=Asked(week=asked.week, close_by=asked.close_by)).to(),
+            )
         made = kept.review(choice)
+        listing = listed(made, asked)
         notes = [*([warning] if warning else []), *made.notes]
+        if listing.page < asked.page:
+            count = "1 page" if listing.pages == 1 else f"{listing.pages} pages"
+            notes.append(
+                f"There is no page {asked.page} of the list of deals, which has {count}: page "
+                f"{listing.page} is shown."
+            )
         if not choice.is_all:
             notes.append(
                 "Only some of the deals are shown: nothing of deals not yet opened is added, since "
@@ -183,7 +201,6 @@ class Desk:
             )
         made = replace(made, notes=notes)
         question = made.question
-        owners, segments = kept.names(choice.owners)
         present = self._present(latest)
         weeks = {week_name(present - timedelta(weeks=back)) for back in range(WEEKS_OFFERED)}
         quarters = _quarters(present.date(), question.fiscal_year_month)
@@ -196,7 +213,7 @@ class Desk:
             "owners": owners,
             "segments": segments if question.segment else [],
         }
-        return _html(served_page(made, listed(made, asked), Links(asked=asked), choices))
+        return _html(served_page(made, listing, Links(asked=asked), choices))
 
     def _chart(self, kept: Kept, choice: Choice, name: str) -> Answer:
         kind, _, place = name.partition("-")
@@ -258,6 +275,28 @@ def _laid_open(kept: Kept, deal: Deal, row: DealRow | None) -> _LaidOpen:
         ),
         comparable=comparable,
     )
+
+
+def _unknown(
+    choice: Choice, owners: Sequence[str], segments: Sequence[str], field: str | None
+) -> list[str]:
+    """What is chosen that no deal has, what there is and what to do; empty where some has it."""
+    if choice.owner is not None and owners and choice.owner not in owners:
+        return [_no_deal("owner", choice.owner, owners), "Choose one of these, or all owners."]
+    if choice.segment is None or not segments or choice.segment in segments:
+        return []
+    if field is None:
+        return [
+            f"Deals are not divided into segments, and segment {choice.segment!r} was asked for.",
+            "Leave it out, or name the field that divides them in REDFLARE_REVIEW_SEGMENT.",
+        ]
+    return [_no_deal("segment", choice.segment, segments), "Choose one of these, or all segments."]
+
+
+def _no_deal(kind: str, given: str, known: Sequence[str]) -> str:
+    whose = f"of {kind} {given!r}" if given else f"without {kind}"
+    named = a_few([repr(name) if name else f"no {kind}" for name in known])
+    return f"No deal {whose} is known. The deals that are known are of {named}."
 
 
 def _deal_drawing(opened: _LaidOpen, name: str) -> str:
@@ -404,14 +443,14 @@ def _drawing(element: str) -> Answer:
 
 def _message(
     title: str,
-    sentence: str,
-    *,
+    *sentences: str,
     status: int = 200,
     back: str = "",
+    to: str = PATH,
     again_seconds: int = 0,
 ) -> Answer:
-    told: dict[str, Any] = {"title": title, "sentences": [sentence], "again_seconds": again_seconds}
+    told: dict[str, Any] = {"title": title, "sentences": sentences, "again_seconds": again_seconds}
     return _html(
-        render("message.html", served=True, back=PATH if back else "", back_text=back, **told),
+        render("message.html", served=True, back=to if back else "", back_text=back, **told),
         status,
     )

@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 from sqlalchemy import Connection, func, select
 
 from model.errors import ScoreError
 from model.event_table import read_deal, read_shards, table_of
+from model.events import KIND_CODES
+from model.history import NONE, History
 from model.scorer import Scorer
 from model.sources.standing import standing_events
 from service.record import Record, read_record
@@ -43,9 +46,23 @@ class Source:
         """Whole deals, some thousands of events at a time."""
         return read_shards(self.file)
 
+    def fields(self, until: int) -> list[str]:
+        """Names of the deals' own fields that hold a text, known by then, of the first deals.
+
+        Enough to remind somebody of how they are spelt: one part of the company is looked at.
+        """
+        return next((_text_fields(shard, until) for shard in self.shards()), [])
+
     def record(self, until: int) -> Record:
         """What the events cover, read until a moment, microseconds since 1970 UTC."""
         return read_record(self.file, until)
+
+
+def _text_fields(events: pa.Table, until: int) -> list[str]:
+    history = History.from_table(events)
+    told = (history.kind == KIND_CODES["field_changed"]) & (history.known <= until)
+    codes = np.unique(history.name[told & (history.text != NONE)])
+    return sorted(history.names[code] for code in codes.tolist() if code != NONE)
 
 
 def file_source(path: Path) -> Source:

@@ -156,7 +156,7 @@ def review_of(gathered: Gathered, choice: Choice = EVERYTHING) -> Review:
         question=gathered.question,
         choice=choice,
         week=week_name(gathered.question.as_of),
-        notes=_notes(shown, [each.outlook for each in money]),
+        notes=_notes(shown, choice, [each.outlook for each in money]),
         money=money,
         rows=rows,
         flared=flared(rows),
@@ -272,13 +272,18 @@ def _of_category(week: Week, currency: str) -> dict[str, tuple[float, int]]:
     return {name: (sum(shares) / len(shares), len(shares)) for name, shares in found.items()}
 
 
-def _notes(gathered: Gathered, outlooks: Sequence[Outlook]) -> list[str]:
+def _notes(gathered: Gathered, choice: Choice, outlooks: Sequence[Outlook]) -> list[str]:
     question, scorer, now = gathered.question, gathered.models.now, gathered.now
     notes = []
     if gathered.over:
         notes.append(
             f"The quarter ended on {question.period.last}: below is what it came to. For a "
             "forecast ask for a later quarter, or an earlier week."
+        )
+    elif not now.deals and not choice.is_all:
+        notes.append(
+            f"No deal of those asked for is known by {question.as_of:%F}: ask for another owner or "
+            "segment, or a later week."
         )
     elif not now.deals:
         notes.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from model.events import EPOCH_DAY
@@ -15,6 +16,18 @@ NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 MINUS: Final = "\N{MINUS SIGN}"
 NOTHING: Final = "-"
 WORST_DRIVERS: Final = 3
+
+
+def a_few(names: Sequence[str], most: int = 5) -> str:
+    """The first names of a list, and how many more there are.
+
+    Examples
+    --------
+    >>> a_few(["ann", "bob", "cleo"], most=2), a_few([])
+    ('ann, bob and 1 more', 'none')
+    """
+    rest = len(names) - most
+    return (", ".join(names[:most]) or "none") + (f" and {rest} more" if rest > 0 else "")
 
 
 def amount(value: float | None) -> str:

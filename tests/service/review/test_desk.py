@@ -96,7 +96,11 @@ def test_a_key_of_some_owners_sees_their_deals_alone(desk: Desk) -> None:
 
     assert deals_of(page) == deals_of(shown(desk, owner=owner))
     assert hidden not in page
-    assert deals_of(shown(desk, owners=bound, owner="somebody else")) == []
+    nothing = unescape(shown(desk, owners=bound, owner="somebody else"))
+    assert (
+        f"No deal of owner 'somebody else' is known. The deals that are known are of {owner!r}"
+        in nothing
+    )
     refused = made(desk, Request(place="deal", deal_id=hidden, owners=bound, patient=False))
     assert refused.status == 404
 
@@ -160,6 +164,51 @@ def test_a_supposed_event_is_answered_or_refused_in_words(desk: Desk) -> None:
     assert "Meeting held: onsite" in answered
     assert "as supposed" in answered
     assert "milestone_reached without name" in refused
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        (
+            {"owner": "nobody"},
+            "No deal of owner 'nobody' is known. The deals that are known are of",
+        ),
+        ({"owner": ""}, "No deal without owner is known."),
+        ({"segment": "nosuch"}, "No deal of segment 'nosuch' is known."),
+    ],
+)
+def test_an_owner_or_segment_of_no_deal_is_named_with_those_there_are(
+    desk: Desk, query: dict[str, str], reason: str
+) -> None:
+    answer = made(desk, Request(place="review", query={"week": "2026-W03", **query}))
+    page = unescape(answer.body.decode())
+
+    assert answer.status == 404
+    assert reason in page
+    assert "Import" not in page
+    assert '<a href="/review?week=2026-W03">The whole review</a>' in page
+
+
+def test_a_segment_asked_for_where_there_are_none_tells_the_setting(
+    empty: tuple[Database, Desk],
+) -> None:
+    database, desk = empty
+    keep(database, a_deal())
+
+    assert "REDFLARE_REVIEW_SEGMENT" in shown(desk, week="2026-W03", segment="nosuch")
+
+
+def test_a_key_whose_owner_has_no_deal_is_not_told_to_import(desk: Desk) -> None:
+    page = shown(desk, owners=frozenset({"nobody"}))
+
+    assert "No deal of those asked for is known by 2026-01-12" in page
+    assert "Import" not in page
+
+
+def test_a_page_past_the_last_one_is_said_to_be_none(desk: Desk) -> None:
+    assert "There is no page 99 of the list of deals, which has 1 page: page 1 is shown." in shown(
+        desk, page="99"
+    )
 
 
 @pytest.mark.parametrize(

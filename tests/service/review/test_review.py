@@ -340,6 +340,21 @@ def test_what_cannot_be_reviewed_is_refused_with_the_reason(
     assert reason in capsys.readouterr().err
 
 
+def test_a_segment_that_no_deal_has_is_refused_with_the_fields_there_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = deal_event("field_changed", 1.0, deal_id="D-1", name="industry", text="paper")
+    path = written(tmp_path, *odd_deal("D-1", "EUR"), told)
+    week = ("--week", "2026-W03", "--close-by", "2026-03-31")
+
+    assert main(["review", f"{path}", *week, "--segment", "industry"]) == 0
+    assert main(["review", f"{path}", *week, "--segment", "nosuch"]) == 2
+    assert (
+        "--segment nosuch, a field that no deal has: expected a field of text, such as industry. "
+        "Remedy: name one of these, or leave --segment out" in capsys.readouterr().err
+    )
+
+
 def read_workbook(content: bytes) -> Workbook:
     return load_workbook(BytesIO(content))
 
