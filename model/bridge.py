@@ -184,7 +184,10 @@ def bridge(
         ):
             steps = _steps(was, is_now, period, _path(deal_id, paths, then, now))
         else:
-            steps = {_reason(was, is_now, deal_id in then): value_now - value_then}
+            reason = _reason(was, is_now, deal_id in then)
+            if value_then and value_now and reason == WON and _is_won(was) and _is_won(is_now):
+                reason = AMOUNT  # won in the period before and now: no win came or went
+            steps = {reason: value_now - value_then}
         moves += [
             Move(deal_id=deal_id, bar=bar, cents=cents) for bar, cents in steps.items() if cents
         ]
@@ -242,6 +245,10 @@ def _reason(was: Deal | None, is_now: Deal | None, had_number: bool) -> str:
     if was.status == "won":
         return WON  # a win taken back
     return REMOVED if had_number else NEW  # it has no number any more, or has one at last
+
+
+def _is_won(deal: Deal | None) -> bool:
+    return deal is not None and deal.status == "won"
 
 
 def _value(deal: Deal | None, period: Period, probability: float | None) -> int:

@@ -101,6 +101,10 @@ def test_a_win_of_another_period_takes_the_deal_out_of_this_one() -> None:
     assert moved(a_deal(), replace(won(), closed_us=LAST_YEAR)) == {WON: -50_000}
 
 
+def test_a_corrected_amount_of_a_win_is_no_win() -> None:
+    assert moved(won(), won(amount=800.0)) == {AMOUNT: -20_000}
+
+
 def test_a_win_taken_back_is_less_won() -> None:
     assert moved(won(), a_deal()) == {WON: -50_000}
 
