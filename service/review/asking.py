@@ -24,7 +24,7 @@ class Request:
     deal_id
         Of a deal.
     owners
-        Whose deals may be seen; None: everybody's.
+        Whose deals, as owned now, may be seen; None: everybody's.
     refusal
         Why the last try to log in failed.
     has_session

@@ -37,7 +37,7 @@ from service.review.story import Story, story_of
 from service.review.view import Choice, page_of
 from service.review.words import a_few
 from service.storage.database import Database
-from service.storage.schema import FEED_HOURS
+from service.storage.schema import DEALS, FEED_HOURS
 
 SVG: Final = "image/svg+xml"
 WEEKS_OFFERED: Final = 12
@@ -119,12 +119,26 @@ class Desk:
                 status=202,
                 again_seconds=AGAIN_SECONDS,
             )
-        choice = Choice(owner=asked.owner, segment=asked.segment, owners=request.owners)
+        seen = self._seen(request.owners)
+        choice = Choice(owner=asked.owner, segment=asked.segment, seen=seen)
         if request.place == "review":
             return self._review(kept, asked, choice, latest, warning, request)
         if request.place == "chart":
             return self._chart(kept, choice, request.name)
-        return self._deal(kept, asked, request)
+        return self._deal(kept, asked, request, Choice(seen=seen))
+
+    def _seen(self, owners: frozenset[str] | None) -> frozenset[str] | None:
+        """The deals that these owners own now and the worker has looked at, as the API shows them.
+
+        None sees all.
+        """
+        if owners is None:
+            return None
+        mine = select(DEALS.c.deal_id).where(
+            DEALS.c.owner.in_(owners), DEALS.c.known_at.is_not(None)
+        )
+        with self._database.reading() as connection:
+            return frozenset(connection.execute(mine).scalars())
 
     def _latest(self) -> int | None:
         """When something was last heard, microseconds since 1970 UTC, up to an hour early.
@@ -175,7 +189,7 @@ class Desk:
     def _review(
         self, kept: Kept, asked: Asked, choice: Choice, latest: int, warning: str, request: Request
     ) -> Answer:
-        owners, segments = kept.names(choice.owners)
+        owners, segments = kept.names(choice.seen)
         unknown = _unknown(choice, owners, segments, self._settings.segment)
         if unknown:
             return _message(
@@ -227,10 +241,9 @@ class Desk:
 
         return _drawing(kept.once(("chart", choice, name), make))
 
-    def _deal(self, kept: Kept, asked: Asked, request: Request) -> Answer:
+    def _deal(self, kept: Kept, asked: Asked, request: Request, seen: Choice) -> Answer:
         deal, row = kept.deals().get(request.deal_id, (None, None))
-        seen = Choice(owners=request.owners)
-        if deal is None or not seen.takes(deal.owner, deal.segment):
+        if deal is None or not seen.takes(deal):
             return _message(
                 "No such deal",
                 f"No deal {request.deal_id!r} was known by {kept.gathered.question.as_of:%F}.",
@@ -245,7 +258,7 @@ class Desk:
                     lambda: _deal_drawing(opened, request.name),
                 )
             )
-        return _deal_answer(kept, asked, request, deal, row, opened)
+        return _deal_answer(kept, asked, request, seen, deal, row, opened)
 
 
 def _laid_open(kept: Kept, deal: Deal, row: DealRow | None) -> _LaidOpen:
@@ -314,6 +327,7 @@ def _deal_answer(
     kept: Kept,
     asked: Asked,
     request: Request,
+    seen: Choice,
     deal: Deal,
     row: DealRow | None,
     opened: _LaidOpen,
@@ -322,7 +336,6 @@ def _deal_answer(
     page, question = opened.page, kept.gathered.question
     scorer = kept.gathered.models.now
     answer, refusal = _supposed(kept, request.query, opened)
-    seen = Choice(owners=request.owners)
     story = None
     if opened.story.points:
         story = image(links.chart("way", deal.deal_id), story_label(opened.story))
@@ -342,9 +355,7 @@ def _deal_answer(
             else f"on {from_microseconds(deal.closed_us):%Y-%m-%d}",
             story_source=story,
             curve=lambda each: image(links.chart("curve", deal.deal_id), curve_label(each.score)),
-            comparable=[
-                each for each in opened.comparable if seen.takes(each.deal.owner, each.deal.segment)
-            ],
+            comparable=[each for each in opened.comparable if seen.takes(each.deal)],
             href=links.deal,
             kinds=KINDS_SUPPOSED,
             names=[plan.name for plan in page.plans],

@@ -119,18 +119,18 @@ class Kept:
 
         return self.once("deals", make)
 
-    def names(self, owners: frozenset[str] | None) -> tuple[list[str], list[str]]:
+    def names(self, seen: frozenset[str] | None) -> tuple[list[str], list[str]]:
         """The owners and the segments of the deals that may be seen."""
 
         def make() -> tuple[list[str], list[str]]:
-            seen = Choice(owners=owners)
-            mine = [deal for deal, _ in self.deals().values() if seen.takes(deal.owner, None)]
+            choice = Choice(seen=seen)
+            mine = [deal for deal, _ in self.deals().values() if choice.takes(deal)]
             return (
                 sorted({deal.owner or "" for deal in mine}),
                 sorted({deal.segment or "" for deal in mine}),
             )
 
-        return self.once(("names", owners), make)
+        return self.once(("names", seen), make)
 
     def closed(self) -> tuple[list[Deal], History | None]:
         """The latest closings, with their events; None where nothing has closed."""

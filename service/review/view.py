@@ -14,6 +14,7 @@ from model.events import DAY_US, microseconds
 from model.history import History
 from model.outlook import Outlook
 from model.period import week_name
+from model.pipeline import Deal
 from model.scorer import Scorer
 from service.review.deal_page import DealPage, deal_page
 from service.review.deal_row import DealRow, flared
@@ -34,25 +35,26 @@ class Choice:
     ----------
     owner, segment
         Of the deals, as known now; empty chooses those that have none.
-    owners
-        Whose deals may be seen at all; None: everybody's.
+    seen
+        The deals that may be seen at all, by id: rights go by who owns a deal now, whatever week is
+        shown. None: every deal.
     """
 
     owner: str | None = None
     segment: str | None = None
-    owners: frozenset[str] | None = None
+    seen: frozenset[str] | None = None
 
     @property
     def is_all(self) -> bool:
         """Whether it leaves nothing out."""
-        return self.owner is None and self.segment is None and self.owners is None
+        return self.owner is None and self.segment is None and self.seen is None
 
-    def takes(self, owner: str | None, segment: str | None) -> bool:
-        """Whether it takes a deal of an owner and a segment."""
+    def takes(self, deal: Deal) -> bool:
+        """Whether it takes a deal, as known at some moment."""
         return (
-            (self.owners is None or (owner or "") in self.owners)
-            and self.owner in (None, owner or "")
-            and self.segment in (None, segment or "")
+            (self.seen is None or deal.deal_id in self.seen)
+            and self.owner in (None, deal.owner or "")
+            and self.segment in (None, deal.segment or "")
         )
 
 
@@ -211,7 +213,7 @@ def _chosen(gathered: Gathered, choice: Choice) -> frozenset[str]:
     found: set[str] = set()
     for week in weeks:
         for deal in week.deals:
-            if deal.deal_id not in seen and choice.takes(deal.owner, deal.segment):
+            if deal.deal_id not in seen and choice.takes(deal):
                 found.add(deal.deal_id)
         seen |= {deal.deal_id for deal in week.deals}
     return frozenset(found)

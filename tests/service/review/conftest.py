@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 import pytest
 
-from model.event_table import write_events
+from model.event_table import read_events, write_events
 from model.events import Event, microseconds
+from model.history import History
+from model.pipeline import pipeline
 from service.review.asking import Answer, Request
 from service.review.desk import Desk
 from service.review.review_settings import ReviewSettings
-from service.storage import events, feeds, models
+from service.storage import deals, events, feeds, models
 from service.storage.database import Database, open_database
 from service.storage.transfer import load
 from service.storage.upgrade import upgrade
@@ -41,6 +43,8 @@ def reviewed_url(
     database = open_database(url, create=True)
     upgrade(database)
     load(database, folder / "e.parquet")
+    history = History.from_table(read_events(folder / "e.parquet"))
+    own(database, {deal.deal_id: deal.owner for deal in pipeline(history, microseconds(NOW))})
     install(database, small_artifact)
     database.close()
     return url
@@ -64,6 +68,26 @@ def made(desk: Desk, request: Request, seconds: float = 60.0) -> Answer:
         assert time.monotonic() < until, "the review is not made"
         time.sleep(0.02)
     return found
+
+
+def own(database: Database, owners: Mapping[str, str | None]) -> None:
+    """Keep who owns deals now, as the worker does once it has looked at them."""
+    with database.writing() as connection:
+        deals.lock(connection, owners)
+        for deal_id, owner in owners.items():
+            standing = deals.Standing(
+                is_open=True,
+                owner=owner,
+                account=None,
+                pipeline=None,
+                stage=None,
+                currency=None,
+                amount=None,
+                close_date=None,
+                opened_at=None,
+                known_at=microseconds(NOW),
+            )
+            deals.stand(connection, deal_id, standing)
 
 
 Asking = Callable[..., str]

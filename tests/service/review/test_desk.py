@@ -18,7 +18,7 @@ from model.events import DAY_US, Event, microseconds
 from model.history import History
 from model.period import quarter_of, week_begin
 from service.batch import load_scorer
-from service.review.asking import Request
+from service.review.asking import Answer, Request
 from service.review.desk import Desk
 from service.review.gathering import Gathered
 from service.review.question import Question
@@ -29,7 +29,7 @@ from service.review.stored import probability_within
 from service.storage import scores, tombstones
 from service.storage.database import Database, open_database
 from tests.factories import date_of, deal_event
-from tests.service.review.conftest import NOW, install, keep, made
+from tests.service.review.conftest import NOW, install, keep, made, own
 
 
 def shown(
@@ -263,6 +263,26 @@ def a_deal() -> list[Event]:
 
 def test_an_empty_database_says_what_to_do(empty: tuple[Database, Desk]) -> None:
     assert "Import your CRM" in shown(empty[1])
+
+
+def test_a_deal_that_changed_hands_since_the_week_shown_is_open_to_its_owner_now_alone(
+    empty: tuple[Database, Desk],
+) -> None:
+    database, desk = empty
+    keep(database, [*a_deal(), deal_event("owner_changed", -10.0, name="bob")])
+    keep(database, [deal_event("owner_changed", 8.0, name="ann")])  # known after the Monday
+    own(database, {"D-1": "ann"})
+
+    def asked(owner: str, place: str = "deal") -> Answer:
+        query = {"week": "2026-W03"}
+        owners = frozenset({owner})
+        wanted = Request(place=place, deal_id="D-1", query=query, owners=owners, patient=False)
+        return made(desk, wanted)
+
+    assert asked("bob").status == 404
+    assert asked("ann").status == 200
+    assert "D-1" not in asked("bob", "review").body.decode()
+    assert deals_of(asked("ann", "review").body.decode()) == ["D-1"]
 
 
 def test_a_database_whose_deals_were_all_forgotten_says_what_to_do(
