@@ -116,7 +116,7 @@ def _retrain(events: Path, asked: dict[str, Any]) -> int:
     progress = tell_stages if asked["verbose"] else show_progress
     with only_one(place, who, at):
         for left in waiting(place):
-            click.echo(f"not registered yet: {left}; see redflare register, or delete it", err=True)
+            click.echo(f"left by an earlier job: {left}; register it, or delete it", err=True)
         champion = store.champion()
         artifact = None if champion is None else store.artifact(champion)
         before = None if champion is None else {"events": int(champion.tags.get("events", 0))}

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.conftest import BESIDE_PYTHON
 
+PATIENCE_SECONDS = 300.0  # on a machine with much else to do
 QUICK_SERVER = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -53,12 +54,14 @@ def served(store: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(1200):
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
             assert process.poll() is None, (store / "server.log").read_text()
             try:
                 with urllib.request.urlopen(f"{address}/health", timeout=5):
                     break
             except OSError:
+                assert time.monotonic() < until, (store / "server.log").read_text()
                 time.sleep(0.1)
         yield address, process
     finally:

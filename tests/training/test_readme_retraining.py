@@ -28,7 +28,7 @@ from training.curves import learned_curves
 from training.registry import Registry
 from training.simulate import Simulation
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 
 class Reader:
