@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import select
 from starlette.types import ASGIApp
 
 from service.access import Guard
@@ -21,6 +22,7 @@ from service.review.routes import ReviewPages
 from service.settings import Settings
 from service.storage import keys
 from service.storage.database import DEFAULT_URL
+from service.storage.schema import FEED_HOURS
 from service.webhooks.routes import WebhookEndpoint
 
 SWITCH_SECONDS: Final = 0.001  # for which the worker's thread may keep those that answer waiting
@@ -83,6 +85,7 @@ def serve_database(
     )
     reviews = ReviewProcess(url or DEFAULT_URL, ReviewSettings.from_environment(os.environ))
     ending.callback(reviews.close)
+    reviews.start_warming(lambda: _has_deals(service))
     limiter = Limiter(settings.requests_a_minute)
     guard = Guard(service.database, limiter, utc_now, without_keys=without_keys)
     app = create_app(
@@ -102,6 +105,11 @@ def serve_database(
         version=None if scorer is None else scorer.artifact.model_version,
         notes=_notes(service, without_keys=without_keys),
     )
+
+
+def _has_deals(service: Service) -> bool:
+    with service.database.reading() as connection:
+        return connection.execute(select(FEED_HOURS.c.hour).limit(1)).first() is not None
 
 
 def _notes(service: Service, *, without_keys: bool) -> tuple[str, ...]:

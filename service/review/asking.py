@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 HTML: Final = "text/html; charset=utf-8"
+PAGES: Final = Path(__file__).parent / "pages"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,3 +59,12 @@ class Answer:
     body: bytes
     media_type: str = HTML
     status: int = 200
+
+
+@cache
+def being_made() -> Answer:
+    """The page that says that a review is being made, and asks for it again by itself.
+
+    It is a file as it is sent, so that the service has it while all that makes pages still starts.
+    """
+    return Answer(body=(PAGES / "being_made.html").read_bytes(), status=202)

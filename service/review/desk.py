@@ -20,7 +20,7 @@ from model.period import Period, quarter_of, week_begin, week_name
 from model.pipeline import Deal
 from model.what_if import STATEMENT, WhatIf, what_if
 from service.record import MOST_UNRECORDED_DAYS, UNRECORDED_DAYS
-from service.review.asking import Answer, Request
+from service.review.asking import Answer, Request, being_made
 from service.review.comparable import Comparable, comparable_deals
 from service.review.deal_page import BarePage, DealPage, bare_page
 from service.review.deal_row import DealRow
@@ -42,7 +42,6 @@ from service.storage.schema import DEALS, FEED_HOURS
 SVG: Final = "image/svg+xml"
 WEEKS_OFFERED: Final = 12
 QUARTERS_OFFERED: Final = 5
-AGAIN_SECONDS: Final = 2  # until a page that is not ready is asked for again
 KINDS_SUPPOSED: Final = {
     kind: kind.replace("_", " ")
     for kind, takes in TAKES.items()
@@ -94,6 +93,15 @@ class Desk:
                 "This review cannot be shown", str(error), status=422, back="The present week"
             )
 
+    def warm(self) -> None:
+        """Have the review of the present week made ahead, if it is not there or no longer holds.
+
+        It is that of the whole company, from which each request takes what its key may see.
+        """
+        latest = self._latest()
+        if latest is not None:
+            self._shelf.warm(self._question(Asked(), latest)[0])
+
     def _answer(self, request: Request) -> Answer | None:
         asked = Asked.read(request.query)
         latest = self._latest()
@@ -110,15 +118,7 @@ class Desk:
         if kept is None:
             if not request.patient:
                 return None
-            return _message(
-                "The review is being made",
-                (
-                    f"The figures of {week_name(question.as_of)} are worked out once and kept. "
-                    "This page asks for them again by itself."
-                ),
-                status=202,
-                again_seconds=AGAIN_SECONDS,
-            )
+            return being_made()
         seen = self._seen(request.owners)
         choice = Choice(owner=asked.owner, segment=asked.segment, seen=seen)
         if request.place == "review":
@@ -458,9 +458,8 @@ def _message(
     status: int = 200,
     back: str = "",
     to: str = PATH,
-    again_seconds: int = 0,
 ) -> Answer:
-    told: dict[str, Any] = {"title": title, "sentences": sentences, "again_seconds": again_seconds}
+    told: dict[str, Any] = {"title": title, "sentences": sentences}
     return _html(
         render("message.html", served=True, back=to if back else "", back_text=back, **told),
         status,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -16,16 +15,15 @@ from starlette.routing import Route
 from service.access import LOGIN, Guard, needs, next_page
 from service.exchange import read_body
 from service.problems import NO_KEY, Refused
-from service.review.asking import HTML, Answer, Request
+from service.review.asking import HTML, PAGES, Answer, Request
 
 Answering = Callable[[Request], Awaitable[Answer | None]]
 POLL_SECONDS: Final = 0.2
-PATIENCE_SECONDS: Final = 4.0  # for a review to be made, before its page says that it is being made
+PATIENCE_SECONDS: Final = 0.5  # for a review to be made, before its page says that it is being made
 PAGE_POLICY: Final = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 DRAWING_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
-PAGES: Final = Path(__file__).parent / "pages"
 HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 HOME: Final = "/review"
 WRONG_KEY: Final = (

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -36,6 +38,7 @@ MOST_KEPT: Final = 6  # reviews
 MOST_ROWS: Final = 150_000  # open deals in all of them; the last one is kept whatever it has
 MOST_VIEWS: Final = 200  # choices, deals and drawings of one
 MOST_WAITING: Final = 8  # reviews to be gathered, one after the other; their pages ask again
+REST_TIMES: Final = 10  # as long as the last making took, before one that nobody asked for
 LOG: Final = logging.getLogger("redflare.review")
 T = TypeVar("T")
 Key = tuple[int, str]
@@ -154,10 +157,14 @@ class Shelf:
     ----------
     database
         Holds events and models.
+    stopwatch
+        Seconds that never go back.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, stopwatch: Callable[[], float] = time.monotonic) -> None:
         self._database = database
+        self._stopwatch = stopwatch
+        self._rests_until = stopwatch()
         self._kept: OrderedDict[Key, Kept | tuple[Version, RedflareError]] = OrderedDict()
         self._waiting: OrderedDict[Key, tuple[Question, Version]] = OrderedDict()
         self._under_way: Key | None = None
@@ -191,6 +198,15 @@ class Shelf:
             self._queue(key, question, version)
         return kept
 
+    def warm(self, question: Question) -> None:
+        """Have a review made before it is asked for, unless it holds or the last making is near.
+
+        A company that hears something old all the time would have one made after the other.
+        """
+        if self._stopwatch() >= self._rests_until:
+            with suppress(RedflareError):  # told to whoever asks
+                self.find(question)
+
     def _queue(self, key: Key, question: Question, version: Version) -> None:
         is_known = key == self._under_way or key in self._waiting
         if is_known or len(self._waiting) >= MOST_WAITING:
@@ -209,8 +225,11 @@ class Shelf:
                     return
                 self._under_way, (question, version) = self._waiting.popitem(last=False)
                 key = self._under_way
+            begun = self._stopwatch()
             made = self._gather(question, version)
+            ended = self._stopwatch()
             with self._lock:
+                self._rests_until = ended + REST_TIMES * (ended - begun)
                 self._keep(key, made)
 
     def _gather(self, question: Question, version: Version) -> Kept | tuple[Version, RedflareError]:
