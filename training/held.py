@@ -133,7 +133,7 @@ def _two(value: float | None) -> str:
 def _outside(horizon: Horizon, limits: MonitorThresholds, tests: int) -> list[str]:
     from scipy.stats import norm
 
-    if horizon.won in (0, horizon.deals):  # no line fits, and no interval
+    if horizon.intercept is None:  # all forecasts came out alike: no line fits, and no interval
         came = f"{horizon.won:,} of {horizon.deals:,} deals were won"
         return [f"within {horizon.days:g} days {came}, where {horizon.expected:.1f} were expected"]
     z = float(norm.isf(limits.level / (2 * tests)))

@@ -7,7 +7,8 @@ Each deal d, with the total u_d of its rows, is drawn a Poisson(1) number of tim
     P(total >= 0) = 1 - Phi(w + log(v / w) / w),      w = sign(s*) sqrt(-2 K(s*)),
                                                       v = s* sqrt(K''(s*))
 
-A share of rounds says nothing below one in so many; this is near the true one at any depth.
+A share of rounds says nothing below one in so many; this is near the true one at any depth. Where
+one deal outweighs all others it may be far off: below the mean exp(K(s*)) bounds it (Chernoff).
 
 References
 ----------
@@ -69,4 +70,4 @@ def _tail(total: Floats) -> float:
         skewness = float((u**3).sum()) / float((u**2).sum()) ** 1.5
         return float(norm.sf(w + skewness / 6.0))
     v = s * sqrt(float((u**2 * np.exp(s * u)).sum()))
-    return float(norm.sf(w + log(v / w) / w))
+    return min(float(norm.sf(w + log(v / w) / w)), exp(-w * w / 2.0))

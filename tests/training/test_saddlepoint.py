@@ -45,3 +45,12 @@ def test_the_tail_is_a_probability_of_totals_by_deal_in_any_unit(totals: list[fl
     assert 0.0 <= tail <= 1.0
     assert tail_of_zero(np.repeat(deal, 2), np.repeat(total / 2, 2)) == pytest.approx(tail)
     assert tail_of_zero(deal, total * 3.0) == pytest.approx(tail, abs=1e-9)
+
+
+@pytest.mark.parametrize("weight", [1e2, 1e4, 1e9])
+def test_a_loss_that_one_deal_makes_up_alone_is_not_excluded(weight: float) -> None:
+    """It is drawn at least once in 1 - exp(-1) of the rounds, and then outweighs all others."""
+    total = np.append(np.full(200, -1.0), 200 * weight)
+
+    assert tail_of_zero(np.arange(201), total) == pytest.approx(1 - np.exp(-1), abs=0.1)
+    assert tail_of_zero(np.arange(201), -total) == pytest.approx(np.exp(-1), abs=0.1)
