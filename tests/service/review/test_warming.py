@@ -18,7 +18,7 @@ from service.review.review_settings import ReviewSettings
 from service.review.shelf import REST_TIMES, Shelf
 from service.storage.database import Database
 from tests.factories import deal_event
-from tests.service.review.conftest import NOW, keep, made
+from tests.service.review.conftest import NOW, keep, made, own
 
 MAKING_SECONDS = 16.0
 
@@ -122,6 +122,7 @@ def test_what_was_made_ahead_shows_a_key_of_some_owners_their_deals_alone(
             deal_event("customer_replied", 5.0, deal_id=deal_id),
         ]
         keep(database, told)
+    own(database, {"D-1": "ann", "D-2": "bob"})
     desk = Desk(database, ReviewSettings(), lambda: NOW)
 
     desk.warm()
