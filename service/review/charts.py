@@ -40,12 +40,15 @@ def distribution_chart(made: Forecast, target: float | None, key: str) -> str:
         for chosen, colour in ((inside, SHADE), (~inside, LIGHT)):
             axes.bar(middles[chosen], counts[chosen], width * 0.92, color=colour)
         top = float(counts.max()) * 1.22
+        # Their labels stand on the far sides of the two lines, so close values do not crowd.
+        expected_first = target is not None and total.expected <= target
         axes.vlines(total.expected, 0, top, color=INK, linewidth=1.4)
         axes.annotate(
             f"expected {short_money(total.expected)}",
             (total.expected, top),
-            xytext=(4, -2),
+            xytext=(-4 if expected_first else 4, -2),
             textcoords="offset points",
+            ha="right" if expected_first else "left",
             va="top",
         )
         for value, name in ((total.p10, "P10"), (total.p90, "P90")):
@@ -61,9 +64,10 @@ def distribution_chart(made: Forecast, target: float | None, key: str) -> str:
             axes.annotate(
                 f"target {short_money(target)}",
                 (target, top * 0.8),
-                xytext=(4, 0),
+                xytext=(4 if expected_first else -4, 0),
                 textcoords="offset points",
-                va="top",
+                ha="left" if expected_first else "right",
+                va="bottom",
                 color=DANGER,
             )
         axes.set_ylim(0, top)

