@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from model.errors import ScoreError
-from model.events import DAY_US, EPOCH_DAY, microseconds
+from model.events import DAY_US, EARLIEST_DATE, EPOCH_DAY, LATEST_DATE, microseconds
 
 MONTHS_A_QUARTER: Final = 3
 _WEEK: Final = re.compile(r"(\d{4})-W(\d{2})")
@@ -144,6 +144,8 @@ def week_begin(week: str) -> datetime:
         if found is None:
             raise ValueError
         monday = date.fromisocalendar(int(found[1]), int(found[2]), 1)
+        if not EARLIEST_DATE <= monday < LATEST_DATE:
+            raise ValueError
     except ValueError as error:
         raise ScoreError(
             f"week {week!r}", "a week of ISO 8601", "write it as 2026-W03, from W01 to W52 or W53"

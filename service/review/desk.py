@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import func, select
 
 from model.errors import EventError, RedflareError, ScoreError
-from model.events import DAY_US, from_microseconds, microseconds
+from model.events import DAY_US, EARLIEST_DATE, LATEST_DATE, from_microseconds, microseconds
 from model.history import History
 from model.hypothetical import TAKES, Hypothetical
 from model.period import Period, quarter_of, week_begin, week_name
@@ -234,10 +234,10 @@ class Desk:
         money = kept.review(choice).money
 
         def make() -> str:
-            if not place.isdigit() or int(place) >= len(money):
+            numbered = {str(number): each for number, each in enumerate(money)}
+            if place not in numbered:
                 return ""
-            review = kept.review(choice)
-            return chart(money[int(place)], review, kind, "drawing")
+            return chart(numbered[place], kept.review(choice), kind, "drawing")
 
         return _drawing(kept.once(("chart", choice, name), make))
 
@@ -414,9 +414,14 @@ def _number(text: str) -> float | None:
 
 def _date(name: str, text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError:
         raise ScoreError(f"{name} {text!r}", "a date", "write it as 2026-03-31") from None
+    if not EARLIEST_DATE <= found < LATEST_DATE:
+        raise ScoreError(
+            f"{name} {text!r}", f"a date from {EARLIEST_DATE} to {LATEST_DATE}", "correct the year"
+        )
+    return found
 
 
 def _quarter(close_by: str, as_of: datetime, fiscal_year_month: int) -> Period:

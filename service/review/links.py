@@ -16,6 +16,7 @@ SHOWS: Final = {
     "disagreeing": "where rep and model disagree",
 }
 DESCENDING: Final = "-"  # before the name of a column
+PAGE_DIGITS: Final = 6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +65,7 @@ class Asked:
         show, page = query.get("show") or "all", query.get("page") or "1"
         if show not in SHOWS:
             raise ScoreError(f"show={show}", "one of " + ", ".join(SHOWS), "choose one of these")
-        if not (page.isascii() and page.isdigit() and 0 < int(page) < 10**6):
+        if not (page.isascii() and page.isdigit() and len(page) <= PAGE_DIGITS and int(page) > 0):
             raise ScoreError(f"page={page}", "a number from 1", "follow the links of the list")
         return cls(
             week=query.get("week", ""),

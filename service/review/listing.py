@@ -57,6 +57,13 @@ class Listing:
     page: int
     pages: int
 
+    @property
+    def span(self) -> str:
+        """Which deals these are, for paper too, that has no links to the others."""
+        first = (self.page - 1) * ROWS_A_PAGE
+        last = first + len(self.rows) + len(self.moves)
+        return f"Deals {first + 1:,} to {last:,} of {self.total:,}"
+
 
 def listed(review: Review, asked: Asked) -> Listing:
     """The page of the table that is asked for; past the last one, the last one.

@@ -241,7 +241,7 @@ class Shelf:
             return version, error
         except Exception as error:
             LOG.error("a review cannot be made", exc_info=error)
-            return version, ScoreError(f"a fault ({error!r})", "a review", "see the log")
+            return version, ScoreError("a fault of the service", "a review", "see the log")
         return made
 
     def _keep(self, key: Key, made: Kept | tuple[Version, RedflareError]) -> None:

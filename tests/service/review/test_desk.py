@@ -21,6 +21,7 @@ from service.batch import load_scorer
 from service.review.asking import Answer, Request
 from service.review.desk import Desk
 from service.review.gathering import Gathered
+from service.review.listing import Listing
 from service.review.question import Question
 from service.review.review_settings import ReviewSettings
 from service.review.routes import _response
@@ -222,6 +223,10 @@ def test_a_page_past_the_last_one_is_said_to_be_none(desk: Desk) -> None:
         ({"sort": "colour"}, "one of deal, amount"),
         ({"bar": "luck"}, "one of won, lost"),
         ({"page": "-1"}, "a number from 1"),
+        ({"page": "9" * 5000}, "a number from 1"),
+        ({"week": "0001-W01"}, "a week of ISO 8601"),
+        ({"week": "9999-W51"}, "a week of ISO 8601"),
+        ({"close_by": "9999-12-31"}, "a date from 1970-01-01"),
         ({"week": "2027-W03"}, "at most 90 days after"),
     ],
 )
@@ -232,6 +237,20 @@ def test_what_a_url_cannot_ask_is_refused_with_the_reason(
 
     assert answer.status == 422
     assert reason in unescape(answer.body.decode())
+
+
+def test_the_first_weeks_there_are_and_drawings_that_are_none_are_answered(desk: Desk) -> None:
+    early = made(desk, Request(place="review", query={"week": "1970-W02"}, patient=False))
+    drawing = made(desk, Request(place="chart", name="quarter-²"))
+
+    assert early.status in (200, 422)
+    assert drawing.status == 404
+
+
+def test_a_list_on_several_pages_says_on_paper_too_which_deals_it_holds() -> None:
+    page = Listing(rows=[], moves=[(None, None)] * 39, total=139, page=2, pages=2)  # type: ignore[list-item] # only counted
+
+    assert page.span == "Deals 101 to 139 of 139"
 
 
 def test_served_pages_hold_no_script_style_or_foreign_address(desk: Desk) -> None:
