@@ -236,8 +236,9 @@ def make_private(path: Path) -> None:
 
     What cannot be made is told by whoever opens it.
     """
+    # Never opened where it is there: closing it would let go of SQLite's own locks on it.
     with suppress(OSError):
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, PRIVATE))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
 
 
 def _make_private(_dialect: object, _record: object, places: list[Any], _options: object) -> None:
