@@ -31,7 +31,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Server]:
     store = shutil.copytree(empty_store, tmp_path_factory.mktemp("served") / "registry")
-    with served(Path(store)) as found, quick():
+    # A server has no folder: what is kept beside it is kept where the command is run.
+    with pytest.MonkeyPatch.context() as patch, served(Path(store)) as found, quick():
+        patch.chdir(tmp_path_factory.mktemp("run"))
         yield found
 
 
