@@ -69,6 +69,11 @@ class Scored:
     eta_bags: Floats | None = None
     checks: list[Checks | None] = field(default_factory=list)
 
+    @property
+    def scorable(self) -> NDArray[np.bool_]:
+        """Whether each deal is open and may be given a number; empty without checks. Shape (S,)."""
+        return np.array([each is not None and each.scorable for each in self.checks], dtype=bool)
+
 
 def joined(parts: Sequence[Scored]) -> Scored:
     """Deals scored in parts, as one."""

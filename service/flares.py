@@ -217,8 +217,7 @@ class _Moment:
                 history, self.deal, moments[asof.is_open], None, feeds, checked=True
             )
             shown = scorer.probabilities(scored, [self.days])[:, 0].tolist()
-            scorable = [checks is not None and checks.scorable for checks in scored.checks]
-            told = zip(self.deal.tolist(), shown, scorable, strict=True)
+            told = zip(self.deal.tolist(), shown, scored.scorable.tolist(), strict=True)
             self.probability = {index: p for index, p, is_told in told if is_told}
 
     def flares(

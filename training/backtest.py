@@ -32,12 +32,12 @@ from training.dataset import NEVER
 from training.fit import Progress, learn, no_progress
 from training.preparing import Learning, Options, prepare
 from training.record import Record, check_origins, choose_days, choose_origins, day_of
+from training.scored_parts import parts, scored_parts
 from training.standing import Standing, standing_of
 
 ORIGINS: Final = 4
 SPACING_DAYS: Final = 7.0
 MOST_FORECASTS: Final = 100_000  # of one origin; of more so many are drawn evenly
-ROWS_AT_ONCE: Final = 20_000  # scored between two steps of the progress bar
 
 Flags = NDArray[np.bool_]
 
@@ -310,26 +310,22 @@ def _forecast(
     """
     history = record.history
     scorer = Scorer(origin.artifact)
-    heard = feeds_of(history)
-    feeds = scorer.feeds(heard)
+    feeds = scorer.feeds(feeds_of(history))
     end = min(origin.until_us, record.countable_until - int(days[0] * DAY_US) + 1)
     deal, as_of = open_moments(record, origin.known_before_us, end, int(plan.spacing_days * DAY_US))
     if len(deal) > MOST_FORECASTS:
         rng = np.random.default_rng(plan.options.seed)
         drawn = np.sort(rng.choice(len(deal), MOST_FORECASTS, replace=False))
         deal, as_of = deal[drawn], as_of[drawn]
-    starts = range(0, len(deal), ROWS_AT_ONCE)
-    step = progress(f"{day_of(origin.known_before_us)} scoring", len(starts) + len(BASELINES))
+    steps = parts(len(deal)) + len(BASELINES)
+    step = progress(f"{day_of(origin.known_before_us)} scoring", steps)
     probability, x = [np.empty((0, len(days)))], [np.empty((0, len(scorer.features.names)))]
     is_open, scorable = [np.empty(0, dtype=bool)], [np.empty(0, dtype=bool)]
-    for start in starts:
-        part = slice(start, start + ROWS_AT_ONCE)
-        scored = scorer.score_many(history, deal[part], as_of[part], None, feeds, checked=True)
+    for _, scored in scored_parts(scorer, history, deal, as_of, feeds, checked=True):
         probability.append(scorer.probabilities(scored, days.tolist()))
         x.append(scored.x)
         is_open.append(scored.is_open)
-        checks = scored.checks
-        scorable.append(np.array([each is not None and each.scorable for each in checks], bool))
+        scorable.append(scored.scorable)
         step()
     shown = np.concatenate(scorable)
     without = np.flatnonzero(np.concatenate(is_open) & ~shown)

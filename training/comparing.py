@@ -19,10 +19,10 @@ from training.backtest_report import slices
 from training.condition import Condition, coverage_condition
 from training.fit import Progress, no_progress
 from training.promotion import Comparison
+from training.scored_parts import parts, scored_parts
 from training.thresholds import PromotionThresholds
 
 BASELINE: Final = "base_rate"  # stands in for the champion where there is none
-ROWS_AT_ONCE: Final = 20_000
 
 
 def compare(
@@ -91,24 +91,19 @@ def coverage(
     if len(deal):
         feeds = scorer.feeds(feeds_of(tested.record.history))
         scored = scorer.score_many(tested.record.history, deal, as_of, None, feeds, checked=True)
-        lost = sum(each is not None and each.scorable for each in scored.checks)
+        lost = int(scored.scorable.sum())
     return coverage_condition(shown + len(deal), len(deal), lost, limits, against)
 
 
 def _by_champion(tested: Backtest, champion: Artifact, progress: Progress) -> Floats:
     """The champion's probabilities of the same forecasts; NaN past its last edge. Shape (R, H)."""
     forecasts, history = tested.forecasts, tested.record.history
-    scorer, heard = Scorer(champion), feeds_of(history)
-    feeds = scorer.feeds({s: heard[s] for s in heard.keys() & scorer.trained_feeds.keys()})
+    scorer = Scorer(champion)
+    feeds = scorer.feeds(feeds_of(history))
     within = forecasts.days <= champion.edges[-1]
     found = np.full(forecasts.probability.shape, np.nan)
-    starts = range(0, len(forecasts.deal), ROWS_AT_ONCE)
-    step = progress("the champion's forecasts", len(starts))
-    for start in starts:
-        part = slice(start, start + ROWS_AT_ONCE)
-        scored = scorer.score_many(
-            history, forecasts.deal[part], forecasts.as_of[part], None, feeds
-        )
+    step = progress("the champion's forecasts", parts(len(forecasts.deal)))
+    for part, scored in scored_parts(scorer, history, forecasts.deal, forecasts.as_of, feeds):
         found[part, within] = scorer.probabilities(scored, forecasts.days[within].tolist())
         step()
     return found

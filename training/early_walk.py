@@ -160,9 +160,7 @@ def walk(history: History, origins: Sequence[Origin]) -> Walk:
         whole["usual"][mine] = usual_probability(scorer.artifact.facts["judged"], horizon)
         for part in _pieces(mine, SCORED_AT_ONCE):
             scored = scorer.score_many(history, deal[part], as_of[part], None, feeds, checked=True)
-            whole["is_open"][part] = [
-                checks is not None and checks.scorable for checks in scored.checks
-            ]
+            whole["is_open"][part] = scored.scorable
             whole["probability"][part] = scorer.probabilities(scored, [horizon])[:, 0]
         for part in _pieces(mine, AT_ONCE):
             asof = AsOf(history, plain, codes, deal[part], as_of[part], feeds)

@@ -94,9 +94,7 @@ class DealModel(PythonModel):
         history = History.from_table(events_of(frame))
         deal = np.arange(history.deals)
         moment, ahead = np.full(history.deals, now), np.full(history.deals, days)
-        heard = feeds_of(history)
-        known = {s: heard[s] for s in heard.keys() & self.scorer.trained_feeds.keys()}
-        feeds = self.scorer.feeds(known)
+        feeds = self.scorer.feeds(feeds_of(history))
         scored = self.scorer.score_many(history, deal, moment, ahead, feeds, checked=True)
         scores = self.scorer.scores(history, deal, moment, ahead, scored, None, most)
         return [_of_score(score) for score in scores]

@@ -294,8 +294,8 @@ def _forgetting(
 
 def scores_now(record: Record, deal: Ints, artifact: Artifact, plan: Plan, days: Floats) -> Floats:
     """P(won within each number of days) of open deals at the cut-off. Shape (D, len(days))."""
-    scorer, heard = Scorer(artifact), feeds_of(record.history)
-    feeds = scorer.feeds({s: heard[s] for s in heard.keys() & scorer.trained_feeds.keys()})
+    scorer = Scorer(artifact)
+    feeds = scorer.feeds(feeds_of(record.history))
     if len(deal) == 0:
         return np.empty((0, len(days)))
     moment = np.full(len(deal), plan.known_before_us)

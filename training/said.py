@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,8 @@ from model.history import Floats, Ints
 from model.scorer import Scorer
 from training.backtest import open_moments
 from training.record import Record
+from training.scored_parts import scored_parts
 from training.thresholds import MonitorThresholds
-
-ROWS_AT_ONCE: Final = 20_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,14 +97,11 @@ def said_of(
         rows = np.flatnonzero((by == number) & (as_of >= scorer.known_before))
         within = days <= scorer.edges[-1]
         feeds = scorer.feeds(heard)
-        for first in range(0, len(rows), ROWS_AT_ONCE):
-            part = rows[first : first + ROWS_AT_ONCE]
-            scored = scorer.score_many(
-                record.history, deal[part], as_of[part], None, feeds, checked=True
-            )
-            shown = np.array([each is not None and each.scorable for each in scored.checks], bool)
-            answers = scorer.probabilities(scored, days[within].tolist())
-            found[np.ix_(part[shown], within)] = answers[shown]
+        for part, scored in scored_parts(
+            scorer, record.history, deal[rows], as_of[rows], feeds, checked=True
+        ):
+            shown, answers = scored.scorable, scorer.probabilities(scored, days[within].tolist())
+            found[np.ix_(rows[part][shown], within)] = answers[shown]
     ahead = as_of[:, None] + (days * DAY_US).astype(np.int64)
     return Said(
         deal=deal,

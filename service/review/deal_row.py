@@ -237,8 +237,8 @@ def _near(
             continue
         scored = scorer.score_many(history, deal, moments, None, feeds, checked=True)
         shown = scorer.probabilities(scored, days)[:, 0].tolist()
-        told = [check is not None and check.scorable for check in scored.checks]
-        found.append([p if is_told else None for p, is_told in zip(shown, told, strict=True)])
+        told = zip(shown, scored.scorable.tolist(), strict=True)
+        found.append([p if is_told else None for p, is_told in told])
     return list(zip(*found, strict=True))
 
 
