@@ -10,7 +10,7 @@ Siddiqi, N. (2006), Credit Risk Scorecards, Wiley: the population stability inde
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -22,7 +22,7 @@ from model.asof import LOST, WON
 from model.errors import TrainingDataError
 from model.events import DAY_US, KINDS
 from model.feature import Rate
-from model.history import Floats, History, Ints
+from model.history import History, Ints
 from model.unusual import CALENDAR_NAMES
 from training.dataset import deal_of_rows
 from training.promotion import holm
@@ -230,13 +230,33 @@ def moved_features(
             old, new = (learning.bins[rows, column].astype(np.int64) for rows in (before, recent))
             names.append(feature.name)
             figures.append(compare_values(old, new, *sizes))
-    rejected = holm([p for _, p in figures], limits.psi_level)
+    moved = which_moved(figures, limits.psi, limits.psi_level)
     found = [
         (name, psi, p)
-        for name, (psi, p), is_rejected in zip(names, figures, rejected, strict=True)
-        if is_rejected and psi > limits.psi
+        for name, (psi, p), is_moved in zip(names, figures, moved, strict=True)
+        if is_moved
     ]
     return sorted(found, key=lambda each: -each[1])
+
+
+def which_moved(figures: Sequence[tuple[float, float]], psi: float, level: float) -> list[bool]:
+    """Which moved far, and not by chance: index above `psi`, and rejected by Holm's procedure.
+
+    Parameters
+    ----------
+    figures
+        Of each feature, as `compare_values` answers them.
+
+    Examples
+    --------
+    >>> which_moved([(0.5, 0.001), (0.5, 0.2), (0.1, 0.001)], 0.2, 0.05)
+    [True, False, False]
+    """
+    rejected = holm([p for _, p in figures], level)
+    return [
+        is_rejected and index > psi
+        for (index, _), is_rejected in zip(figures, rejected, strict=True)
+    ]
 
 
 def effective_deals(deal: Ints) -> float:
@@ -282,7 +302,7 @@ def compare_values(
     counts = np.stack(
         [
             np.bincount(code, weights=each, minlength=GROUPS)
-            for each in (old_count, _count(new, size))
+            for each in (old_count, np.bincount(new, minlength=size))
         ]
     )
     counts = counts[:, counts.sum(axis=0) > 0]
@@ -296,10 +316,6 @@ def compare_values(
     degrees = counts.shape[1] - 1
     psi = float(((q - p) * np.log(q / p)).sum())
     return psi, float(chi2.sf(statistic, degrees)) if degrees else 1.0
-
-
-def _count(values: Ints, size: int) -> Floats:
-    return np.bincount(values, minlength=size).astype(np.float64)
 
 
 def check_win_rate(history: History, since: int, limits: DataThresholds) -> Check:

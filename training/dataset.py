@@ -187,7 +187,7 @@ def sample_moments(
     inside = has[event_deal] & (history.known >= opened[event_deal])
     inside &= history.known < until[event_deal]
     event_deal, moment = _distinct(event_deal[inside], history.known[inside])
-    drawn = _uniform(_mixed(deal_key[event_deal] ^ moment.astype(np.uint64))) < EVENT_SAMPLE
+    drawn = _chance(deal_key[event_deal], moment) < EVENT_SAMPLE
     event_deal, moment = event_deal[drawn], moment[drawn]
 
     every_deal = np.concatenate([deal, event_deal])
@@ -223,7 +223,7 @@ def row_chance(data: Dataset, seed: int) -> Floats:
     It has nothing to do with which moments were drawn.
     """
     keys = _deal_keys(data.deal_ids, seed + ANOTHER_SEED)[data.deal]
-    return _uniform(_mixed(keys ^ data.as_of.astype(np.uint64)))
+    return _chance(keys, data.as_of)
 
 
 def deal_of_rows(history: History) -> Ints:
@@ -249,6 +249,11 @@ def _mixed(key: NDArray[np.uint64]) -> NDArray[np.uint64]:
     key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return key ^ (key >> np.uint64(31))
+
+
+def _chance(key: NDArray[np.uint64], moment: Ints) -> Floats:
+    """A number in [0, 1) for each deal's key and moment. Shape (R,)."""
+    return _uniform(_mixed(key ^ moment.astype(np.uint64)))
 
 
 def _uniform(key: NDArray[np.uint64]) -> Floats:

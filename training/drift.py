@@ -14,11 +14,10 @@ from model.history import Floats, Ints
 from model.scorer import Scorer
 from model.unusual import CALENDAR_NAMES
 from training.backtest import open_moments
-from training.data_checks import compare_values, effective_deals
+from training.data_checks import compare_values, effective_deals, which_moved
 from training.finding import Finding
-from training.promotion import holm
 from training.record import Record
-from training.said import ROWS_AT_ONCE
+from training.scored_parts import scored_parts
 from training.thresholds import MonitorThresholds
 
 SCORE: Final = "score"  # stands among the features for the model's own answer
@@ -71,10 +70,10 @@ def moved_since(
         if name not in CALENDAR_NAMES:
             names.append(name)
             figures.append(compare_values(old_bins[:, column], new_bins[:, column], size))
-    rejected = holm([p for _, p in figures], limits.psi_level)
+    moved = which_moved(figures, limits.psi, limits.psi_level)
     found = [
-        Moved(feature=name, psi=psi, p_value=p, moved=is_rejected and psi > limits.psi)
-        for name, (psi, p), is_rejected in zip(names, figures, rejected, strict=True)
+        Moved(feature=name, psi=psi, p_value=p, moved=is_moved)
+        for name, (psi, p), is_moved in zip(names, figures, moved, strict=True)
     ]
     return sorted(found, key=lambda each: -each.psi)
 
@@ -85,9 +84,7 @@ def _open(
     """Features, probability and deal of those open as known at each moment."""
     feeds = scorer.feeds(feeds_of(record.history))
     x, p, open_deal = [np.empty((0, len(scorer.features.names)))], [np.empty(0)], [deal[:0]]
-    for first in range(0, len(deal), ROWS_AT_ONCE):
-        part = slice(first, first + ROWS_AT_ONCE)
-        scored = scorer.score_many(record.history, deal[part], as_of[part], None, feeds)
+    for part, scored in scored_parts(scorer, record.history, deal, as_of, feeds):
         x.append(scored.x[scored.is_open])
         p.append(scorer.probabilities(scored, [days])[scored.is_open, 0])
         open_deal.append(deal[part][scored.is_open])
