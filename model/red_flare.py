@@ -201,6 +201,7 @@ def red_flares(
     *,
     now: float | None,
     week_before: float | None,
+    horizon_days: float,
     usual: float | None = None,
     standing: Sequence[RedFlare] = (),
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
@@ -214,10 +215,12 @@ def red_flares(
     gates
         Its must-hit milestones as known then, of `model.gates.find_gates`.
     now, week_before
-        Probability of a win within `flare_horizon_days`, as scored then and a week before, each by
-        the artifact in force then; None where there is none.
+        Probability of a win within `horizon_days`, as scored then and a week before, each by the
+        artifact in force then; None where there is none.
+    horizon_days
+        `flare_horizon_days` of the model, which the phrases name.
     usual
-        `usual_probability` within those days, by the artifact of now; None leaves that rule out.
+        `usual_probability` within these days, by the artifact of now; None leaves that rule out.
     standing
         The flares that stood at the last look.
 
@@ -239,10 +242,11 @@ def red_flares(
     found = [_gate_flare(snapshot.as_of, gate) for gate in gates if gate.state == "missed"]
     found.append(silence_flare(snapshot, thresholds))
     if now is not None:
-        found.append(_fall_flare(snapshot, now, week_before, stood, thresholds))
+        found.append(_fall_flare(snapshot, now, week_before, horizon_days, stood, thresholds))
         if usual is not None:
             low_stood = (LOW_PROBABILITY, "") in stood
-            found.append(_low_flare(snapshot.as_of, now, usual, low_stood, thresholds))
+            low = is_low(now, usual, low_stood, thresholds)
+            found.append(_low_flare(snapshot.as_of, now, usual, horizon_days) if low else None)
     return tuple(_kept(flare, stood) for flare in found if flare is not None)
 
 
@@ -272,7 +276,11 @@ def silence_flare(
 
 
 def value_flare(
-    as_of: int, week_before: float, now: float, thresholds: Thresholds = DEFAULT_THRESHOLDS
+    as_of: int,
+    week_before: float,
+    now: float,
+    horizon_days: float,
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
 ) -> RedFlare | None:
     """The flare of a deal whose expected value has fallen by too much in a week.
 
@@ -282,6 +290,8 @@ def value_flare(
         Microseconds since 1970 UTC.
     week_before, now
         Expected value, amount times probability, a week earlier and at `as_of`.
+    horizon_days
+        Within which the probabilities are of a win.
 
     Returns
     -------
@@ -295,8 +305,8 @@ def value_flare(
 
     Examples
     --------
-    >>> value_flare(0, 50_000.0, 25_000.0).phrase
-    'expected value fallen by 50% in a week'
+    >>> value_flare(0, 50_000.0, 25_000.0, 90.0).phrase
+    'expected value within 90 days fallen by 50% in a week'
     """
     for value in (week_before, now):
         if not 0 <= value < float("inf"):
@@ -308,7 +318,10 @@ def value_flare(
     return RedFlare(
         rule=VALUE_FALLEN,
         since=as_of,
-        phrase=f"expected value fallen by {1 - now / week_before:.0%} in a week",
+        phrase=(
+            f"expected value within {days_in_words(horizon_days)} fallen by "
+            f"{1 - now / week_before:.0%} in a week"
+        ),
         fallen_from=week_before,
     )
 
@@ -334,6 +347,7 @@ def _fall_flare(
     snapshot: Snapshot,
     now: float,
     week_before: float | None,
+    horizon_days: float,
     stood: Mapping[tuple[str, str], RedFlare],
     thresholds: Thresholds,
 ) -> RedFlare | None:
@@ -349,18 +363,19 @@ def _fall_flare(
         return None
     then = Snapshot(snapshot.deal, snapshot.as_of - WEEK_US, snapshot.coverage)
     before = max(then.number("amount_changed"), 0.0) * week_before
-    return None if isnan(before) else value_flare(snapshot.as_of, before, value, thresholds)
-
-
-def _low_flare(
-    as_of: int, now: float, usual: float, stood: bool, thresholds: Thresholds
-) -> RedFlare | None:
-    if not is_low(now, usual, stood, thresholds):
+    if isnan(before):
         return None
+    return value_flare(snapshot.as_of, before, value, horizon_days, thresholds)
+
+
+def _low_flare(as_of: int, now: float, usual: float, horizon_days: float) -> RedFlare:
     return RedFlare(
         rule=LOW_PROBABILITY,
         since=as_of,
-        phrase=f"probability {now:.0%} where {usual:.0%} is usual for open deals",
+        phrase=(
+            f"{now:.0%} to be won within {days_in_words(horizon_days)}, where {usual:.0%} is "
+            "usual for open deals"
+        ),
     )
 
 

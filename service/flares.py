@@ -229,6 +229,7 @@ class _Moment:
             find_gates(snapshot),
             now=self.probability.get(deal),
             week_before=week_before.probability.get(deal),
+            horizon_days=self.days,
             usual=self.usual,
             standing=standing,
         )

@@ -299,6 +299,7 @@ def _flare(
         week_before=None
         if now is None
         else _week_before(connection, deal_id, snapshot.as_of, days),
+        horizon_days=days,
         usual=None if isnan(usual) else usual,
         standing=stood,
     )

@@ -128,7 +128,8 @@ def deal_rows(
     snapshots = _snapshots(scorer, history, now.opened, now.as_of, feeds)
     low, high = _intervals(now.of_open, scorer.artifact.missed)
     near = _near(scorer, history, now, feeds)
-    usual = usual_probability(scorer.artifact.facts["judged"], flare_horizon_days(scorer.edges))
+    days = flare_horizon_days(scorer.edges)
+    usual = usual_probability(scorer.artifact.facts["judged"], days)
     rows = []
     for place, deal in enumerate(now.opened):
         checks = now.of_open.checks[place]
@@ -136,7 +137,7 @@ def deal_rows(
         shown = now.shown.get(deal.deal_id)
         then = None if before is None else before.shown.get(deal.deal_id)
         own = float(now.of_open.probability[place, -1]) if has else None
-        flares, new = _flares(snapshots[place], near[place], usual)
+        flares, new = _flares(snapshots[place], near[place], usual, days)
         amount = deal.amount or 0.0
         rows.append(
             DealRow(
@@ -167,17 +168,25 @@ def flared(rows: Sequence[DealRow]) -> list[DealRow]:
 
 
 def _flares(
-    snapshot: Snapshot, near: Sequence[float | None], usual: float
+    snapshot: Snapshot, near: Sequence[float | None], usual: float, days: float
 ) -> tuple[tuple[RedFlare, ...], frozenset[tuple[str, str]]]:
     """The flares that stand, and the rules and subjects of those that did not a week before."""
     last = Snapshot(snapshot.deal, snapshot.as_of - WEEK_US, snapshot.coverage)
     known = None if np.isnan(usual) else usual
-    stood = red_flares(last, find_gates(last), now=near[1], week_before=near[2], usual=known)
+    stood = red_flares(
+        last,
+        find_gates(last),
+        now=near[1],
+        week_before=near[2],
+        horizon_days=days,
+        usual=known,
+    )
     flares = red_flares(
         snapshot,
         find_gates(snapshot),
         now=near[0],
         week_before=near[1],
+        horizon_days=days,
         usual=known,
         standing=stood,
     )

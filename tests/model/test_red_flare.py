@@ -58,6 +58,7 @@ def flares_of(
     return red_flares(
         snapshot_of(history, as_of),
         find_gates(snapshot_of(history, as_of)),
+        horizon_days=90.0,
         standing=standing,
         thresholds=THRESHOLDS,
         **given_scores,
@@ -115,12 +116,12 @@ def test_an_auto_reply_never_resets_the_clock_of_silence(
 def test_expected_value_fallen_by_the_set_share_raises_a_flare(
     before: float, now: float, raised: bool
 ) -> None:
-    assert (value_flare(day_us(7), before, now, THRESHOLDS) is not None) == raised
+    assert (value_flare(day_us(7), before, now, 90.0, THRESHOLDS) is not None) == raised
 
 
 def test_an_expected_value_that_is_no_amount_is_refused() -> None:
     with pytest.raises(ScoreError, match=r"expected value nan: expected a finite amount"):
-        value_flare(0, float("nan"), 1.0)
+        value_flare(0, float("nan"), 1.0, 90.0)
 
 
 def test_a_probability_that_is_none_is_refused() -> None:
@@ -139,8 +140,8 @@ def test_each_rule_raises_its_flare_and_says_why() -> None:
     assert {flare.rule: flare.phrase for flare in found} == {
         GATE_MISSED: f"must-hit milestone 'pilot' missed, it was due {date_of(10)}",
         SILENCE: "no real customer contact for 30 days",
-        VALUE_FALLEN: "expected value fallen by 80% in a week",
-        LOW_PROBABILITY: "probability 4% where 10% is usual for open deals",
+        VALUE_FALLEN: "expected value within 90 days fallen by 80% in a week",
+        LOW_PROBABILITY: "4% to be won within 90 days, where 10% is usual for open deals",
     }
     assert found[0].since == day_us(10 + 15 / 24), "the end of its due date in UTC"
 

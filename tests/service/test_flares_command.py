@@ -88,6 +88,7 @@ def one_by_one(
             find_gates(snapshot),
             now=own(deal, time),
             week_before=own(deal, time - WEEK) if before[deal].is_open else None,
+            horizon_days=days,
             usual=None if isnan(usual) else usual,
             standing=standing.get(history.deal_ids[deal], ()),
         )

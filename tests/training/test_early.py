@@ -132,6 +132,7 @@ def test_past_deals_are_judged_by_the_flares_of_today(walked: Walk, history: His
             find_gates(snapshot),
             now=float(walked.probability[row]),
             week_before=None if began else float(walked.probability[row - 1]),
+            horizon_days=90.0,
             usual=float(walked.usual[row]),
             standing=() if began else before,
             thresholds=THRESHOLDS,
