@@ -8,6 +8,7 @@ from typing import Final
 
 from model.score import Score
 from service.change_text import change_text
+from service.parts import score_parts
 from service.tables import bar, points_text, text_table
 
 # How often a range holds the true probability; measured on simulated companies, see the README.
@@ -165,8 +166,7 @@ def _curve(score: Score) -> str:
 def _drivers(score: Score) -> str:
     rows = [
         (f"{(score.average_probability or 0.0) * 100:.1f}", "the average deal, by this date"),
-        *((points_text(d.points), d.phrase) for d in score.drivers),
-        (points_text(score.other_points or 0.0), "everything else"),
+        *((points_text(points), phrase) for phrase, points in score_parts(score)),
         (f"{(score.probability or 0.0) * 100:.1f}", "this deal"),
     ]
     return text_table(("points", "driver"), rows, right=(0,))

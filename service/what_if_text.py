@@ -7,12 +7,13 @@ import textwrap
 from typing import Final
 
 from model.actions import FEWEST_DEALS, Evidence
+from model.rounding import shown_change
 from model.score import Basis, Interval
 from model.what_if import OpenAction, WhatIf
+from service.parts import what_if_parts
 from service.score_text import HOLDS
 from service.tables import bar, points_text, text_table
 
-MOST_DRIVERS: Final = 8
 NARROWEST: Final = 60  # characters
 
 
@@ -64,13 +65,10 @@ def _range(interval: Interval, basis: Basis) -> str:
 
 
 def _change(told: WhatIf) -> str:
-    named = told.drivers[:MOST_DRIVERS]
-    other = sum(moved.points for moved in told.drivers[MOST_DRIVERS:]) + told.other_points
     supposed = ", then ".join(told.phrases) + _alone(told.gated_after)
     rows = [
         (f"{told.before * 100:.1f}", "as it is" + _alone(told.gated_before)),
-        *((points_text(moved.points), moved.phrase) for moved in named),
-        (points_text(other), "everything else"),
+        *((points_text(points), phrase) for phrase, points in what_if_parts(told)),
         (
             f"{told.after * 100:.1f}",
             f"if {supposed}: {_range(told.interval_after, told.basis)}",
@@ -105,7 +103,7 @@ def _best(told: WhatIf) -> str:
     is_missed = told.gated_before == 0.0
     rows = [
         (
-            points_text(action.points),
+            points_text(shown_change(told.before, action.after)),
             *([f"{action.gated_after or 0.0:.1%}"] if is_missed else []),
             f"{action.after:.1%}",
             action.event,

@@ -14,6 +14,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from service import parts
 from service.review import words
 from service.review.deal_row import DealRow, update_in_words
 from service.review.labels import (
@@ -118,6 +119,11 @@ def _environment() -> Environment:
         "amount": words.amount,
         "cents": words.cents,
         "change": words.change,
+        "moved": words.moved,
+        "amount_parts": parts.amount_parts,
+        "change_parts": parts.change_parts,
+        "score_parts": parts.score_parts,
+        "what_if_parts": parts.what_if_parts,
         "percent": words.percent,
         "points": words.points,
         "gain": words.gain_words,

@@ -7,6 +7,7 @@ from typing import Final
 
 from model.events import EPOCH_DAY
 from model.feature import days_in_words
+from model.rounding import shown_change
 from model.what_if import OpenAction, WhatIf
 from service.review.deal_page import DealPage
 from service.review.deal_row import DealRow
@@ -87,6 +88,13 @@ def points(value: float | None) -> str:
     return "0.0" if float(told) == 0 else told.replace("-", MINUS)
 
 
+def moved(row: DealRow) -> float | None:
+    """A deal's change since the last review, as it follows from both probabilities as shown."""
+    if row.change is None or row.probability is None:
+        return None
+    return shown_change(row.probability - row.change, row.probability)
+
+
 def span(row: DealRow) -> str:
     """The 80 % interval of a deal; none beside a zero by declaration."""
     if row.low is None or row.high is None or row.probability != row.model_probability:
@@ -131,11 +139,12 @@ def action_words(page: DealPage | None) -> str:
 
 def gain_words(told: WhatIf, action: OpenAction) -> str:
     """What an open action adds; where a must-hit milestone is missed, whether it clears that."""
+    gain = points(shown_change(told.before, action.after))
     if told.gated_before != 0.0:
-        return f"{points(action.points)} points"
+        return f"{gain} points"
     if action.gated_after:
         return f"0{NO_BREAK}% to {percent(action.gated_after)}, as nothing must-hit is missed then"
-    return f"{points(action.points)} points by the model alone, and still 0{NO_BREAK}%"
+    return f"{gain} points by the model alone, and still 0{NO_BREAK}%"
 
 
 def supposed_words(answer: WhatIf) -> str:

@@ -28,6 +28,7 @@ from service.review.page import page
 from service.review.question import Question, Rates, read_rates
 from service.review.source import file_source
 from service.review.view import Review, laid_open, review_of
+from service.review.words import MINUS
 from service.review.workbook import workbook
 from tests.factories import date_of, day, deal_event
 from tests.service.writeback.mail_server import MailServer, mail_serving
@@ -139,6 +140,32 @@ def test_red_flares_are_those_that_the_command_lists(
     assert {row.deal.deal_id for row in review.flared if row.new_flares} == {
         deal.deal_id for deal in listed if deal.is_new
     }
+
+
+def shown_numbers(html: str, ids: str) -> list[list[float]]:
+    """The first number of each row of the tables whose id matches, as a reader sees it."""
+    tables = re.findall(rf'aria-labelledby="{ids}">(.*?)</table>', html, re.DOTALL)
+    cells = r'<tr[^>]*><th scope="row">.*?</th><td class="number[^"]*">([^<]*)</td>'
+    return [
+        [float(told.replace(MINUS, "-").replace(",", "")) for told in re.findall(cells, table)]
+        for table in tables
+    ]
+
+
+def test_what_makes_and_moves_a_probability_adds_up_as_shown(review: Review, html: str) -> None:
+    tables = shown_numbers(html, "page-deal-[0-9]+-(?:drivers|change)")
+
+    assert len(tables) > len(review.pages), "drivers of each deal, and changes"
+    for before, *parts, after in tables:
+        assert len(parts) > 1
+        assert round(before + sum(parts), 6) == after
+
+
+def test_what_the_quarter_is_made_of_adds_up_as_shown(review: Review, html: str) -> None:
+    (won, opened, unopened, total, _last_week), *_ = shown_numbers(html, "parts-0")
+
+    assert won + opened + unopened == total
+    assert f"{review.money[0].outlook.won:.0f}" == f"{won:.0f}"
 
 
 def test_the_page_needs_nothing_beside_itself(html: str) -> None:
