@@ -7,32 +7,28 @@ the artifacts in it.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from model.artifact import Artifact
 from model.errors import RedflareError
+from training.audit import Audit
 from training.candidate import ARTIFACT, Candidate, read_candidate
 from training.lock import written_alone
-from training.logged_model import ignore_its_own, save_flavour
+from training.logged_model import ignore_its_own
+from training.logged_run import MODEL, end_killed, log_run
 from training.registry_failure import told
-from training.version import Act, RegistryError, Version
+from training.version import TAG, Act, RegistryError, Version
 
 NAME: Final = "redflare"
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
-TAG: Final = "redflare."
-AUDIT: Final = f"{TAG}audit."
-MODEL: Final = "model"  # the artifact path of the loadable model
 RETRIES: Final = "4"  # of a request; with MLflow's backoff about half a minute
 SETTINGS: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -45,7 +41,6 @@ SQLITE: Final = "sqlite:///"
 DATABASE: Final = "mlflow.db"  # in a folder that is a registry
 PAGE: Final = 1000  # versions asked for at a time
 PROMOTION_SECONDS: Final = 60.0  # for another promotion, which takes less than a second
-LONGEST_ENTRY: Final = 5000  # characters of a model's tag, in MLflow's databases
 
 
 class Registry:
@@ -91,6 +86,7 @@ class Registry:
                 ) from error
             self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
             self._client.search_experiments(max_results=1)
+        self._audit = Audit(self._client, name)
 
     def _made(self, database: Path, *, create: bool) -> bool:
         """Whether the store's file is still to be made: a mistyped place is no new registry."""
@@ -227,7 +223,7 @@ class Registry:
             if same and each.model_version == candidate.model_version:
                 return self._challenging(each)
         with self._asking():
-            self._end_killed(candidate)
+            end_killed(self._client, self._experiment(), candidate)
             run_id = self._log(folder, candidate)
             number = self._add_version(candidate, run_id)
         return self.version(number)
@@ -241,59 +237,8 @@ class Registry:
             self._client.set_registered_model_alias(self.name, CHALLENGER, version.number)
         return self.version(version.number)
 
-    def _end_killed(self, candidate: Candidate) -> None:
-        """End the runs of a candidate whose logging was killed: it is logged anew."""
-        same = f"tags.\"{TAG}created_at\" = '{candidate.created_at}'"
-        running = f"{same} and attributes.status = 'RUNNING'"
-        for run in self._client.search_runs([self._experiment()], running):
-            self._client.set_terminated(run.info.run_id, "KILLED")
-
     def _log(self, folder: Path, candidate: Candidate) -> str:
-        from mlflow.entities import (
-            Dataset,
-            DatasetInput,
-            InputTag,
-            Metric,
-            Param,
-            RunTag,
-        )
-
-        client = self._client
-        run = client.create_run(
-            self._experiment(), run_name=candidate.model_version, tags=_run_tags(candidate)
-        )
-        run_id, at = str(run.info.run_id), run.info.start_time
-        metrics = [Metric(_safe(k), v, at, 0) for k, v in sorted(candidate.metrics.items())]
-        params = [Param(_safe(k), str(v)) for k, v in sorted(candidate.parameters.items())]
-        for first in range(0, len(metrics), 500):
-            client.log_batch(run_id, metrics=metrics[first : first + 500])
-        client.log_batch(run_id, params=params[:100], tags=[RunTag(f"{TAG}kind", "retrain")])
-        data = candidate.dataset
-        client.log_inputs(
-            run_id,
-            [
-                DatasetInput(
-                    Dataset(
-                        name=data["name"],
-                        digest=data["digest"],
-                        source_type="local",
-                        source=json.dumps({"uri": data["source"]}),
-                        profile=json.dumps(data["profile"]),
-                    ),
-                    [InputTag("mlflow.data.context", "training")],
-                )
-            ],
-        )
-        for each in sorted(folder.iterdir()):
-            if each.is_dir():
-                client.log_artifacts(run_id, str(each), each.name)
-            else:
-                client.log_artifact(run_id, str(each))
-        with tempfile.TemporaryDirectory() as place:
-            save_flavour(folder, candidate, Path(place) / MODEL)
-            client.log_artifacts(run_id, str(Path(place) / MODEL), MODEL)
-        client.set_terminated(run_id)
-        return run_id
+        return log_run(self._client, self._experiment(), folder, candidate)
 
     def _experiment(self) -> str:
         found = self._client.get_experiment_by_name(self.name)
@@ -333,7 +278,7 @@ class Registry:
             promoted at the same moment: whichever came last is champion then.
         """
         with self._promoting():
-            known = self._audit_keys()
+            known = set(self._audit_tags())
             now = self.champion()
             if (now.number if now else None) != act.replaced:
                 raise RegistryError(
@@ -342,7 +287,7 @@ class Registry:
                     "another job changed it meanwhile: compare again",
                 )
             key = self._move_champion(version, act)
-            if self._audit_keys() - known - {key}:
+            if set(self._audit_tags()) - known - {key}:
                 raise RegistryError(
                     f"version {version.number}, promoted while another machine promoted too",
                     "one promotion at a time",
@@ -360,19 +305,15 @@ class Registry:
         with written_alone(place, lambda _: None, wait_seconds=seconds, work="promotion"):
             yield
 
-    def _audit_keys(self) -> set[str]:
+    def _audit_tags(self) -> dict[str, str]:
         with self._asking():
-            return set(self._audit_tags())
+            return self._audit.tags()
 
     def _move_champion(self, version: Version, act: Act) -> str:
         """Write the audit, set the alias; the entry's key in the audit."""
         with self._asking():
             client = self._client
-            # Two machines that count alike at the same moment leave two entries all the same.
-            entry = _entry(act)
-            mark = sha256(entry.encode()).hexdigest()[:8]
-            key = f"{AUDIT}{1 + len(self._audit_tags()):06d}.{mark}"
-            client.set_registered_model_tag(self.name, key, entry)
+            key = self._audit.write(act)
             tags = {"at": act.at, "by": act.who, "why": act.why}
             tags["overruled"] = "\n".join(act.overruled)
             for name, value in tags.items():
@@ -386,15 +327,7 @@ class Registry:
     def audit(self) -> list[Act]:
         """Every promotion and rollback, in order of time."""
         with self._asking():
-            tags = self._audit_tags()
-        entries = [(key.rpartition(".")[0], json.loads(entry)) for key, entry in tags.items()]
-        entries.sort(key=lambda each: (each[0], each[1]["at"]))
-        return [Act(**{**act, "overruled": tuple(act.get("overruled", ()))}) for _, act in entries]
-
-    def _audit_tags(self) -> dict[str, str]:
-        found = self._client.search_registered_models(f"name = '{self.name}'")
-        held = found[0].tags if found else {}
-        return {key: value for key, value in held.items() if key.startswith(AUDIT)}
+            return self._audit.acts()
 
     def line(self, champion: Version) -> Iterator[Version]:
         """The version that a champion replaced, the one that that one had replaced, and so on."""
@@ -421,40 +354,3 @@ class Registry:
             "an earlier champion",
             "promote the version you want with redflare promote VERSION",
         )
-
-
-def _entry(act: Act) -> str:
-    """An entry of the audit; the conditions that it has no room for stand in the version's tags."""
-    entry = json.dumps(act.__dict__)
-    for kept in reversed(range(len(act.overruled))):
-        if len(entry) <= LONGEST_ENTRY:
-            break
-        told = (*act.overruled[:kept], f"and {len(act.overruled) - kept} more")
-        entry = json.dumps(act.__dict__ | {"overruled": told})
-    return entry
-
-
-def _run_tags(candidate: Candidate) -> dict[str, str]:
-    tags = {
-        "mlflow.source.name": "redflare retrain",
-        "mlflow.source.type": "JOB",
-        "mlflow.user": candidate.created_by,
-        "mlflow.note.content": "\n\n".join(candidate.why),
-        f"{TAG}created_at": candidate.created_at,
-    }
-    tags |= {f"{TAG}code_{key}": value for key, value in candidate.code.items()}
-    if "commit" in candidate.code:
-        tags["mlflow.source.git.commit"] = candidate.code["commit"]
-    return tags
-
-
-def _safe(name: str) -> str:
-    """A name that MLflow takes: what it does not allow, also as a part of a path, becomes "_".
-
-    Examples
-    --------
-    >>> _safe("log_loss/stage/R&D"), _safe("log_loss/stage/N/A/"), _safe("log_loss/stage/..")
-    ('log_loss/stage/R_D', 'log_loss/stage/N/A/_', 'log_loss/stage/_')
-    """
-    parts = re.sub(r"[^\w./: -]", "_", name)[:249].split("/")
-    return "/".join("_" if part in {"", ".", ".."} else part for part in parts)

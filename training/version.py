@@ -8,6 +8,7 @@ from typing import Final
 
 from model.errors import RedflareError
 
+TAG: Final = "redflare."  # begins the tags on MLflow that are ours
 FAILED: Final = "FAILED: "  # begins a condition of the gate that does not hold
 
 
