@@ -72,17 +72,12 @@ def compare(
     return compared, "the champion" if champion is not None else "the base rate by stage and age"
 
 
-def coverage(
-    tested: Backtest, champion: Artifact | None, limits: PromotionThresholds, against: str
-) -> Condition:
-    """Whether the champion gives numbers where the challenger gives none.
-
-    The base rate, which gives one of everything, does not ask.
-    """
+def coverage(tested: Backtest, champion: Artifact | None, limits: PromotionThresholds) -> Condition:
+    """Whether the champion, where there is one, gives numbers where the challenger gives none."""
     deal, as_of = tested.unscorable, tested.unscorable_at
     if champion is None:
         moments = len(tested.forecasts.deal) + len(deal)
-        return coverage_condition(moments, len(deal), 0, limits, against)
+        return coverage_condition(moments, len(deal), None, limits)
     scorer = Scorer(champion)
     unseen = as_of >= scorer.known_before
     deal, as_of = deal[unseen], as_of[unseen]
@@ -92,7 +87,7 @@ def coverage(
         feeds = scorer.feeds(feeds_of(tested.record.history))
         scored = scorer.score_many(tested.record.history, deal, as_of, None, feeds, checked=True)
         lost = int(scored.scorable.sum())
-    return coverage_condition(shown + len(deal), len(deal), lost, limits, against)
+    return coverage_condition(shown + len(deal), len(deal), lost, limits)
 
 
 def _by_champion(tested: Backtest, champion: Artifact, progress: Progress) -> Floats:

@@ -79,7 +79,7 @@ def _logit(p: Floats) -> Floats:
 
 
 def coverage_condition(
-    moments: int, numberless: int, lost: int, limits: PromotionThresholds, against: str
+    moments: int, numberless: int, lost: int | None, limits: PromotionThresholds
 ) -> Condition:
     """Whether the challenger shows a number wherever the champion does.
 
@@ -90,18 +90,22 @@ def coverage_condition(
     numberless
         Those of them at which the challenger shows no number, so that none is judged.
     lost
-        Those of these at which the champion shows one.
+        Those of these at which the champion shows one; None where no champion is in force.
     """
-    share = lost / max(moments, 1)
+    share = (lost or 0) / max(moments, 1)
+    words = f"the challenger gives no number at {numberless:,} of {moments:,} moments of open deals"
+    if lost is None:
+        words += "; no champion is in force that could give one there"
+    else:
+        words += (
+            f", and at {lost:,} of these the champion does ({share:.1%} of all, at most "
+            f"{limits.lost_numbers:.1%} are allowed)"
+        )
     return Condition(
         name="coverage",
         segment=ALL,
         held=share <= limits.lost_numbers,
-        words=(
-            f"the challenger gives no number at {numberless:,} of {moments:,} moments of open "
-            f"deals, and at {lost:,} of these {against} does ({share:.1%} of all, at most "
-            f"{limits.lost_numbers:.1%} are allowed)"
-        ),
+        words=words,
     )
 
 

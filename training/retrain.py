@@ -180,7 +180,7 @@ def retrain(
     compared, against = compare(tested, champion, thresholds.promotion.segment_deals, progress)
     step = progress("asking the gate", 1)
     verdict = judge_challenger(compared, thresholds.promotion, options.seed, against)
-    covered = coverage(tested, champion, thresholds.promotion, against)
+    covered = coverage(tested, champion, thresholds.promotion)
     step()
     first = [f"no champion is in force: compared with {against}"] if champion is None else []
     notes += first + _limits(verdict, until, plan)

@@ -313,13 +313,13 @@ def test_a_refit_is_looked_at_on_enough_open_deals_and_in_log_odds_at_every_hori
 
 
 def test_a_challenger_that_takes_numbers_away_is_refused() -> None:
-    lost = coverage_condition(1000, 600, 590, LIMITS, "the champion")
+    lost = coverage_condition(1000, 600, 590, LIMITS)
 
     assert not lost.held
     assert "no number at 600 of 1,000 moments of open deals" in lost.words
     assert "at 590 of these the champion does" in lost.words
-    assert coverage_condition(1000, 600, 10, LIMITS, "the champion").held
-    assert coverage_condition(0, 0, 0, LIMITS, "the champion").held
+    assert coverage_condition(1000, 600, 10, LIMITS).held
+    assert coverage_condition(0, 0, 0, LIMITS).held
 
 
 def test_a_good_challenger_passes_however_many_segments_share_the_level() -> None:
