@@ -36,8 +36,8 @@ NO_ROOM: Final = frozenset({EDQUOT, EFBIG, ENOSPC})
 EXIT_STATUS: Final = """\b
 Exit status:
   0    done
-  1    done in part: rows were rejected, deals refused, or a log without any closing imported,
-       and the output says which
+  1    done in part: rows were rejected, deals refused, a log without any closing imported, or a
+       model promoted but not written to --into, and the output says which
   2    the input cannot be used, and the message says why and what to do
   3    monitor found a reason to retrain, and says it
   70   a fault in Redflare itself, with its traceback

@@ -42,6 +42,10 @@ class Audit:
         self._client.set_registered_model_tag(self._name, key, entry)
         return key
 
+    def withdraw(self, key: str) -> None:
+        """Take back an entry of what did not come."""
+        self._client.delete_registered_model_tag(self._name, key)
+
     def acts(self) -> list[Act]:
         """Every entry, in order of time."""
         entries = [(key.rpartition(".")[0], json.loads(tag)) for key, tag in self.tags().items()]

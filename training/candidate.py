@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -130,7 +131,9 @@ def check_place(folder: Path) -> None:
                 "choose another folder, or move it away",
             )
     try:
-        _beside(target).rmdir()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Of its own name: no lock is held yet, and another retraining may be writing its part.
+        Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)).rmdir()
     except OSError as error:
         raise CandidateError(
             f"{str(target)!r}, where nothing can be written ({error.strerror})",

@@ -112,9 +112,12 @@ def _in_force(
     champion = store.champion()
     if champion is None:
         raise RegistryError("no champion", "one to look at", "see redflare versions")
-    acts = [(act.version, microseconds(datetime.fromisoformat(act.at))) for act in store.audit()]
-    while acts and acts[-1][0] != champion.number:
-        acts.pop()  # told of, but killed before it came
+    acts: list[tuple[str, int]] = []
+    number: str | None = champion.number
+    for act in reversed(store.audit()):
+        if act.version == number:  # else told of, but killed before it came
+            acts.insert(0, (number, microseconds(datetime.fromisoformat(act.at))))
+            number = act.replaced
     acts = acts or [(champion.number, 0)]
     begun = [number for number, (_, at) in enumerate(acts) if at <= oldest]
     acts = acts[begun[-1] if begun else 0 :]

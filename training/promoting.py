@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from model.errors import RedflareError
 from model.sealed import check_place
+from training.registry_options import MODEL_NAME
 from training.version import Act, Version
 
 if TYPE_CHECKING:
     from training.registry import Registry
+
+DONE: Final = 0
+NOT_HANDED_OVER: Final = 1  # in force in the registry, but not in the folder that was named
 
 
 class PromotionError(RedflareError):
@@ -116,16 +121,46 @@ def check_into(into: Path | None) -> None:
         check_place(into)
 
 
-def export(store: Registry, into: Path | None, *, quiet: bool = False) -> None:
+def hand_over(
+    store: Registry, number: str | None, into: Path | None, *, quiet: bool = False
+) -> int:
     """Write the artifact in force to a folder, where one is named, and say so.
 
     Whatever came of the promotion, so that the folder never holds another than the registry says.
+
+    Parameters
+    ----------
+    number
+        The version in force, as was last known; None where none was.
+
+    Returns
+    -------
+    int
+        The exit status: `DONE`, or `NOT_HANDED_OVER`, where it is said which command does it.
     """
-    champion = None if into is None else store.champion()
-    if into is not None and champion is not None:
-        store.artifact(champion).save(into)
-        if not quiet:
-            click.echo(f"{champion.model_version} in {into}")
+    if into is None:
+        return DONE
+    try:
+        champion = store.champion()
+        if champion is not None:
+            number = champion.number
+            store.artifact(champion).save(into)
+            if not quiet:
+                click.echo(f"{champion.model_version} in {into}")
+    except (RedflareError, OSError) as error:
+        again = ["redflare", "promote", number or "VERSION", *place_words(store)]
+        again += ["--into", str(into)]
+        said = f"Version {number} is champion" if number else "The champion, VERSION, stays"
+        remedy = f"{said}, but is not written to {into}: do that with\n  {shlex.join(again)}"
+        click.echo(f"{error}\n{remedy}", err=True)
+        return NOT_HANDED_OVER
+    return DONE
+
+
+def place_words(store: Registry) -> list[str]:
+    """The options that name a registry and the model in it, for a command to be printed."""
+    named = ["--name", store.name] * (store.name != MODEL_NAME)
+    return ["--registry", store.given, *named]
 
 
 def now() -> str:

@@ -24,7 +24,7 @@ from training.lock import written_alone
 from training.logged_model import ignore_its_own
 from training.logged_run import MODEL, end_killed, log_run
 from training.registry_failure import told
-from training.version import TAG, Act, RegistryError, Version
+from training.version import TAG, Act, RegistryAwayError, RegistryError, Version
 
 NAME: Final = "redflare"
 CHAMPION: Final = "champion"
@@ -271,23 +271,25 @@ class Registry:
         Killed in between, the audit tells of a promotion that did not come, and the champion is
         the one before.
 
+        Of two machines that promote at once on a server, which has no lock for them, one is told
+        at least: each writes its entry, then looks again who is champion, then moves the alias,
+        then looks for entries that it did not know. Whichever wrote its entry unseen by the
+        other's last look does so after the other's alias, and finds it.
+
         Raises
         ------
         RegistryError
-            If the champion is no longer the one that `act` says it replaces, or another machine
-            promoted at the same moment: whichever came last is champion then.
+            If the champion is no longer the one that `act` says it replaces, and nothing is
+            changed; or another machine promoted at the same moment: whichever came last is
+            champion then.
         """
         with self._promoting():
             known = set(self._audit_tags())
-            now = self.champion()
-            if (now.number if now else None) != act.replaced:
-                raise RegistryError(
-                    f"version {version.number}, compared with champion {act.replaced or 'none'}",
-                    f"the champion of now, {now.number if now else 'none'}",
-                    "another job changed it meanwhile: compare again",
-                )
+            self._check_replaced(version, act)
             key = self._move_champion(version, act)
-            if set(self._audit_tags()) - known - {key}:
+            others = set(self._audit_tags()) - known - {key}
+            now = self.champion()
+            if others or now is None or now.number != version.number:
                 raise RegistryError(
                     f"version {version.number}, promoted while another machine promoted too",
                     "one promotion at a time",
@@ -309,11 +311,28 @@ class Registry:
         with self._asking():
             return self._audit.tags()
 
+    def _check_replaced(self, version: Version, act: Act) -> None:
+        """Refuse to replace another champion than the one that was compared with."""
+        now = self.champion()
+        if (now.number if now else None) != act.replaced:
+            raise RegistryError(
+                f"version {version.number}, compared with champion {act.replaced or 'none'}",
+                f"the champion of now, {now.number if now else 'none'}",
+                "another job changed it meanwhile: compare again",
+            )
+
     def _move_champion(self, version: Version, act: Act) -> str:
-        """Write the audit, set the alias; the entry's key in the audit."""
+        """Write the audit, look again, set the alias; the entry's key in the audit."""
         with self._asking():
             client = self._client
             key = self._audit.write(act)
+            try:
+                self._check_replaced(version, act)
+            except RegistryAwayError:
+                raise
+            except RegistryError:
+                self._audit.withdraw(key)
+                raise
             tags = {"at": act.at, "by": act.who, "why": act.why}
             tags["overruled"] = "\n".join(act.overruled)
             for name, value in tags.items():
@@ -328,6 +347,10 @@ class Registry:
         """Every promotion and rollback, in order of time."""
         with self._asking():
             return self._audit.acts()
+
+    def replaced_by(self, version: Version) -> Act | None:
+        """The last promotion or rollback that took a champion's place; None where none did."""
+        return next((act for act in self.audit()[::-1] if act.replaced == version.number), None)
 
     def line(self, champion: Version) -> Iterator[Version]:
         """The version that a champion replaced, the one that that one had replaced, and so on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,9 +14,10 @@ from training.promoting import (
     ask_gate,
     check_force,
     check_into,
-    export,
+    hand_over,
     me,
     overruled_lines,
+    place_words,
     put_in_force,
 )
 from training.registry_options import BY, FORCE, INTO, JSON, NAME, REASON, REGISTRY
@@ -42,13 +44,19 @@ def register(candidate: Path, registry: str, name: str, by: str | None, into: Pa
     check_into(into)
     store = Registry(registry, name)
     version = store.register(candidate)
-    if kept.passed and CHAMPION not in version.aliases:
+    number, is_champion = version.number, CHAMPION in version.aliases
+    left = None if is_champion else store.replaced_by(version)
+    if kept.passed and not is_champion and left is None:
         who = by or kept.created_by
         put_in_force(store, version, who, "the gate let it pass", kept.compared_with)
-    export(store, into)
-    is_champion = kept.passed or CHAMPION in version.aliases
-    click.echo(f"version {version.number} is {'champion' if is_champion else 'challenger'}")
-    return DONE
+        is_champion = True
+    if left is not None:
+        again = shlex.join(["redflare", "promote", number, *place_words(store)])
+        click.echo(f"version {number} was champion, until this, and is not promoted again:")
+        click.echo(f"  {_told(left)}\nto have it champion all the same:\n  {again}")
+    else:
+        click.echo(f"version {number} is {'champion' if is_champion else 'challenger'}")
+    return hand_over(store, number if is_champion else None, into)
 
 
 @click.command()
@@ -77,17 +85,15 @@ def promote(
     asked = store.version(version)
     if CHAMPION in asked.aliases:
         click.echo(f"version {version} is champion already")
-        export(store, into)
-        return DONE
+        return hand_over(store, version, into)
     champion = store.champion()
     number = None if champion is None else champion.number
     overruled = ask_gate(asked, number, force=force)
     act = put_in_force(store, asked, by or me(), reason or "promoted by hand", number, overruled)
-    export(store, into)
     click.echo(f"version {version} is champion, in place of {number or 'none'}")
     for line in overruled_lines(act):
         click.echo(line)
-    return DONE
+    return hand_over(store, version, into)
 
 
 @click.command()
@@ -108,9 +114,8 @@ def rollback(registry: str, name: str, reason: str, by: str | None, into: Path |
     before = store.before(champion)
     why = reason or "rolled back"
     put_in_force(store, before, by or me(), why, champion.number, what="rollback")
-    export(store, into)
     click.echo(f"version {before.number} is champion again, in place of {champion.number}")
-    return DONE
+    return hand_over(store, before.number, into)
 
 
 @click.command()

@@ -17,7 +17,7 @@ from training.cli import FEATURES, SEED, own_features, show_progress, tell_stage
 from training.promoting import (
     check_force,
     check_into,
-    export,
+    hand_over,
     me,
     now,
     overruled_lines,
@@ -84,7 +84,8 @@ def retrain(**asked: Any) -> int:
 
     The new version is registered as challenger; it becomes champion where the gate lets it. Broken
     data stops the job, moved data is told. Exit status 0 says that the job is done, whichever model
-    is in force; 1 that the registry could not be reached at the end and the candidate is kept here.
+    is in force; 1 that a part is left to do, for which the command is printed: the registry could
+    not be reached at the end and the candidate is kept here, or --into could not be written.
     """
     from training.event_source import event_file
 
@@ -134,8 +135,6 @@ def _retrain(events: Path, asked: dict[str, Any]) -> int:
         step = progress("registering", 1)
         status = _hand_over(store, folder, candidate, told, asked)
         step()
-        if asked["keep"] is None and status == DONE:
-            shutil.rmtree(folder)
     return status
 
 
@@ -190,45 +189,53 @@ def _hand_over(
         version = store.register(folder)
     except RegistryError as error:
         return _kept(error, folder, candidate, told, asked)
-    number = version.number
+    number, in_force = version.number, candidate.compared_with
     words = [f"version {number} is challenger; the champion stays"]
     values: dict[str, Any] = {"version": number}
-    try:
-        if candidate.passed or asked["force"]:
-            why = asked["reason"] or "the gate let it pass"
-            overruled = () if candidate.passed else version.failed
-            act = put_in_force(
-                store, version, candidate.created_by, why, candidate.compared_with, overruled
-            )
-            words = [f"version {number} is champion", *overruled_lines(act)]
-            values |= {"promoted": True, "overruled": overruled}
-        export(store, asked["into"], quiet=asked["as_json"])
-    except RegistryAwayError as error:
-        return _kept(error, folder, candidate, told, asked)
-    except RegistryError:
-        told.tell("\n".join(words), **values)
-        raise
+    if candidate.passed or asked["force"]:
+        why = asked["reason"] or "the gate let it pass"
+        overruled = () if candidate.passed else version.failed
+        try:
+            act = put_in_force(store, version, candidate.created_by, why, in_force, overruled)
+        except RegistryAwayError as error:
+            return _kept(error, folder, candidate, told, asked, number)
+        except RegistryError:
+            now = store.champion()
+            if now is not None and now.number == number:
+                words, values["promoted"] = [f"version {number} is champion"], True
+            told.tell("\n".join(words), **values)
+            raise
+        words, in_force = [f"version {number} is champion", *overruled_lines(act)], number
+        values |= {"promoted": True, "overruled": overruled}
+    if asked["keep"] is None:
+        shutil.rmtree(folder)
     told.tell("\n".join(words), **values)
-    return DONE
+    return hand_over(store, in_force, asked["into"], quiet=asked["as_json"])
 
 
 def _kept(
-    error: RegistryError, folder: Path, candidate: Candidate, told: _Told, asked: dict[str, Any]
+    error: RegistryError,
+    folder: Path,
+    candidate: Candidate,
+    told: _Told,
+    asked: dict[str, Any],
+    number: str | None = None,
 ) -> int:
-    """Say that the candidate is kept, and how to register it as it was to be registered now."""
+    """Say that the candidate is kept, and how to register it as it was to be registered now.
+
+    Also where it is registered, as version `number`, and the answer to its promotion is missing.
+    """
     again = ["redflare", "register", str(folder), "--registry", asked["registry"]]
     again += ["--name", asked["name"]] * (asked["name"] != MODEL_NAME)
     again += ["--into", str(asked["into"])] * (asked["into"] is not None)
     lines = [str(error), "The candidate is kept: register it later with", f"  {shlex.join(again)}"]
     if asked["force"] and not candidate.passed:
         force = [*again, "--force", "--reason", asked["reason"]]
-        force[1:3] = ["promote", "VERSION"]
-        lines += [
-            "and promote it then, VERSION being what that says, with",
-            f"  {shlex.join(force)}",
-        ]
+        force[1:3] = ["promote", number or "VERSION"]
+        which = "" if number else ", VERSION being what that says,"
+        lines += [f"and promote it then{which} with", f"  {shlex.join(force)}"]
     click.echo("\n".join(lines), err=True)
-    told.tell(kept=str(folder))
+    told.tell(kept=str(folder), version=number)
     return KEPT_HERE
 
 

@@ -20,6 +20,7 @@ from training import fit, retrain_files
 from training.boosting import Settings
 from training.curves import learned_curves
 from training.registry import Registry
+from training.version import Act
 
 DEALS = 320
 FIRST, LATER, LATEST = (from_microseconds(day_us(day)).isoformat() for day in (700, 960, 962))
@@ -35,6 +36,11 @@ intercept = [-1.5, 1.5]
 [data]
 stale_days = [7, 3000]
 """
+
+
+def act(version: str, replaced: str | None, what: str = "promote") -> Act:
+    at = "2026-01-12T07:00:00+00:00"
+    return Act(at=at, who="ann", why="the gate", what=what, version=version, replaced=replaced)
 
 
 @contextmanager

@@ -61,6 +61,18 @@ def test_what_is_no_candidate_is_never_overwritten(
     assert [path.read_text() for path in held] == ["mine"] * len(held)
 
 
+def test_a_look_at_a_place_leaves_what_another_retraining_is_writing_there(tmp_path: Path) -> None:
+    """It is looked at before the lock is held."""
+    part = tmp_path / ".kept.part" / "candidate.json"
+    part.parent.mkdir()
+    part.write_text("half")
+
+    check_place(tmp_path / "kept")
+
+    assert [path.name for path in tmp_path.iterdir()] == [".kept.part"]
+    assert part.read_text() == "half"
+
+
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 

@@ -7,27 +7,21 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from model.errors import ArtifactError
 from model.events import DAY_US, microseconds
-from training import registry as registry_module
+from tests.training.desks import act
 from training.candidate import CandidateError, read_candidate
-from training.lock import LockedError
 from training.monitor_command import _in_force
 from training.registry import CHALLENGER, CHAMPION, Registry
-from training.version import Act, RegistryAwayError, RegistryError
+from training.version import RegistryAwayError, RegistryError
 
 Make = Callable[..., Path]
 JANUARY_13 = datetime(2026, 1, 13, 12, tzinfo=UTC)
-
-
-def act(version: str, replaced: str | None, what: str = "promote") -> Act:
-    at = "2026-01-12T07:00:00+00:00"
-    return Act(at=at, who="ann", why="the gate", what=what, version=version, replaced=replaced)
 
 
 def test_a_candidate_becomes_a_version_with_all_that_is_known_of_it(
@@ -132,6 +126,9 @@ def test_monitoring_is_told_which_version_was_in_force_when(
     for day, (version, replaced, what) in enumerate(told, 12):
         at = f"2026-01-{day}T07:00:00+00:00"
         registry.promote(registry.version(version), replace(act(version, replaced, what), at=at))
+        if day == 12:
+            registry._audit.write(replace(act("2", "1"), at=at))  # killed before the alias
+    registry._audit.write(act("2", "1"))
 
     models, since, _ = _in_force(str(store), registry.name, (), 0)
     recent, _, _ = _in_force(str(store), registry.name, (), microseconds(JANUARY_13))
@@ -158,55 +155,6 @@ def test_a_champion_changed_meanwhile_is_not_overwritten(store: Path, make_candi
     champion = registry.champion()
     assert champion is not None
     assert champion.number == "1"
-
-
-def test_two_promotions_at_once_take_turns(
-    store: Path, make_candidate: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ours, theirs = Registry(str(store)), Registry(str(store))
-    for name in "abc":
-        ours.register(make_candidate(name))
-    ours.promote(ours.version("1"), act("1", None))
-    move = ours._move_champion
-
-    def meanwhile(*asked: Any) -> str:
-        with pytest.raises(LockedError, match=r"another promotion, process \d+, is writing"):
-            theirs.promote(theirs.version("3"), act("3", "1"))
-        return move(*asked)
-
-    monkeypatch.setattr(registry_module, "PROMOTION_SECONDS", 0.0)
-    monkeypatch.setattr(ours, "_move_champion", meanwhile)
-    ours.promote(ours.version("2"), act("2", "1"))
-
-    with pytest.raises(RegistryError, match="champion of now, 2"):
-        theirs.promote(theirs.version("3"), act("3", "1"))
-    assert ours.audit() == [act("1", None), act("2", "1")]
-
-
-@pytest.mark.parametrize("last", ["2", "3"])
-def test_of_two_machines_that_promote_at_once_each_is_told(
-    last: str, store: Path, make_candidate: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No lock is theirs alike."""
-    ours, theirs = Registry(str(store)), Registry(str(store))
-    for name in "abc":
-        ours.register(make_candidate(name))
-    ours.promote(ours.version("1"), act("1", None))
-    move = ours._move_champion
-
-    def meanwhile(*asked: Any) -> str:
-        key = move(*asked) if last == "3" else ""
-        theirs._move_champion(theirs.version("3"), act("3", "1"))
-        return key or move(*asked)
-
-    monkeypatch.setattr(ours, "_move_champion", meanwhile)
-    with pytest.raises(RegistryError, match="version 2, promoted while another machine promoted"):
-        ours.promote(ours.version("2"), act("2", "1"))
-
-    champion = ours.champion()
-    assert champion is not None
-    assert champion.number == last
-    assert {each.version for each in ours.audit()} == {"1", "2", "3"}
 
 
 def test_an_entry_of_the_audit_fits_a_tag_of_any_database(

@@ -192,7 +192,7 @@ def test_of_two_machines_that_retrain_at_once_the_later_promotion_is_refused(
     assert second.run("register", str(make_candidate("theirs", compared_with="1")))[0] == 0
     ours = make_candidate("ours", compared_with="1")
     told = retrain_command._Told(said="why", as_json=True, values={"promoted": False})
-    asked: dict[str, Any] = dict.fromkeys(("force", "reason", "into"))
+    asked: dict[str, Any] = dict.fromkeys(("force", "reason", "into", "keep"))
     store = Registry(str(second.folder / "registry"))
 
     with pytest.raises(RegistryError, match="champion 1: expected the champion of now, 2"):
