@@ -18,6 +18,7 @@ from model.events import (
     COLUMNS,
     EARLIEST,
     EARLIEST_DATE,
+    FIRST_IN_A_MOMENT,
     KINDS,
     LATEST,
     LATEST_DATE,
@@ -45,7 +46,9 @@ EVENT_SCHEMA: Final = pa.schema(
         pa.field("source_id", pa.string(), nullable=False),
     ]
 )
+# Of one moment a reopening comes first: it does not "follow".
 ORDER: Final = ("deal_id", "occurred_at", "known_at", "source", "source_id")
+SORTED_BY: Final = (*ORDER[:3], "follows", *ORDER[3:])
 REQUIRED: Final = ("deal_id", "kind", "occurred_at", "source", "source_id")
 ROW_GROUP_EVENTS: Final = 500_000  # rows of one Parquet row group
 CSV_EVENT_BYTES: Final = 60  # of a short one, so that a file is taken for more shards, not fewer
@@ -69,7 +72,7 @@ def table_of(events: Iterable[Event]) -> pa.Table:
 
 
 def sort_events(table: pa.Table) -> pa.Table:
-    """The same events in the order of `ORDER`."""
+    """The same events in the order of `ORDER`; of one moment a reopening comes first."""
     if table.num_rows < 2:
         return table
     table = table.combine_chunks()  # sorting and taking are slow over many chunks
@@ -78,7 +81,8 @@ def sort_events(table: pa.Table) -> pa.Table:
     rank[np.asarray(pc.sort_indices(deals.dictionary))] = np.arange(rank.size)
     # Numbers first: texts are then compared only where deal and times are the same.
     keys = table.select(ORDER).set_column(0, "deal_id", pa.array(rank[np.asarray(deals.indices)]))
-    order = pc.sort_indices(keys, [(column, "ascending") for column in ORDER])
+    keys = keys.append_column("follows", pc.not_equal(table["kind"], FIRST_IN_A_MOMENT))
+    order = pc.sort_indices(keys, [(column, "ascending") for column in SORTED_BY])
     if pc.all(pc.equal(order, np.arange(table.num_rows))).as_py():
         return table
     return table.take(order)

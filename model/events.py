@@ -106,6 +106,8 @@ KIND_WORDS: Final[dict[str, str]] = {
 KIND_CODES: Final[dict[str, int]] = {kind: code for code, kind in enumerate(KINDS)}
 NEEDS: Final = {kind: tuple(sorted(columns)) for kind, (_, columns) in KINDS.items()}
 
+# A closing stage that follows another reopens the deal and closes it, in one moment.
+FIRST_IN_A_MOMENT: Final = "deal_reopened"
 COLUMNS: Final = (
     "deal_id",
     "kind",

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import HistoryError
-from model.events import EPOCH_DAY, KIND_CODES, Event, microseconds
+from model.events import EPOCH_DAY, FIRST_IN_A_MOMENT, KIND_CODES, Event, microseconds
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +33,8 @@ TEXT_KINDS: Final = ("field_changed", "must_hit_declared")
 @dataclass(frozen=True, kw_only=True, eq=False)
 class History:
     """Columns of events sorted by (deal, occurred_at, known_at, source, source_id).
+
+    In one moment a reopening comes before all else, so that what closes the deal then closes it.
 
     Parameters
     ----------
@@ -103,7 +105,9 @@ class History:
             occurred = known = microseconds(at)
             if known_at is not None and known_at != at:
                 known = microseconds(known_at)
-            rows.append((event.deal_id, occurred, known, event.source, event.source_id, event))
+            follows = event.kind != FIRST_IN_A_MOMENT
+            identity = event.source, event.source_id
+            rows.append((event.deal_id, occurred, known, follows, *identity, event))
         rows.sort()  # events are never compared: no two have one (source, source_id)
         names: dict[str, int] = {}
         texts: dict[str, int] = {}
@@ -113,7 +117,7 @@ class History:
         start: list[int] = []
         ints: list[int] = []
         floats: list[float] = []
-        for index, (deal_id, occurred, known, source, _, event) in enumerate(rows):
+        for index, (deal_id, occurred, known, _, source, _, event) in enumerate(rows):
             if not deal_ids or deal_ids[-1] != deal_id:
                 deal_ids.append(deal_id)
                 start.append(index)
@@ -285,7 +289,8 @@ def _is_sorted(deal: Ints, deal_ids: list[str], table: pa.Table) -> bool:
     if any(a > b for a, b in pairwise(deal_ids)):
         return False
     tied = np.ones(len(deal) - 1, dtype=bool)
-    for column in (deal, _times(table, "occurred_at"), _times(table, "known_at")):
+    follows = np.asarray(pc.not_equal(table["kind"], FIRST_IN_A_MOMENT)).astype(np.int8)
+    for column in (deal, _times(table, "occurred_at"), _times(table, "known_at"), follows):
         step = column[1:] - column[:-1]
         if (tied & (step < 0)).any():
             return False

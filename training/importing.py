@@ -22,7 +22,7 @@ from model.sources.drafts import DRAFT_SCHEMA, ROWS_OF_A_FILE
 from model.sources.identity import repeats
 from model.sources.joins import join
 from model.sources.mapping import Lookup, Mapping, Record
-from model.sources.needs import all_values, used_columns
+from model.sources.needs import needs_person_key, used_columns
 from model.sources.rows import Header, Rows, matches, plain
 from model.sources.translate import Translator
 from model.sources.values import read_numbers
@@ -205,8 +205,7 @@ class _Reader:
         self.left_out: Counter[str] = Counter()  # rows, by file
         self.rows_read = self.emptied = 0
         records = [record for given in inputs for record in given.records]
-        people = any(name == "person" for record in records for name, _ in all_values(record))
-        self.person_key = person_key() if people else b""
+        self.person_key = person_key() if any(map(needs_person_key, records)) else b""
         self.once = all(len(given.records) == 1 for given in inputs if given.records)
         self.once &= not any(record.joins for record in records)
 

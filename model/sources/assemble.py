@@ -21,7 +21,7 @@ from model.sources.closings import (
     refuse_early_closings,
 )
 from model.sources.drafts import DRAFT_SCHEMA, UNKNOWN
-from model.sources.identity import Events, claims_content, known_once, places, source_ids
+from model.sources.identity import Events, claims_content, known_once, source_ids
 from model.sources.persons import persons_of
 from model.sources.states import drop_unchanged, settle_openings
 from model.sources.values import Flags, Longs
@@ -92,11 +92,11 @@ def assemble(
     existing
         Events that are there, rows of `EVENT_SCHEMA`.
     person_key
-        The key under which people are hashed.
+        The key under which people are hashed, and texts in ids.
     contents_once
         Whether it is known that no two rows have the same content.
     """
-    board = Board(drafts, existing)
+    board = Board(drafts, existing, person_key)
     export_only = settle_openings(board, stages)
     drop_unchanged(board)
     prefer_histories(board, close_by_stage(board, stages))
@@ -162,21 +162,16 @@ def _distinct(rows: Longs) -> int:
 def _dress(table: pa.Table, source: str, stages: Stages, person_key: bytes) -> pa.Table:
     """Drafts as rows of `EVENT_SCHEMA`."""
     count = table.num_rows
-    # In one moment the order of rows is all that tells which change was the later one: a
-    # microsecond keeps it, for no source tells those.
-    later = places(table)
-    occurred = np.asarray(table["occurred_at"]) + later
-    known = np.maximum(np.asarray(table["known_at"]), occurred)
     columns = {
         **{name: table[name] for name in DRAFT_SCHEMA.names if name in EVENT_SCHEMA.names},
         "deal_id": table["deal_id"].cast(pa.string()),
         "kind": pa.array(KIND_NAMES).take(table["kind"].combine_chunks()),
-        "occurred_at": pa.array(occurred).cast(TIME),
-        "known_at": pa.array(known).cast(TIME),
+        "occurred_at": table["occurred_at"].cast(TIME),
+        "known_at": table["known_at"].cast(TIME),
         "person": persons_of(table["person"], person_key),
         "number": _with_order(table, stages),
         "source": pa.array([source]).take(pa.array(np.zeros(count, np.int8))),
-        "source_id": source_ids(table),
+        "source_id": source_ids(table, person_key),
     }
     return pa.table([columns[name] for name in EVENT_SCHEMA.names], schema=EVENT_SCHEMA)
 

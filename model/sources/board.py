@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 from model.events import KIND_CODES, KINDS
 from model.sources.carriers import CARRIERS
 from model.sources.drafts import Identity, Origin, drafts_of, repeat
+from model.sources.moments import OTHERS_RANK, RANKS
+from model.sources.said import said
 from model.sources.values import Flags, Longs
 
 Places = npt.NDArray[np.intp]
@@ -28,7 +30,6 @@ THERE: Final = -3  # the row number of events that are there already; sorts firs
 DERIVED: Final = -2  # the row number of drafts that follow from those
 RETOLD: Final = -1  # of drafts that follow from those that this import tells again
 EXPORTED: Final = "as exported"  # ends the id of a closing that only the deal's row tells
-RANKS: Final = {OPENED: 0, REOPENED: 1, WON: 3, LOST: 3}  # in one moment; others stand at 2
 
 
 class Board:
@@ -40,6 +41,8 @@ class Board:
         Rows of `DRAFT_SCHEMA`, N of them.
     existing
         Events that are there, rows of `EVENT_SCHEMA`; they stand behind the drafts.
+    key
+        The key under which people are hashed, and texts in ids.
 
     Attributes
     ----------
@@ -61,7 +64,8 @@ class Board:
         Shape (existing,).
     """
 
-    def __init__(self, drafts: pa.Table, existing: pa.Table) -> None:
+    def __init__(self, drafts: pa.Table, existing: pa.Table, key: bytes) -> None:
+        self.key = key
         self.new = drafts.num_rows
         self.existing = existing
         self.table = pa.concat_tables([drafts, _as_drafts(existing)]) if len(existing) else drafts
@@ -103,11 +107,42 @@ class Board:
     def among(self, kinds: Sequence[int]) -> Places:
         """What stands of some kinds, sorted by deal, time, rank in one moment, and row."""
         index = np.flatnonzero(self.keep & np.isin(self.kind, kinds))
-        rank = np.full(index.size, 2, np.int8)
+        rank = np.full(index.size, OTHERS_RANK, np.int8)
         for kind, place in RANKS.items():
-            rank[self.kind[index] == kind] = place
+            rank[self.kind[index] == KIND_CODES[kind]] = place
         order = np.lexsort((self.row[index], rank, self.occurred[index], self.deal[index]))
         return index[order]
+
+    def by_time(self, index: Places, group: Longs) -> Places:
+        """How changes of one kind follow each other: by group, time, and in one moment by id.
+
+        Parameters
+        ----------
+        index
+            The drafts.
+        group
+            A number for each deal, or for each field of it. Shape of `index`.
+
+        Returns
+        -------
+        Places
+            The order in which to take `index`. Shape of `index`.
+        """
+        keys = (self.row[index], np.zeros(index.size, np.int64), self.occurred[index], group)
+        order = np.lexsort(keys)
+        same = np.all([key[order[1:]] == key[order[:-1]] for key in keys[2:]], axis=0)
+        tied = np.zeros(order.size, np.bool_)
+        tied[1:] |= same
+        tied[:-1] |= same
+        if not tied.any():
+            return order
+        spots = order[tied]
+        coded = said(self.table.take(pa.array(index[spots])), self.key).fill_null("")
+        coded = coded.dictionary_encode()
+        rank = np.empty(len(coded.dictionary), np.int64)
+        rank[np.asarray(pc.sort_indices(coded.dictionary))] = np.arange(rank.size)
+        keys[1][spots] = rank[np.asarray(coded.indices)]
+        return np.lexsort(keys)
 
     def move(self, index: Places, occurred: Longs) -> None:
         """Let drafts happen, and be known, at other times."""

@@ -17,6 +17,8 @@ from model.sources.values import Flags, Longs
 
 NEVER: Final = np.iinfo(np.int64).max  # the opening of a deal never opened
 OPEN: Final = 0
+WON_STATUS: Final = 1
+LOST_STATUS: Final = 2
 CLOSING_KINDS: Final = (OPEN, WON, LOST)  # by a stage's status
 
 
@@ -84,7 +86,7 @@ def close_by_stage(board: Board, stages: Stages) -> Places:
     index = board.among([STAGE])
     if not index.size or not (stages.won or stages.lost):
         return np.zeros(0, np.intp)
-    status = stages.statuses(board.column("name", index))
+    index, status = _statuses(board, index, stages)
     start = board.starts(index)
     before = np.where(start, OPEN, np.roll(status, 1))
     reopened = index[(status != before) & (before != OPEN)]
@@ -93,6 +95,29 @@ def close_by_stage(board: Board, stages: Stages) -> Places:
     kinds = np.array(CLOSING_KINDS, np.int8)[status[closed]]
     added = board.append(index[closed], kinds)
     return np.asarray(added[start[closed]])
+
+
+def _statuses(board: Board, index: Places, stages: Stages) -> tuple[Places, Longs]:
+    """Stages in the order of time with what each says of its deal.
+
+    In one moment the closing ones come last, and beside one that wins none that loses counts.
+    """
+    status = stages.statuses(board.column("name", index))
+    last = np.array([0, 2, 1])[status]  # open, lost, won
+    order = np.lexsort((board.row[index], last, board.occurred[index], board.deal[index]))
+    index, status = index[order], status[order]
+    counts = (status != LOST_STATUS) | ~_beside_a_win(board, index, status == WON_STATUS)
+    return index[counts], status[counts]
+
+
+def _beside_a_win(board: Board, index: Places, won: Flags) -> Flags:
+    """Which drafts, sorted by deal and time, are of a moment in which the deal is won."""
+    start = np.ones(index.size, np.bool_)
+    start[1:] = (board.deal[index[1:]] != board.deal[index[:-1]]) | (
+        board.occurred[index[1:]] != board.occurred[index[:-1]]
+    )
+    moment = np.cumsum(start) - 1
+    return np.asarray((np.bincount(moment, weights=won) > 0)[moment])
 
 
 def prefer_histories(board: Board, doubtful: Places) -> None:
@@ -177,8 +202,15 @@ def refuse_early_closings(board: Board, opened: Longs) -> list[Refused]:
 
 
 def drop_repeated_closings(board: Board) -> int:
-    """Keep the first closing, until the deal is reopened; answers how many rows came after it."""
+    """Keep the first closing, until the deal is reopened; answers how many rows came after it.
+
+    Of a loss and a win in one moment the win counts.
+    """
     index = board.among([WON, LOST, REOPENED])
+    kind = board.kind[index]
+    beside = (kind == LOST) & _beside_a_win(board, index, kind == WON)
+    board.drop(index[beside])
+    index = index[~beside]
     closes = board.kind[index] != REOPENED
     start = board.starts(index)
     again = ~start & (closes == np.roll(closes, 1))

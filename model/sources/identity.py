@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -13,28 +11,29 @@ import pyarrow.compute as pc
 from model.event_table import EVENT_SCHEMA
 from model.events import KIND_CODES
 from model.sources.board import DERIVED, EXPORTED, KIND_NAMES, Board, Places
-from model.sources.carriers import CARRIERS
 from model.sources.closings import Refused
 from model.sources.drafts import ROWS_OF_A_FILE, Identity, Origin
 from model.sources.mapping import NAMED
+from model.sources.said import said as said_by
 from model.sources.values import Flags, Longs
 
-HASH_BYTES: Final = 6  # of a value: a chance of 1 in 10^14 that two of one moment are alike
 SAID = tuple(name for name in EVENT_SCHEMA.names if name not in ("source", "source_id"))
 
 
-def source_ids(drafts: pa.Table) -> pa.Array:
+def source_ids(drafts: pa.Table, key: bytes) -> pa.Array:
     """``row/kind``, or ``deal/kind/time`` for a fact that several records may tell.
 
     The name follows the kind where one row may tell several of it, and what a field changed to
-    follows the time: in one second it may change twice, and each record tells one of both. Names
-    and texts stand there as a hash, since a person's words are to be erased. Other facts of one
-    deal, kind and time that differ are told apart by number, in the order of their rows.
+    follows the time: in one second it may change twice, and each record tells one of both. Other
+    facts of one deal, kind and time that differ are told apart by number, in the order of their
+    rows.
 
     Parameters
     ----------
     drafts
         Rows of `DRAFT_SCHEMA`, N of them.
+    key
+        The key under which people are hashed, and what they may have said.
 
     Returns
     -------
@@ -46,7 +45,7 @@ def source_ids(drafts: pa.Table) -> pa.Array:
     facts = np.asarray(row_ids.is_null())
     if not facts.any():
         return pc.binary_join_element_wise(row_ids, kinds, "/")
-    fact_ids = _fact_ids(drafts.filter(pa.array(facts)), kinds.filter(pa.array(facts)))
+    fact_ids = _fact_ids(drafts.filter(pa.array(facts)), kinds.filter(pa.array(facts)), key)
     if facts.all():
         return fact_ids
     ids = pc.binary_join_element_wise(pc.fill_null(row_ids, ""), kinds, "/")
@@ -71,82 +70,18 @@ def _kinds_with_names(drafts: pa.Table) -> pa.Array:
     return pa.array(pool).take(pa.array(codes))
 
 
-def _fact_ids(facts: pa.Table, kinds: pa.Array) -> pa.Array:
+def _fact_ids(facts: pa.Table, kinds: pa.Array, key: bytes) -> pa.Array:
     times = facts["occurred_at"].combine_chunks().cast(pa.timestamp("us")).cast(pa.string())
     told_by_row = pc.equal(facts["origin"].combine_chunks(), int(Origin.CLOSING))
     times = pc.if_else(told_by_row, EXPORTED, times)
     ids = pc.binary_join_element_wise(
         facts["deal_id"].cast(pa.string()).combine_chunks(), kinds, times, "/"
     )
-    ids = pc.coalesce(pc.binary_join_element_wise(ids, _values(facts), "/"), ids)
+    ids = pc.coalesce(pc.binary_join_element_wise(ids, said_by(facts, key), "/"), ids)
     coded = ids.dictionary_encode().indices
     counts = np.bincount(np.asarray(coded)) if len(ids) else np.zeros(0, np.int64)
     several = np.flatnonzero(counts[np.asarray(coded)] > 1)
     return _numbered(ids, facts, several) if several.size else ids
-
-
-def _values(facts: pa.Table) -> pa.Array:
-    """What each field changed to, in a few characters; null where no field changed."""
-    codes = np.asarray(facts["kind"])
-    values = pa.nulls(codes.size, pa.string())
-    for column in ("name", "text", "number", "date"):
-        kinds = [KIND_CODES[kind] for kind, own in CARRIERS.items() if own == column]
-        told = pa.array(np.isin(codes, kinds))
-        given = facts[column].combine_chunks()
-        texts = _hashed(given) if column in ("name", "text") else given.cast(pa.string())
-        values = pc.coalesce(values, pc.if_else(told, texts, None))
-    # A field of the company's own holds a text or a number.
-    numbers = facts["number"].combine_chunks().cast(pa.string())
-    own_fields = pa.array(codes == KIND_CODES["field_changed"])
-    return pc.coalesce(values, pc.if_else(own_fields, numbers, None))
-
-
-def _hashed(texts: pa.Array) -> pa.Array:
-    coded = texts.dictionary_encode()
-    hashes = [
-        hashlib.blake2b(str(each).encode(), digest_size=HASH_BYTES).hexdigest()
-        for each in coded.dictionary
-    ]
-    return pa.array(hashes, pa.string()).take(coded.indices)
-
-
-def places(drafts: pa.Table) -> Longs:
-    """Of changes of one field in one moment, how many a file tells before each. Shape (N,).
-
-    Parameters
-    ----------
-    drafts
-        Rows of `DRAFT_SCHEMA`, N of them.
-    """
-    found = np.zeros(drafts.num_rows, np.int64)
-    kinds = [KIND_CODES[kind] for kind in CARRIERS]
-    is_fact = np.asarray(pc.is_null(drafts["row_id"]))
-    index = np.flatnonzero(is_fact & np.isin(np.asarray(drafts["kind"]), kinds))
-    if not index.size:
-        return found
-    part = drafts.take(pa.array(index))
-    deal = np.asarray(part["deal_id"].unify_dictionaries().combine_chunks().indices)
-    keys = (deal, np.asarray(part["kind"]), np.asarray(part["occurred_at"]))
-    row = np.asarray(part["row"])
-    order = np.lexsort((row, *keys))
-    same = np.all([key[order[1:]] == key[order[:-1]] for key in keys], axis=0)
-    several = np.zeros(order.size, np.bool_)
-    several[1:] |= same
-    several[:-1] |= same
-    spots = order[several]
-    said = part.take(pa.array(spots)).select(["name", "text", "number", "date"]).to_pylist()
-    met: dict[tuple[object, ...], list[object]] = {}
-    for spot, values in zip(spots.tolist(), said, strict=True):
-        kind = KIND_NAMES[keys[1][spot]]
-        is_own = kind == "field_changed"
-        field = values["name"] if is_own else None
-        moment = (row[spot] // ROWS_OF_A_FILE, *(key[spot] for key in keys), field)
-        value = (values["text"], values["number"]) if is_own else values[CARRIERS[kind]]
-        before = met.setdefault(moment, [])
-        if value not in before:
-            before.append(value)
-        found[index[spot]] = before.index(value)
-    return found
 
 
 def _numbered(ids: pa.Array, facts: pa.Table, several: Places) -> pa.Array:

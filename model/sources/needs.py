@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from model.sources.mapping import Column, Filter, Record, Value
+from model.sources.carriers import CARRIERS
+from model.sources.mapping import Column, Emit, Filter, Record, Value
 
 PLACES: Final = re.compile(r"{([^}]*)}")  # columns in the template of a source_id
 
@@ -43,9 +44,30 @@ def _joined(record: Record, name: str) -> bool:
 
 def all_values(record: Record) -> list[tuple[str, Value]]:
     """The event columns that a record fills beside the common ones, and from where."""
+    return [*record.values, *(value for emit in _emits(record) for value in emit.values)]
+
+
+def needs_person_key(record: Record) -> bool:
+    """Whether a record tells of people, or may tell what one said, by a column or by an id.
+
+    Examples
+    --------
+    >>> said = ("next_step_changed", "", Column(names=("Next step",)))
+    >>> needs_person_key(Record(title="deals", rows="deal", current=(said,)))
+    True
+    >>> needs_person_key(Record(title="log", rows="event", other="activity_logged"))
+    False
+    """
+    kinds = {kind for kind, _, _ in record.fixed + record.current + record.state}
+    kinds |= {kind for _, kind in record.fields} | {record.other}
+    kinds |= {emit.kind for emit in _emits(record)}
+    people = any(name == "person" for name, _ in all_values(record))
+    return people or any(CARRIERS.get(kind) == "text" for kind in kinds)
+
+
+def _emits(record: Record) -> list[Emit]:
     emits = [emit for _, several in record.activities for emit in several]
-    emits += [emit for rule in record.rules for emit in rule.emits]
-    return [*record.values, *(value for emit in emits for value in emit.values)]
+    return emits + [emit for rule in record.rules for emit in rule.emits]
 
 
 def own_columns(record: Record) -> list[Column]:

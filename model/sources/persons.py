@@ -33,10 +33,13 @@ def person_of(identity: str, key: bytes) -> str:
     >>> person_of("ada@example.com", b"other") == person_of("ada@example.com", b"key")
     False
     """
-    if len(key) > LONGEST_KEY_BYTES:
-        key = blake2b(key).digest()
     folded = identity.strip().casefold().encode()
-    return blake2b(folded, key=key, digest_size=PERSON_BYTES).hexdigest()
+    return blake2b(folded, key=fitting(key), digest_size=PERSON_BYTES).hexdigest()
+
+
+def fitting(key: bytes) -> bytes:
+    """A key as BLAKE2b takes it, whatever its length."""
+    return blake2b(key).digest() if len(key) > LONGEST_KEY_BYTES else key
 
 
 def persons_of(identities: pa.ChunkedArray, key: bytes) -> pa.Array:

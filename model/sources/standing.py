@@ -18,8 +18,9 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
-from model.events import Event
+from model.events import FIRST_IN_A_MOMENT, LATEST, Event
 from model.sources.carriers import CARRIERS
+from model.sources.moments import OTHERS_RANK, RANKS
 
 SEEN: Final = "/seen"  # ends the id of a value that was seen, whether or not it changed
 EXPORTED: Final = (
@@ -30,8 +31,6 @@ BACK: Final = "/back"  # ends the id of the reopening that its undoing is
 STAGE: Final = "stage_changed"
 STATUSES: Final = ("deal_won", "deal_lost", "deal_reopened")
 REOPENED: Final = "deal_reopened"
-RANKS: Final = {"deal_opened": 0, REOPENED: 1, "deal_won": 3, "deal_lost": 3}  # in one moment
-OTHERS_RANK: Final = 2
 
 
 def standing_events(told: Iterable[Event], as_of: datetime | None = None) -> list[Event]:
@@ -39,7 +38,8 @@ def standing_events(told: Iterable[Event], as_of: datetime | None = None) -> lis
 
     A value seen is an event where it differs from the one before. Of several openings the first
     counts. A deal is closed until it is reopened, and reopened only when it was closed; a closing
-    told by a history counts before one that only an export's row tells. A deal deleted in its CRM
+    told by a history counts before one that only an export's row tells, and of a loss and a win in
+    one moment the win. A deal deleted in its CRM
     is lost if it was open, and what restores it reopens nothing else.
 
     Parameters
@@ -52,7 +52,7 @@ def standing_events(told: Iterable[Event], as_of: datetime | None = None) -> lis
     Returns
     -------
     list of Event
-        In the order of `model.event_table.ORDER`.
+        In the order of `model.event_table.sort_events`.
 
     Examples
     --------
@@ -99,7 +99,8 @@ def _order(event: Event) -> tuple[str, object, int, str]:
 
 
 def _final_order(event: Event) -> tuple[object, ...]:
-    return event.deal_id, event.occurred_at, _known(event), event.source, event.source_id
+    follows = event.kind != FIRST_IN_A_MOMENT
+    return event.deal_id, event.occurred_at, _known(event), follows, event.source, event.source_id
 
 
 def _of_deal(events: list[Event]) -> Iterator[Event]:
@@ -149,6 +150,7 @@ def _statuses(told: list[Event], moved: set[object]) -> Iterator[Event]:
     histories = [event for event in told if not event.source_id.endswith(EXPORTED)]
     if any(e.kind != REOPENED and not e.source_id.endswith(GONE) for e in histories):
         told = histories
+    told = _beside_no_win(told)
     standing: list[Event] = []
     for event in told:
         known = _known(event)
@@ -175,6 +177,20 @@ def _statuses(told: list[Event], moved: set[object]) -> Iterator[Event]:
             )
         standing.append(now)
     yield from standing
+
+
+def _beside_no_win(told: list[Event]) -> list[Event]:
+    """All but losses of a moment in which the deal is won, as was known no later."""
+    known: dict[datetime, datetime] = {}
+    for event in told:
+        if event.kind == "deal_won":
+            at = event.occurred_at
+            known[at] = min(_known(event), known.get(at, _known(event)))
+    return [
+        event
+        for event in told
+        if event.kind != "deal_lost" or known.get(event.occurred_at, LATEST) > _known(event)
+    ]
 
 
 def _closed(standing: list[Event]) -> str | None:

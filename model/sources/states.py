@@ -141,7 +141,7 @@ def drop_unchanged(board: Board) -> None:
         index = np.flatnonzero(board.keep & (board.kind == kind))
         value = board.values(index, int(kind))
         group = board.groups(index, int(kind))
-        order = np.lexsort((board.row[index], board.occurred[index], group))
+        order = board.by_time(index, group)
         index, group, value = index[order], group[order], value[order]
         same = np.zeros(index.size, np.bool_)
         same[1:] = (group[1:] == group[:-1]) & (value[1:] == value[:-1])

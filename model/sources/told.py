@@ -80,7 +80,7 @@ def tell(mapping: SourceMapping, rows: Sequence[Row], *, stages: Stages, person_
     stages
         Which stages close a deal, and their places, those of the mapping among them.
     person_key
-        The key under which people are hashed.
+        The key under which people are hashed, and texts in ids.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def tell(mapping: SourceMapping, rows: Sequence[Row], *, stages: Stages, person_
         drafts, problems, empty = _translate(mapping, record, rows, numbers)
         refused += problems
         emptied += empty
-        for draft in _with_ids(drafts, stages):
+        for draft in _with_ids(drafts, stages, person_key):
             try:
                 event = _event(draft, mapping.source, person_key)
             except EventError as error:
@@ -145,14 +145,14 @@ def _place(record: Record, row: Row) -> str:
     return f"deal {deal!r}" if field is None else f"deal {deal!r}, {field}"
 
 
-def _with_ids(drafts: pa.Table, stages: Stages) -> Iterator[dict[str, Any]]:
+def _with_ids(drafts: pa.Table, stages: Stages, person_key: bytes) -> Iterator[dict[str, Any]]:
     """Drafts that are facts or states with their ids, and what their stages say of the deal."""
     drafts = drafts.filter(
         pa.array(np.isin(np.asarray(drafts["origin"]), (Origin.FACT, Origin.STATE)))
     )
     if not drafts.num_rows:
         return
-    ids = source_ids(drafts).to_pylist()
+    ids = source_ids(drafts, person_key).to_pylist()
     for draft, source_id in zip(drafts.to_pylist(), ids, strict=True):
         seen = SEEN if draft["origin"] == Origin.STATE else ""
         if draft["kind"] == STAGE and draft["number"] is None:

@@ -33,11 +33,13 @@ def known_at(event: Event) -> int:
 
 
 def in_order(events: Sequence[Event]) -> list[Event]:
-    """Each event once, in the order in which things happened."""
+    """Each event once, in the order in which things happened: a reopening first in its moment."""
     unique = {(event.source, event.source_id): event for event in events}
     return sorted(
         unique.values(),
-        key=lambda e: (e.occurred_at, known_at(e), e.source, e.source_id),
+        key=lambda e: (
+            *(e.occurred_at, known_at(e), e.kind != "deal_reopened", e.source, e.source_id),
+        ),
     )
 
 

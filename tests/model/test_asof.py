@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from model.asof import AsOf, Snapshot
+from model.event_table import table_of
 from model.events import KIND_CODES, Event
 from model.history import History
 from model.vocabulary import Vocabulary
@@ -91,6 +92,22 @@ def test_a_deal_reopened_is_open_until_it_closes_again() -> None:
     ]
 
     assert [is_open(events, at) for at in (4, 6, 8, 10)] == [True, False, True, False]
+
+
+@pytest.mark.parametrize("ids", [("1", "2"), ("2", "1")])
+def test_a_deal_reopened_and_closed_at_one_moment_is_closed(ids: tuple[str, str]) -> None:
+    events = [
+        OPENED,
+        deal_event("deal_won", at=5, source_id="won"),
+        deal_event("deal_reopened", at=7, source_id=ids[0]),
+        deal_event("deal_lost", at=7, source_id=ids[1]),
+    ]
+    table = table_of(events)
+
+    assert not is_open(events, 8)
+    assert table["kind"].to_pylist()[-2:] == ["deal_reopened", "deal_lost"]
+    for history in (History.from_table(table), History.from_table(table.take([3, 2, 1, 0]))):
+        assert history.kind.tolist() == History.from_events(events).kind.tolist()
 
 
 @pytest.mark.parametrize("ids", [("1", "2"), ("2", "1")])

@@ -403,6 +403,18 @@ def test_a_key_for_people_is_made_once_and_kept_to_its_owner(run: Run, log: Path
     assert key.read_bytes() == kept
 
 
+def test_a_key_is_made_where_texts_are_read_that_are_a_person_s_words_maybe(
+    run: Run, log: Path
+) -> None:
+    mapping = """source = "crm"\ntime_zone = "UTC"\n
+[[record]]\ntitle = "deals"\nrows = "deal"\ndeal_id = "deal"\nopened_at = "at"
+[record.fixed]\nnext_step_changed = "next"\n"""
+    (log.parent / "deals.toml").write_text(mapping, "utf-8")
+    log.write_text("deal,at,next\nD-1,2026-01-05T09:00:00Z,call Ada\n", "utf-8")
+    run("import", "deals.toml", "log.csv", "--out", "events.parquet")
+    assert (log.parent / "events.person-key").exists()
+
+
 def test_no_key_is_made_where_no_people_are_read(run: Run, log: Path) -> None:
     log.write_text(GOOD, "utf-8")
     run("import", "log.toml", "log.csv", "--out", "events.parquet")

@@ -122,11 +122,21 @@ def test_only_what_changes_a_deal_stands(
     assert not any(event.source_id.endswith("/seen") for event in standing)
 
 
+def test_of_a_loss_and_a_win_in_one_moment_the_win_counts_unless_it_was_known_later() -> None:
+    lost, won = told("deal_lost", 2), told("deal_won", 2)
+    moved = told("stage_changed", 2, "won")
+    assert standing_events([lost, moved, won]) == [won, moved]
+
+    said_late = late(won, 3)
+    kinds = [event.kind for event in standing_events([lost, moved, said_late])]
+    assert kinds == ["deal_lost", "stage_changed", "deal_reopened", "deal_won"]
+
+
 def test_from_one_closing_stage_to_another_a_deal_is_reopened_between() -> None:
     events = [told("deal_won", 1), told("stage_changed", 2, "lost"), told("deal_lost", 2)]
 
     assert [event.kind for event in standing_events(events)] == [
-        *("deal_won", "deal_lost", "deal_reopened", "stage_changed")
+        *("deal_won", "deal_reopened", "deal_lost", "stage_changed")
     ]
 
 

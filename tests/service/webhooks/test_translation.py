@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 
 from model.event_table import event_from_row
 from model.events import Event
+from model.sources.closings import Stages
 from model.sources.persons import person_of
+from model.sources.ready import load_mapping
 from model.sources.standing import standing_events
+from model.sources.told import Row, tell
 from service.webhooks.delivery import Refetch, Translation, Untranslatable
 from tests.imports import Folder, shared_data
 from tests.service.requests import event_json
@@ -78,7 +81,7 @@ def imported(folder: Folder) -> list[Event]:
 STAGES = ["appointmentscheduled", "contractsent", "closedwon", "closedlost"]
 CHANGES = st.lists(
     st.tuples(
-        st.integers(1, 200_000_000),  # milliseconds after the one before
+        st.just(0) | st.integers(0, 200_000_000),  # milliseconds after the one before
         st.sampled_from(["dealstage", "amount", "closedate", "hubspot_owner_id", "region"]),
         st.integers(0, 3),
     ),
@@ -232,6 +235,28 @@ def test_two_values_of_one_second_are_both_told_whatever_tells_them() -> None:
         if event.kind == "amount_changed"
     ]
     assert sorted(event.number or 0 for event in standing_events(seen)) == [5.0, 6.0]
+
+
+def test_no_id_tells_a_person_s_words_to_whoever_guesses_them() -> None:
+    def id_under(key: bytes, words: str) -> str:
+        change = hubspot_change("hs_next_step", words, START)
+        row = Row(
+            record="deal_property_history",
+            values={
+                "deal_id": DEAL,
+                "name": change["propertyName"],
+                "value": words,
+                "timestamp": START.isoformat(),
+            },
+        )
+        told = tell(load_mapping("hubspot"), [row], stages=Stages(), person_key=key)
+        return told.events[0].source_id
+
+    assert id_under(b"one", "call Ada") == id_under(b"one", "call Ada")
+    assert len({id_under(b"one", "call Ada"), id_under(b"two", "call Ada")}) == 2
+    assert len({id_under(b"one", "call Ada"), id_under(b"one", "call Bob")}) == 2
+    [event] = translated("hubspot", [hubspot_change("hs_next_step", "call Ada", START)]).events
+    assert event.source_id == id_under(KEY, "call Ada")
 
 
 def test_a_value_seen_is_the_fact_of_the_same_value_and_moment() -> None:
