@@ -17,7 +17,9 @@ MOST_NUMBER = 2**63 - 1
 class InboxQuery(Query):
     """Which deliveries."""
 
-    state: State | None = Field(None, description="Received, done or failed.")
+    state: State | None = Field(
+        None, description="Received, done, failed, or superseded by a corrected one."
+    )
     source: Name | None = Field(None, description="Of a source; /v1 is what the API was told.")
     before: int | None = Field(
         None, ge=1, le=MOST_NUMBER, description="With a smaller number: what the answer calls next."
@@ -33,7 +35,10 @@ class DeliveryForm(Form):
     kind: str = Field(description="Whose format it has.")
     dedupe_key: str = Field(description="The same for every redelivery.")
     received_at: datetime = Field(description="When it came.")
-    state: State = Field(description="Received until it is worked on, then done or failed.")
+    state: State = Field(
+        description="Received until it is worked on, then done or failed; superseded where a "
+        "corrected one came after it failed."
+    )
     reason: str | None = Field(description="Why it failed.")
     notes: list[str] = Field(description="What its payload could not tell.")
     events: int | None = Field(description="How many of its events were new; null before.")

@@ -21,7 +21,9 @@ def inbox() -> None:
 
 @inbox.command("list")
 @DATABASE
-@click.option("--state", type=click.Choice(["received", "done", "failed"]), help="Only those.")
+@click.option(
+    "--state", type=click.Choice(["received", "done", "failed", "superseded"]), help="Only those."
+)
 @click.option("--source", help="Only those of a source.")
 @click.option("--before", type=int, help="Only those with a smaller number: the next page.")
 @click.option(
@@ -84,7 +86,9 @@ def inbox_retry(numbers: tuple[int, ...], every: bool, url: str) -> int:
         states = kept.states(connection, numbers)
         put_back = kept.retry(connection, None if every else numbers)
     click.echo(f"{put_back} deliveries wait for the worker")
-    return int(tell_others("delivery", numbers, states, ["failed", "done"], "inbox") > 0)
+    return int(
+        tell_others("delivery", numbers, states, ["failed", "superseded", "done"], "inbox") > 0
+    )
 
 
 @click.group()

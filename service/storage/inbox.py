@@ -30,9 +30,11 @@ from service.storage.rows import AnyRow, check_text, insertion, json_of
 from service.storage.schema import INBOX
 from service.webhooks.delivery import Delivery
 
-State = Literal["received", "done", "failed"]
-STATES: Final[tuple[State, ...]] = ("received", "done", "failed")
+State = Literal["received", "done", "failed", "superseded"]
+STATES: Final[tuple[State, ...]] = ("received", "done", "failed", "superseded")
+UNUSED: Final[tuple[State, ...]] = ("failed", "superseded")  # those that told nothing
 LONGEST_KEY: Final = 256  # characters; a longer key is kept by its hash
+CORRECTED: Final = "/corrected:"  # parts a delivery's key from the hash of its corrected body
 LISTED: Final = 100
 API: Final = "/v1"  # the source of what the API is told; no configured source has such a name
 MOST_BYTES_AT_ONCE: Final = 2**20  # of bodies that are read together, where more than one is
@@ -51,7 +53,8 @@ class Kept:
     delivery
         As it came.
     state
-        ``received`` until it is worked on, then ``done`` or ``failed``.
+        ``received`` until it is worked on, then ``done`` or ``failed``; ``superseded`` where a
+        corrected one came after it failed.
     reason
         Why it failed.
     notes
@@ -92,7 +95,7 @@ def add(connection: Connection, deliveries: Sequence[Delivery]) -> list[bool]:
     """Keep deliveries; whether each is new, and not one that came before.
 
     One that comes again with another body, after the first failed, is a corrected one: it is kept
-    beside that, and worked on.
+    beside that, and worked on, and that is superseded.
 
     Parameters
     ----------
@@ -117,9 +120,10 @@ def add(connection: Connection, deliveries: Sequence[Delivery]) -> list[bool]:
         if corrected:
             found = connection.execute(statement, list(corrected.values()))
             own = {(row.source, row.dedupe_key) for row in found}
-            added |= {
-                key for key, row in corrected.items() if (row["source"], row["dedupe_key"]) in own
-            }
+            for key, row in corrected.items():
+                if (row["source"], row["dedupe_key"]) in own:
+                    added.add(key)
+                    _supersede(connection, *key, row["dedupe_key"])
     answers = []
     for key in keys:
         answers.append(key in added)
@@ -135,7 +139,7 @@ def _corrected(
     The same body sent once more is the same again, and a body that was let go is not compared.
     """
     query = select(INBOX.c.source, INBOX.c.dedupe_key, INBOX.c.body).where(
-        INBOX.c.state == "failed",
+        INBOX.c.state.in_(UNUSED),
         func.length(INBOX.c.body) > 0,
         tuple_(INBOX.c.source, INBOX.c.dedupe_key).in_(sorted(again)),
     )
@@ -144,9 +148,22 @@ def _corrected(
         key = (kept.source, kept.dedupe_key)
         body = again[key]["body"]
         if bytes(kept.body) != body:
-            own = stored_key(f"{kept.dedupe_key}/{hashlib.sha256(body).hexdigest()}")
+            digest = hashlib.sha256(body).hexdigest()
+            own = stored_key(f"{kept.dedupe_key}{CORRECTED}{digest}")
             found[key] = {**again[key], "dedupe_key": own}
     return dict(sorted(found.items()))
+
+
+def _supersede(connection: Connection, source: str, dedupe_key: str, corrected: str) -> None:
+    """Say of what failed under an id that a corrected one came, and which."""
+    number = select(INBOX.c.id).where(INBOX.c.source == source, INBOX.c.dedupe_key == corrected)
+    notes = json_of([f"corrected by delivery {connection.execute(number).scalar_one()}"])
+    same_id = or_(
+        INBOX.c.dedupe_key == dedupe_key,
+        INBOX.c.dedupe_key.startswith(f"{dedupe_key}{CORRECTED}", autoescape=True),
+    )
+    failed = and_(INBOX.c.source == source, INBOX.c.state == "failed", same_id)
+    connection.execute(update(INBOX).where(failed).values(state="superseded", notes=notes))
 
 
 def stored_key(key: str) -> str:
@@ -269,8 +286,8 @@ def empty(connection: Connection, inbox_id: int) -> None:
 def retry(connection: Connection, inbox_ids: Sequence[int] | None) -> int:
     """Put failed deliveries back, all of them where no ids are given; how many there were.
 
-    Of those given one that is done goes back too, for a mapping may have been mended since; what it
-    told stays, and is told once. Without its body it has nothing to tell.
+    Of those given one that is done or superseded goes back too, for a mapping may have been mended
+    since; what it told stays, and is told once. Without its body it has nothing to tell.
     """
     query = update(INBOX)
     if inbox_ids is None:
@@ -285,7 +302,7 @@ def retry(connection: Connection, inbox_ids: Sequence[int] | None) -> int:
 def is_workable() -> ColumnElement[bool]:
     """Whether a delivery can be worked on again."""
     is_done = and_(INBOX.c.state == "done", func.length(INBOX.c.body) > 0)
-    return or_(INBOX.c.state == "failed", is_done)
+    return or_(INBOX.c.state.in_(UNUSED), is_done)
 
 
 def states(connection: Connection, inbox_ids: Sequence[int]) -> dict[int, str]:

@@ -47,7 +47,7 @@ def retain(
     Deed
         As the audit keeps it: how many rows by table.
     """
-    states = ["done", "failed"] if failed else ["done"]
+    states = ["done", *inbox.UNUSED] if failed else ["done"]
     old_body = and_(
         INBOX.c.received_at < older_than, INBOX.c.state.in_(states), func.length(INBOX.c.body) > 0
     )

@@ -245,7 +245,7 @@ def _failed_naming(connection: Connection, deal_id: str) -> list[int]:
     escaped = json.dumps(deal_id)[1:-1]
     names = "|".join(re.escape(each) for each in sorted({deal_id, escaped}))
     word = re.compile(rf"(?<!\w)(?:{names})(?!\w)")
-    query = select(INBOX.c.id, INBOX.c.body, INBOX.c.reason).where(INBOX.c.state == "failed")
+    query = select(INBOX.c.id, INBOX.c.body, INBOX.c.reason).where(INBOX.c.state.in_(inbox.UNUSED))
     return [
         row.id
         for row in connection.execute(query.execution_options(yield_per=AT_ONCE))

@@ -46,7 +46,9 @@ def test_what_came_before_is_no_new_delivery(database: Database) -> None:
     assert give(database, sent("a"), sent("b"), sent("a", body=b"again")) == [True, True, False]
     assert give(database, sent("a"), sent("a", source="other")) == [False, True]
     with database.reading() as connection:
-        assert inbox.counts(connection) == {"received": 3, "done": 0, "failed": 0}
+        assert inbox.counts(connection) == {"received": 3} | dict.fromkeys(
+            ("done", "failed", "superseded"), 0
+        )
 
 
 def test_a_corrected_delivery_is_kept_beside_the_one_that_failed(database: Database) -> None:
@@ -64,10 +66,22 @@ def test_a_corrected_delivery_is_kept_beside_the_one_that_failed(database: Datab
     with database.reading() as connection:
         kept = [inbox.find(connection, each.id) for each in inbox.listed(connection)]
     assert {(each.state, each.delivery.body) for each in kept} == {
-        ("failed", b"odd"),
+        ("superseded", b"odd"),
         ("received", b"odd"),
         ("received", b"corrected"),
     }
+    assert {each.notes for each in kept if each.state == "superseded"} == {
+        (f"corrected by delivery {kept[0].id}",)
+    }
+    with database.writing() as connection:
+        inbox.fail(connection, kept[0].id, "odd again", at=0)
+    assert give(database, sent("a", body=b"at last"), sent("a", body=b"odd")) == [True, False]
+    with database.writing() as connection:
+        assert inbox.failed(connection) == 0
+        latest = inbox.listed(connection, most=1)[0].id
+        assert inbox.find(connection, kept[0].id).notes == (f"corrected by delivery {latest}",)
+        assert inbox.retry(connection, None) == 0
+        assert inbox.retry(connection, [1]) == 1, "as before, where the cause was another"
 
 
 @pytest.mark.parametrize("key", ["x" * 10_000, "a\0", "\ud800", "", "é"])
