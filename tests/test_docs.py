@@ -146,7 +146,7 @@ def test_every_file_the_readme_links_to_is_there() -> None:
 
     assert links
     for link in links:
-        assert README.with_name(link).exists(), link
+        assert (README.parent / link).exists(), link
 
 
 def test_a_block_knows_its_line_and_its_directive() -> None:
