@@ -17,7 +17,7 @@ from model.feature import days_in_words
 from model.feeds import Feeds
 from model.gates import Gate, find_gates
 from model.history import Floats, History
-from model.interval import interval
+from model.interval import interval, probability_of
 from model.outlook import Chances
 from model.pipeline import Deal
 from model.red_flare import (
@@ -29,7 +29,7 @@ from model.red_flare import (
     usual_probability,
 )
 from model.scorer import Scorer
-from service.review.week import Week
+from service.review.week import Week, within
 
 TREND_WEEKS: Final = 8
 DISAGREES: Final = 0.35  # points of probability between the two
@@ -46,9 +46,11 @@ class DealRow:
     probability
         To be won in the period, as forecasts use it; None where it has no number.
     model_probability
-        By the model alone.
+        The same by the model alone, whatever is missed.
     low, high
         Its 80 % interval.
+    gated
+        Whether a must-hit milestone is missed, so that `probability` is 0.
     change
         Of `probability` since the last review; None where there was no number then.
     trend
@@ -76,6 +78,7 @@ class DealRow:
     model_probability: float | None
     low: float | None
     high: float | None
+    gated: bool
     change: float | None
     trend: tuple[float, ...]
     expected: float
@@ -111,6 +114,8 @@ def deal_rows(
     before: Week | None,
     trend: Sequence[Week],
     feeds: Feeds | None,
+    *,
+    begun: bool,
 ) -> list[DealRow]:
     """Every open deal, in the history's order.
 
@@ -122,11 +127,14 @@ def deal_rows(
         The weeks before now that have scores, the oldest first.
     feeds
         What the scorer is told of now.
+    begun
+        Whether the period has.
     """
     if scorer is None or now.of_open is None:
         return [_bare(deal) for deal in now.opened]
     snapshots = _snapshots(scorer, history, now.opened, now.as_of, feeds)
-    low, high = _intervals(now.of_open, scorer.artifact.missed)
+    inside = within(now.of_open, begun=begun)
+    low, high = _intervals(now.of_open, inside, scorer.artifact.missed, begun=begun)
     near = _near(scorer, history, now, feeds)
     days = flare_horizon_days(scorer.edges)
     usual = usual_probability(scorer.artifact.facts["judged"], days)
@@ -136,7 +144,7 @@ def deal_rows(
         has = checks.scorable
         shown = now.shown.get(deal.deal_id)
         then = None if before is None else before.shown.get(deal.deal_id)
-        own = float(now.of_open.probability[place, -1]) if has else None
+        own = float(inside[place]) if has else None
         flares, new = _flares(snapshots[place], near[place], usual, days)
         amount = deal.amount or 0.0
         rows.append(
@@ -146,6 +154,7 @@ def deal_rows(
                 model_probability=own,
                 low=float(low[place]) if has else None,
                 high=float(high[place]) if has else None,
+                gated=bool(now.of_open.gated[place]),
                 change=None if shown is None or then is None else shown - then,
                 trend=tuple(week.shown.get(deal.deal_id, nan) for week in (*trend, now)),
                 expected=amount * (shown or 0.0),
@@ -200,6 +209,7 @@ def _bare(deal: Deal) -> DealRow:
         model_probability=None,
         low=None,
         high=None,
+        gated=False,
         change=None,
         trend=(),
         expected=0.0,
@@ -223,9 +233,20 @@ def _snapshots(
     return AsOf(history, vocabulary, vocabulary.codes(history), deal, moments, coverage).snapshots
 
 
-def _intervals(of_open: Chances, missed: float) -> tuple[Floats, Floats]:
-    p = np.clip(of_open.probability[:, -1], 1e-12, 1 - 1e-12)
-    return interval(np.log(p) - np.log1p(-p), of_open.bag_log_odds[:, :, -1], missed)
+def _intervals(
+    of_open: Chances, inside: Floats, missed: float, *, begun: bool
+) -> tuple[Floats, Floats]:
+    """Low and high of the probability to be won in the period, each of shape (D,)."""
+    bags = of_open.bag_log_odds[:, :, -1]
+    if not begun:
+        by_end, by_begin = (probability_of(of_open.bag_log_odds[:, :, k]) for k in (-1, 0))
+        bags = _log_odds(by_end - by_begin)
+    return interval(_log_odds(inside), bags, missed)
+
+
+def _log_odds(probability: Floats) -> Floats:
+    p = np.clip(probability, 1e-12, 1 - 1e-12)
+    return np.asarray(np.log(p) - np.log1p(-p))
 
 
 def _near(

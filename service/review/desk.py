@@ -349,7 +349,7 @@ def _deal_answer(
             page=page,
             week=week_name(question.as_of),
             question=question,
-            notes=_deal_notes(deal, row, page),
+            notes=_deal_notes(deal, row, page, question),
             closed=None
             if deal.closed_us is None
             else f"on {from_microseconds(deal.closed_us):%Y-%m-%d}",
@@ -368,11 +368,19 @@ def _deal_answer(
     )
 
 
-def _deal_notes(deal: Deal, row: DealRow | None, page: DealPage | BarePage) -> list[str]:
+def _deal_notes(
+    deal: Deal, row: DealRow | None, page: DealPage | BarePage, question: Question
+) -> list[str]:
     if deal.status != "open":
         return ["It is closed: what is known of it stands below, and no probability."]
     if isinstance(page, DealPage):
-        return []
+        if question.period.begin_us <= microseconds(question.as_of):
+            return []
+        told = (
+            f"The quarter begins on {question.period.first}: the probability above is to be won "
+            "within it. The curve, the drivers and what-if are of a win by its end, before it too."
+        )
+        return [told]
     notes = ["It can be given no probability: too little is known of it, or no model says more."]
     return notes + ([] if row is None else list(row.findings))
 

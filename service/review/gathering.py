@@ -200,7 +200,15 @@ class _Looking:
         return _Part(
             now=now,
             before=before,
-            rows=deal_rows(scorer, history, now, before, trend, feeds),
+            rows=deal_rows(
+                scorer,
+                history,
+                now,
+                before,
+                trend,
+                feeds,
+                begun=question.period.begin_us <= self.as_of,
+            ),
             ways=ways,
             past=[self._past(history, moment, now) for moment in self.moments],
         )

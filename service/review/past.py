@@ -97,7 +97,7 @@ class CategoryRecord:
     category
         Empty where the rep said none.
     deals, won
-        Deals open in it at the moments looked at, and those of them won by the quarter's end.
+        Deals open in it at the moments looked at, and those of them won in the quarter.
     """
 
     category: str
@@ -268,7 +268,7 @@ def past_of(
         for deal in week.opened:
             if deal.currency != currency:
                 continue
-            came = _won_by(at_last.get(deal.deal_id), moment.period.end_us)
+            came = _won_in(moment.period, at_last.get(deal.deal_id))
             count = words[deal.owner or "", deal.category or ""]
             count[0] += 1
             count[1] += came
@@ -316,8 +316,8 @@ def _forecast(
     )
 
 
-def _won_by(deal: Deal | None, end_us: int) -> bool:
-    return deal is not None and deal.status == "won" and (deal.closed_us or 0) < end_us
+def _won_in(period: Period, deal: Deal | None) -> bool:
+    return deal is not None and deal.status == "won" and period.holds(deal.closed_us or 0)
 
 
 def _categories(words: Mapping[tuple[str, str], Sequence[int]]) -> list[CategoryRecord]:

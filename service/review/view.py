@@ -305,6 +305,12 @@ def _notes(gathered: Gathered, choice: Choice, outlooks: Sequence[Outlook]) -> l
             "No open deal can be given a probability, since too little is known of each: import "
             "the CRM's contacts and history of late, and look at “data quality” in the list below."
         )
+    if now.shown and question.period.begin_us > now.as_of:
+        notes.append(
+            f"The quarter begins on {question.period.first}: probabilities in the list are to be "
+            "won within it. A deal's curve, drivers and what-if are of a win by its end, before it "
+            "too."
+        )
     if scorer is not None and now.deals and gathered.far:
         notes.append(
             "There is no forecast of last week to compare with: the quarter's end lay further "

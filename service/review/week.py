@@ -154,9 +154,19 @@ def outlooks_of(
 
 def in_period(of_open: Chances, period: Period, as_of: int) -> Floats:
     """Probability to be won within the period, zero where a gate is missed. Shape (D,)."""
+    return np.where(of_open.gated, 0.0, within(of_open, begun=period.begin_us <= as_of))
+
+
+def within(of_open: Chances, *, begun: bool) -> Floats:
+    """Probability to be won within the period by the model alone. Shape (D,).
+
+    Parameters
+    ----------
+    begun
+        Whether the period has; if not, what is won before it does not count.
+    """
     p = of_open.probability
-    inside = p[:, -1] - (p[:, 0] if period.begin_us > as_of else 0.0)
-    return np.where(of_open.gated, 0.0, inside)
+    return np.asarray(p[:, -1] - (0.0 if begun else p[:, 0]))
 
 
 def paths(

@@ -97,7 +97,7 @@ def moved(row: DealRow) -> float | None:
 
 def span(row: DealRow) -> str:
     """The 80 % interval of a deal; none beside a zero by declaration."""
-    if row.low is None or row.high is None or row.probability != row.model_probability:
+    if row.low is None or row.high is None or row.gated:
         return NOTHING
     return f"{100 * row.low:.0f} to {100 * row.high:.0f}{NO_BREAK}%"
 
@@ -121,12 +121,8 @@ def gate_words(row: DealRow) -> str:
     """The next must-hit gate with its days left; without one, what was missed."""
     gate = row.next_gate
     if gate is None or gate.days_left is None:
-        return "none ahead; one is missed" if _is_missed(row) else "none declared"
+        return "none ahead; one is missed" if row.gated else "none declared"
     return f"{gate.name}, due {gate.due}, {days_in_words(gate.days_left)} left"
-
-
-def _is_missed(row: DealRow) -> bool:
-    return row.probability == 0.0 and row.model_probability not in (None, 0.0)
 
 
 def action_words(page: DealPage | None) -> str:

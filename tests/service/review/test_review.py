@@ -28,7 +28,7 @@ from service.review.page import page
 from service.review.question import Question, Rates, read_rates
 from service.review.source import file_source
 from service.review.view import Review, laid_open, review_of
-from service.review.words import MINUS
+from service.review.words import MINUS, NOTHING, span
 from service.review.workbook import workbook
 from tests.factories import date_of, day, deal_event
 from tests.service.writeback.mail_server import MailServer, mail_serving
@@ -110,6 +110,26 @@ def test_a_probability_in_the_list_is_the_one_that_the_deal_s_page_explains(revi
             told = opened.change.after - opened.change.before
             if row.probability == row.model_probability:
                 assert told == pytest.approx(row.change)
+
+
+def test_in_a_quarter_to_come_an_interval_is_of_the_probability_shown_and_no_gate_is_blamed(
+    events: Path, small_artifact: Path
+) -> None:
+    ahead = reviewed(events, small_artifact, asked(close_by=date(2026, 6, 30)))
+    missed = {row.deal.deal_id for row in ahead.rows if any(g.state == "missed" for g in row.gates)}
+    shown = [row for row in ahead.rows if row.probability is not None]
+
+    assert 0 < len(missed) < len(shown)
+    assert {row.deal.deal_id for row in ahead.rows if row.gated} == missed
+    for row in shown:
+        assert row.probability == (0.0 if row.gated else row.model_probability)
+        assert row.low <= row.model_probability <= row.high
+        assert (span(row) == NOTHING) is row.gated
+    told = page(ahead)
+    assert told.count("(a must-hit milestone is missed; by the model") == len(
+        missed & set(ahead.pages)
+    )
+    assert "The quarter begins on 2026-04-01" in told
 
 
 def test_expected_amounts_of_owners_and_deals_are_those_of_the_forecast(review: Review) -> None:
