@@ -237,7 +237,7 @@ class Desk:
             numbered = {str(number): each for number, each in enumerate(money)}
             if place not in numbered:
                 return ""
-            return chart(numbered[place], kept.review(choice), kind, "drawing")
+            return chart(numbered[place], kind, "drawing")
 
         return _drawing(kept.once(("chart", choice, name), make))
 

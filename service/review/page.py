@@ -62,7 +62,7 @@ def page(review: Review) -> str:
         anchors=anchors,
         href=href,
         opened=lambda deal_id: f"#page-{anchors[deal_id]}",
-        drawing=lambda name, place: _inline(review.money[place], review, name, place),
+        drawing=lambda name, place: _inline(review.money[place], name, place),
         curve=lambda each: Markup(  # noqa: S704 - a drawing
             curve_chart(each.score, anchors[each.row.deal.deal_id])
         ),
@@ -90,7 +90,7 @@ def served_page(review: Review, listing: Listing, links: Links, choices: dict[st
         href=links.deal,
         opened=links.deal,
         drawing=lambda name, place: image(
-            links.chart(f"{name}-{place}"), _label(review.money[place], review, name)
+            links.chart(f"{name}-{place}"), _label(review.money[place], name)
         ),
     )
 
@@ -159,20 +159,20 @@ def _facts(review: Review) -> dict[str, Any]:
     }
 
 
-def _label(money: Money, review: Review, name: str) -> str:
+def _label(money: Money, name: str) -> str:
     if name == "quarter" and money.outlook.forecast is not None:
-        return distribution_label(money.outlook.forecast, review.question.target)
+        return distribution_label(money.outlook.forecast, money.target)
     if name == "bridge" and money.bridge is not None:
         return bridge_label(money.bridge)
     return reliability_label(money.past.reliability)
 
 
-def _inline(money: Money, review: Review, name: str, place: int) -> Markup:
-    return Markup(chart(money, review, name, f"{name}-{place}"))  # noqa: S704 - a drawing
+def _inline(money: Money, name: str, place: int) -> Markup:
+    return Markup(chart(money, name, f"{name}-{place}"))  # noqa: S704 - a drawing
 
 
-def chart(money: Money, review: Review, name: str, key: str) -> str:
-    """A drawing of a review: ``quarter``, ``bridge`` or ``reliability``; empty without its facts.
+def chart(money: Money, name: str, key: str) -> str:
+    """A drawing: ``quarter``, ``bridge`` or ``reliability``; empty without its facts.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def chart(money: Money, review: Review, name: str, key: str) -> str:
     from service.review import charts, past_charts
 
     if name == "quarter" and money.outlook.forecast is not None:
-        return charts.distribution_chart(money.outlook.forecast, review.question.target, key)
+        return charts.distribution_chart(money.outlook.forecast, money.target, key)
     if name == "bridge" and money.bridge is not None:
         return charts.bridge_chart(money.bridge, key)
     if name == "reliability" and money.past.reliability:

@@ -70,8 +70,11 @@ class Money:
         Of the last review; None at the first one, or where the currency is new.
     bridge
         None without both.
+    target
+        Won amount to reach; None where the one asked about is not of this forecast: it is of all
+        deals, in one currency.
     reach
-        Probability to reach the target; None without one, or without a forecast.
+        Probability to reach it; None without one, or without a forecast.
     past
         Past forecasts against what came.
     of_category
@@ -82,6 +85,7 @@ class Money:
     outlook: Outlook
     before: Outlook | None
     bridge: Bridge | None
+    target: float | None
     reach: float | None
     past: Past
     of_category: Mapping[str, tuple[float, int]]
@@ -148,7 +152,7 @@ def review_of(gathered: Gathered, choice: Choice = EVERYTHING) -> Review:
         past = [(moment, chosen_of(week, chosen)) for moment, week in past]
         rows = [row for row in rows if row.deal.deal_id in chosen]
     shown = replace(gathered, now=now, before=before, past=past)
-    money = _money(shown, unopened=choice.is_all)
+    money = _money(shown, choice)
     said = {each.outlook.currency: each.past for each in money}
     rows = sorted(
         (replace(row, said=said[row.deal.currency].said(row.deal)) for row in rows),
@@ -158,7 +162,7 @@ def review_of(gathered: Gathered, choice: Choice = EVERYTHING) -> Review:
         question=gathered.question,
         choice=choice,
         week=week_name(gathered.question.as_of),
-        notes=_notes(shown, choice, [each.outlook for each in money]),
+        notes=_notes(shown, choice, money),
         money=money,
         rows=rows,
         flared=flared(rows),
@@ -219,15 +223,18 @@ def _chosen(gathered: Gathered, choice: Choice) -> frozenset[str]:
     return frozenset(found)
 
 
-def _money(gathered: Gathered, *, unopened: bool) -> list[Money]:
+def _money(gathered: Gathered, choice: Choice) -> list[Money]:
     question, now, before = gathered.question, gathered.now, gathered.before
+    unopened = choice.is_all
     made_before = (
         []
         if before is None
         else outlooks_of(before, gathered.models.then, question, unopened=unopened)
     )
     found = []
-    for outlook in outlooks_of(now, gathered.models.now, question, unopened=unopened):
+    made_now = outlooks_of(now, gathered.models.now, question, unopened=unopened)
+    target = question.target if choice.is_all and len(made_now) == 1 else None
+    for outlook in made_now:
         currency = outlook.currency
         last = next((each for each in made_before if each.currency == currency), None)
         made = None
@@ -249,9 +256,10 @@ def _money(gathered: Gathered, *, unopened: bool) -> list[Money]:
                 outlook=outlook,
                 before=last,
                 bridge=made,
+                target=target,
                 reach=None
-                if question.target is None or outlook.forecast is None
-                else outlook.forecast.reach(question.target),
+                if target is None or outlook.forecast is None
+                else outlook.forecast.reach(target),
                 past=past_of(
                     gathered.past,
                     now,
@@ -274,7 +282,7 @@ def _of_category(week: Week, currency: str) -> dict[str, tuple[float, int]]:
     return {name: (sum(shares) / len(shares), len(shares)) for name, shares in found.items()}
 
 
-def _notes(gathered: Gathered, choice: Choice, outlooks: Sequence[Outlook]) -> list[str]:
+def _notes(gathered: Gathered, choice: Choice, money: Sequence[Money]) -> list[str]:
     question, scorer, now = gathered.question, gathered.models.now, gathered.now
     notes = []
     if gathered.over:
@@ -327,10 +335,22 @@ def _notes(gathered: Gathered, choice: Choice, outlooks: Sequence[Outlook]) -> l
             "The model keeps nothing of deals not yet opened, nor of how all deals move together: "
             "the ranges are too narrow. Train it again with this release."
         )
-    if len(outlooks) > 1:
-        named = ", ".join(each.currency or "without a currency" for each in outlooks)
+    if len(money) > 1:
+        named = ", ".join(each.outlook.currency or "without a currency" for each in money)
         notes.append(
             f"The deals are in several currencies ({named}) and are not added up. Name what they "
             "are worth with --rates, or for the service with REDFLARE_REVIEW_RATES."
         )
-    return notes
+    return notes + _target_notes(question, choice, money)
+
+
+def _target_notes(question: Question, choice: Choice, money: Sequence[Money]) -> list[str]:
+    """Why a target is held against no forecast."""
+    if question.target is None or not any(each.outlook.forecast for each in money):
+        return []
+    if not choice.is_all:
+        return ["The target is of all deals, and only some are shown: it is left out."]
+    if len(money) > 1:
+        told = "The target is of one currency, and the deals are in several: it is left out until "
+        return [f"{told}there are rates."]
+    return []

@@ -182,9 +182,9 @@ def lead(money: Money, review: Review) -> str:
         f"Expected {amount(total.expected)}{unit}; eight times in ten between "
         f"{amount(total.p10)} and {amount(total.p90)}. {amount(made.whole.won)} are won already."
     )
-    if money.reach is not None and review.question.target is not None:
+    if money.reach is not None:
         told += (
-            f" The target of {amount(review.question.target)} is reached with a probability of "
+            f" The target of {amount(money.target)} is reached with a probability of "
             f"{percent(money.reach)}."
         )
     return told

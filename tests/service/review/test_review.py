@@ -9,6 +9,7 @@ from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
 import pytest
 from openpyxl import Workbook, load_workbook
 
@@ -21,13 +22,13 @@ from service.cli import main
 from service.flares import Look, flared_shard
 from service.record import read_record
 from service.review.deal_row import DISAGREES
-from service.review.gathering import Models, gather
+from service.review.gathering import Gathered, Models, gather
 from service.review.mail import mail, summary
 from service.review.numbers import numbers
 from service.review.page import page
 from service.review.question import Question, Rates, read_rates
 from service.review.source import file_source
-from service.review.view import Review, laid_open, review_of
+from service.review.view import Choice, Review, laid_open, review_of
 from service.review.words import MINUS, NOTHING, span
 from service.review.workbook import workbook
 from tests.factories import date_of, day, deal_event
@@ -56,12 +57,16 @@ def asked(week: str = "2026-W03", close_by: date = date(2026, 3, 31), **changed:
     return Question(**{**given, **changed})
 
 
-def reviewed(path: Path, artifact: Path | None, question: Question) -> Review:
+def gathered_of(path: Path, artifact: Path | None, question: Question) -> Gathered:
     source = file_source(path)
     models = Models(now=None if artifact is None else load_scorer(artifact))
     record = source.record(microseconds(question.as_of))
-    gathered = gather(source.shards(), record, question, models)
-    return laid_open(gathered, review_of(gathered), source.of_deal)
+    return gather(source.shards(), record, question, models)
+
+
+def reviewed(path: Path, artifact: Path | None, question: Question) -> Review:
+    gathered = gathered_of(path, artifact, question)
+    return laid_open(gathered, review_of(gathered), file_source(path).of_deal)
 
 
 @pytest.fixture(scope="module")
@@ -329,6 +334,35 @@ def test_currencies_are_kept_apart_and_said_until_rates_are_given(tmp_path: Path
     assert "several currencies (EUR, USD)" in page(apart)
     assert [money.outlook.won for money in together.money] == [1_500.0]
     assert "EUR" in summary(together)
+
+
+def test_a_target_is_held_against_all_deals_in_one_currency_alone(
+    events: Path, small_artifact: Path
+) -> None:
+    table = read_events(events)
+    others = table.filter(pc.equal(table["kind"], "currency_changed"))
+    deals = pc.unique(table["deal_id"]).slice(0, 300)
+    kept = pc.or_(
+        pc.is_in(table["deal_id"], deals), pc.not_equal(table["kind"], "currency_changed")
+    )
+    assert others.num_rows
+    write_events(table.filter(kept), events.with_name("two.parquet"))
+    question = asked(target=1_000_000.0)
+
+    whole = review_of(gathered_of(events, small_artifact, question))
+    mine = review_of(
+        gathered_of(events, small_artifact, question), Choice(owner=whole.rows[0].deal.owner)
+    )
+    apart = review_of(gathered_of(events.with_name("two.parquet"), small_artifact, question))
+
+    assert [money.target for money in whole.money] == [1_000_000.0]
+    assert whole.money[0].reach is not None
+    assert len(apart.money) == 2
+    for made, reason in ((mine, "only some are shown"), (apart, "the deals are in several")):
+        assert all(money.target is money.reach is None for money in made.money)
+        assert any("The target is of" in note and reason in note for note in made.notes)
+        assert "Reach 1,000,000" not in page(made)
+        assert "target 1M" not in page(made)
 
 
 @pytest.mark.parametrize(
