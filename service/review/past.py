@@ -68,7 +68,8 @@ class PastForecast:
     hindsight
         Whether the model had learned from what came.
     won_then, won
-        Amount won by that moment, as known then, and in the end, as known now.
+        Amount won by that moment, as known then, and in the end, as known now; where deals not yet
+        opened then were not forecast, they do not count in the end either.
     open_then
         Amount of the deals open then.
     """
@@ -310,7 +311,7 @@ def _forecast(
         won=sum(
             deal.amount or 0.0
             for deal in at_last.values()
-            if deal.status == "won" and moment.period.holds(deal.closed_us or 0)
+            if _won_in(moment.period, deal) and (unopened or deal.opened_us <= moment.as_of)
         ),
         open_then=sum(deal.amount or 0.0 for deal in week.opened if deal.currency == currency),
     )
