@@ -119,8 +119,7 @@ def _made(events: Path | None, url: str | None, question: Question, given: Model
     from service.database_commands import opened
 
     with opened(url or "") as database:
-        at = microseconds(question.as_of), microseconds(question.since)
-        models = given if given.now is not None else models_at(database, *at)
+        models = given if given.now is not None else models_at(database, question)
         with database_source(database) as source:
             return _of(source, question, models)
 

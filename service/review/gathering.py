@@ -6,8 +6,8 @@ probabilities. From it `service.review.view` makes the review of all deals, or o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 
@@ -41,16 +41,24 @@ class Models:
         Of the one in force at the last review, where it is another.
     refused
         Why the one there is says nothing of this week, and what to do; empty where it does.
+    past
+        Of those in force at moments before the last review, microseconds since 1970 UTC; where one
+        is missing, that of the last review stands in.
     """
 
     now: Scorer | None = None
     earlier: Scorer | None = None
     refused: str = ""
+    past: Mapping[int, Scorer] = field(default_factory=dict)
 
     @property
     def then(self) -> Scorer | None:
         """The scorer in force at the last review."""
         return self.earlier or self.now
+
+    def at(self, moment: int) -> Scorer | None:
+        """The scorer of a past moment, at the last review or before, as far as it is known."""
+        return self.past.get(moment) or self.then
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -193,7 +201,9 @@ class _Looking:
                 retrained=self.models.earlier is not None,
             )
             trend = [
-                before if moment == self.since else self._look(old, history, moment, question)
+                before
+                if moment == self.since
+                else self._look(self.models.at(moment), history, moment, question)
                 for moment in self.trend_moments
             ]
         feeds = None if scorer is None else told(scorer, self.record, self.as_of)
@@ -216,7 +226,7 @@ class _Looking:
     def _past(self, history: History, moment: Moment, now: Week) -> Week:
         asked = replace(self.question, period=moment.period)
         try:
-            week = self._look(self.models.now, history, moment.as_of, asked)
+            week = self._look(self.models.at(moment.as_of), history, moment.as_of, asked)
         except HorizonError:
             week = self._look(None, history, moment.as_of, asked)
         return trimmed(week, moment.period, now)
@@ -235,16 +245,20 @@ class _Looking:
 
     def _trend_moments(self) -> list[int]:
         """The weeks before, the oldest first; none that the model would look back on unasked."""
-        old = self.models.then
-        if old is None or not self.has_before:
+        if not self.has_before:
             return []
         found = [self.since]
-        for _ in range(TREND_WEEKS - 1):
-            moment = found[0] - WEEK_US
-            if not self._honest(old, moment) or not self._reaches(old, moment):
+        for moment in trend_moments(self.since)[1:]:
+            old = self.models.at(moment)
+            if old is None or not self._honest(old, moment) or not self._reaches(old, moment):
                 break
             found.insert(0, moment)
         return found
+
+
+def trend_moments(since: int) -> list[int]:
+    """The moments of a trend before now, the latest first; that of the last review is the first."""
+    return [since - back * WEEK_US for back in range(TREND_WEEKS - 1)]
 
 
 def told(scorer: Scorer, record: Record, moment: int) -> Feeds:

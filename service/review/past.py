@@ -2,13 +2,14 @@
 
 Quarters that are over are looked at as late in them as the review is in its own, and the last weeks
 from their begin. What the model in force then would have said is scored as of then; where only a
-later model is at hand, which has learned from what came, that is hindsight and marked so.
+later model is at hand, which has learned from what came, that is hindsight: it is marked so, and
+tells nothing of how reliable what was said is.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
@@ -33,6 +34,7 @@ SURE: Final = {"commit": 0.7, "best case": 0.4, "pipeline": 0.15, "omitted": 0.0
 _NOTHING_SAID: Final = DataQuality(verdict="good", findings=())
 SCORABLE: Final = Checks(gates=(), data_quality=_NOTHING_SAID, unusual=())
 UNSCORABLE: Final = replace(SCORABLE, data_quality=replace(_NOTHING_SAID, verdict="unscorable"))
+ScorerAt = Callable[[int], Scorer | None]  # at a past moment, microseconds since 1970 UTC
 WORTH: Final = 10  # deals: how much that, or all reps' record, counts beside a rep's own
 
 
@@ -141,7 +143,7 @@ class Past:
     categories
         The surest first.
     reliability
-        In bins of probability, ascending.
+        In bins of probability, ascending, without hindsight.
     words
         How often a rep's word came true, by owner and category.
     """
@@ -235,7 +237,7 @@ def past_of(
     looks: Iterable[tuple[Moment, Week]],
     now: Week,
     question: Question,
-    scorer: Scorer | None,
+    scorer_at: ScorerAt,
     currency: str,
     *,
     unopened: bool = True,
@@ -248,8 +250,8 @@ def past_of(
         Past moments, as looked at then; those before the record's begin are left out.
     now
         As known now.
-    scorer
-        What made the chances of the past moments.
+    scorer_at
+        What made the chances of each past moment.
     unopened
         As `outlooks_of` takes it.
     """
@@ -261,9 +263,9 @@ def past_of(
     for moment, week in looks:
         if moment.period.begin_us < begun:
             continue
-        found[moment.kind].append(
-            _forecast(moment, week, at_last, question, scorer, currency, unopened=unopened)
-        )
+        scorer = scorer_at(moment.as_of)
+        made = _forecast(moment, week, at_last, question, scorer, currency, unopened=unopened)
+        found[moment.kind].append(made)
         if moment.kind != "quarter":
             continue
         for deal in week.opened:
@@ -273,7 +275,7 @@ def past_of(
             count = words[deal.owner or "", deal.category or ""]
             count[0] += 1
             count[1] += came
-            if deal.deal_id in week.shown:
+            if deal.deal_id in week.shown and not made.hindsight:
                 pairs.append((week.shown[deal.deal_id], came))
     return Past(
         quarters=found["quarter"],

@@ -255,8 +255,8 @@ class Shelf:
         return sum(len(each.gathered.rows) for each in kept)
 
     def _gathered(self, question: Question) -> Gathered:
-        as_of, since = microseconds(question.as_of), microseconds(question.since)
-        models = usable(models_at(self._database, as_of, since), question)
+        models = usable(models_at(self._database, question), question)
+        as_of = microseconds(question.as_of)
         with database_source(self._database) as source:
             record = source.record(as_of)
             try:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from sqlalchemy import Connection, func, select
 
-from model.errors import ScoreError
+from model.errors import RedflareError, ScoreError
 from model.event_table import read_deal, read_shards, table_of
-from model.events import KIND_CODES
+from model.events import KIND_CODES, microseconds
 from model.history import NONE, History
 from model.scorer import Scorer
 from model.sources.standing import standing_events
 from service.record import Record, read_record
-from service.review.gathering import Models
+from service.review.gathering import Models, trend_moments
+from service.review.past import moments
+from service.review.question import Question
 from service.storage import events as stored
 from service.storage import models
 from service.storage.database import Database
@@ -96,29 +99,30 @@ def deals_of(database: Database, deal_ids: Sequence[str]) -> pa.Table:
     return table_of(standing_events(told))
 
 
-def models_at(database: Database, as_of: int, since: int, now: Scorer | None = None) -> Models:
+def models_at(database: Database, question: Question) -> Models:
     """The models of a review: those in force at its moments, or else the one in force now.
 
-    Parameters
-    ----------
-    as_of, since
-        Of the review and of the last one, microseconds since 1970 UTC.
-    now
-        The scorer in force now, where it is loaded already.
+    One of before the last review that this release cannot read counts as not known.
     """
+    as_of, since = microseconds(question.as_of), microseconds(question.since)
     with database.reading() as connection:
-        latest = models.in_force(connection)
-        mine = models.in_force(connection, as_of) or latest
-        then = models.in_force(connection, since) or mine
 
-        def scorer(version: str | None) -> Scorer | None:
-            if version is None:
-                return None
-            if now is not None and now.artifact.model_version == version:
-                return now
+        @cache
+        def scorer(version: str) -> Scorer:
             return models.load(connection, version)
 
-        return Models(now=scorer(mine), earlier=None if then == mine else scorer(then))
+        mine = models.in_force(connection, as_of) or models.in_force(connection)
+        if mine is None:
+            return Models()
+        then = models.in_force(connection, since) or mine
+        past = {}
+        looks = {moment.as_of for moment in moments(question, as_of)}
+        for moment in looks | set(trend_moments(since)):
+            version = models.in_force(connection, moment)
+            if version is not None:
+                with suppress(RedflareError):
+                    past[moment] = scorer(version)
+        return Models(now=scorer(mine), earlier=None if then == mine else scorer(then), past=past)
 
 
 def last_known(connection: Connection) -> int | None:

@@ -264,7 +264,7 @@ def _money(gathered: Gathered, choice: Choice) -> list[Money]:
                     gathered.past,
                     now,
                     question,
-                    gathered.models.now,
+                    gathered.models.at,
                     currency,
                     unopened=unopened,
                 ),

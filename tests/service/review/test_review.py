@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from email import message_from_bytes, policy
 from io import BytesIO, StringIO
@@ -17,15 +18,18 @@ from model.errors import ScoreError
 from model.event_table import read_events, table_of, write_events
 from model.events import Event, microseconds
 from model.period import quarter_until, week_begin
+from model.scorer import Scorer
+from model.tables import Calibration
 from service.batch import known_feeds, load_scorer
 from service.cli import main
 from service.flares import Look, flared_shard
 from service.record import read_record
-from service.review.deal_row import DISAGREES
+from service.review.deal_row import DISAGREES, TREND_WEEKS
 from service.review.gathering import Gathered, Models, gather
 from service.review.mail import mail, summary
 from service.review.numbers import numbers
 from service.review.page import page
+from service.review.past import moments
 from service.review.question import Question, Rates, read_rates
 from service.review.source import file_source
 from service.review.view import Choice, Review, laid_open, review_of
@@ -57,9 +61,11 @@ def asked(week: str = "2026-W03", close_by: date = date(2026, 3, 31), **changed:
     return Question(**{**given, **changed})
 
 
-def gathered_of(path: Path, artifact: Path | None, question: Question) -> Gathered:
+def gathered_of(
+    path: Path, artifact: Path | None, question: Question, models: Models | None = None
+) -> Gathered:
     source = file_source(path)
-    models = Models(now=None if artifact is None else load_scorer(artifact))
+    models = models or Models(now=None if artifact is None else load_scorer(artifact))
     record = source.record(microseconds(question.as_of))
     return gather(source.shards(), record, question, models)
 
@@ -70,8 +76,13 @@ def reviewed(path: Path, artifact: Path | None, question: Question) -> Review:
 
 
 @pytest.fixture(scope="module")
-def review(events: Path, small_artifact: Path) -> Review:
-    return reviewed(events, small_artifact, asked(target=1_000_000.0, segment="industry"))
+def gathered(events: Path, small_artifact: Path) -> Gathered:
+    return gathered_of(events, small_artifact, asked(target=1_000_000.0, segment="industry"))
+
+
+@pytest.fixture(scope="module")
+def review(gathered: Gathered, events: Path) -> Review:
+    return laid_open(gathered, review_of(gathered), file_source(events).of_deal)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +131,8 @@ def test_a_probability_in_the_list_is_the_one_that_the_deal_s_page_explains(revi
 def test_in_a_quarter_to_come_an_interval_is_of_the_probability_shown_and_no_gate_is_blamed(
     events: Path, small_artifact: Path
 ) -> None:
-    ahead = reviewed(events, small_artifact, asked(close_by=date(2026, 6, 30)))
+    gathered = gathered_of(events, small_artifact, asked(close_by=date(2026, 6, 30)))
+    ahead = review_of(gathered)
     missed = {row.deal.deal_id for row in ahead.rows if any(g.state == "missed" for g in row.gates)}
     shown = [row for row in ahead.rows if row.probability is not None]
 
@@ -130,10 +142,14 @@ def test_in_a_quarter_to_come_an_interval_is_of_the_probability_shown_and_no_gat
         assert row.probability == (0.0 if row.gated else row.model_probability)
         assert row.low <= row.model_probability <= row.high
         assert (span(row) == NOTHING) is row.gated
-    told = page(ahead)
-    assert told.count("(a must-hit milestone is missed; by the model") == len(
-        missed & set(ahead.pages)
-    )
+    flared = [
+        next(row for row in shown if row.gated is is_gated and row.flares)
+        for is_gated in (True, False)
+    ]
+    laid = laid_open(gathered, replace(ahead, flared=flared), file_source(events).of_deal)
+    told = page(laid)
+    assert len(laid.pages) == 2
+    assert told.count("(a must-hit milestone is missed; by the model") == 1
     assert "The quarter begins on 2026-04-01" in told
 
 
@@ -337,22 +353,18 @@ def test_currencies_are_kept_apart_and_said_until_rates_are_given(tmp_path: Path
 
 
 def test_a_target_is_held_against_all_deals_in_one_currency_alone(
-    events: Path, small_artifact: Path
+    gathered: Gathered, review: Review, events: Path, small_artifact: Path
 ) -> None:
     table = read_events(events)
-    others = table.filter(pc.equal(table["kind"], "currency_changed"))
-    deals = pc.unique(table["deal_id"]).slice(0, 300)
-    kept = pc.or_(
-        pc.is_in(table["deal_id"], deals), pc.not_equal(table["kind"], "currency_changed")
-    )
-    assert others.num_rows
-    write_events(table.filter(kept), events.with_name("two.parquet"))
-    question = asked(target=1_000_000.0)
+    deals = pc.unique(table["deal_id"]).sort()
+    late = table.filter(pc.is_in(table["deal_id"], deals.slice(560)))
+    latest = pc.is_in(late["deal_id"], deals.slice(580))
+    untold = pc.and_(latest, pc.equal(late["kind"], "currency_changed"))
+    write_events(late.filter(pc.invert(untold)), events.with_name("two.parquet"))
 
-    whole = review_of(gathered_of(events, small_artifact, question))
-    mine = review_of(
-        gathered_of(events, small_artifact, question), Choice(owner=whole.rows[0].deal.owner)
-    )
+    whole = review
+    mine = review_of(gathered, Choice(owner=whole.rows[0].deal.owner))
+    question = asked(target=1_000_000.0)
     apart = review_of(gathered_of(events.with_name("two.parquet"), small_artifact, question))
 
     assert [money.target for money in whole.money] == [1_000_000.0]
@@ -477,12 +489,54 @@ def test_past_forecasts_stand_beside_what_came_and_hindsight_is_said(
     assert "(hindsight)" in html
 
 
-def test_what_was_said_of_deals_beside_what_came_true_counts_each_once(review: Review) -> None:
-    (money,) = review.money
-    opened = sum(record.deals for record in money.past.categories)
+def test_past_moments_are_scored_by_the_model_in_force_then_and_reliability_leaves_out_hindsight(
+    events: Path, small_artifact: Path, review: Review, html: str
+) -> None:
+    now = load_scorer(small_artifact)
+    facts = {**now.artifact.facts, "known_before": "2024-01-01T00:00:00+00:00"}
+    shrunk = replace(now.artifact, facts=facts, calibration=surer(now.artifact.calibration))
+    earlier = Scorer(shrunk)
+    question = review.question
+    looks = moments(question, microseconds(question.as_of))
+    (hindsight,) = [moment for moment in looks if moment.kind == "quarter"][-1:]
+    past = {moment.as_of: earlier for moment in looks if moment is not hindsight}
 
-    assert 0 < sum(each.deals for each in money.past.reliability) <= opened
+    made = review_of(gathered_of(events, None, question, Models(now=now, past=past)))
+
+    (was,), (money,) = review.money, made.money
+    for kind in ("quarters", "weeks"):
+        for by_now, by_then in zip(getattr(was.past, kind), getattr(money.past, kind), strict=True):
+            same = by_then.moment == hindsight
+            assert by_then.hindsight is same
+            assert (by_then.total == by_now.total) is same
+    assert not was.past.reliability
+    assert "it would be hindsight" in html
+    opened = sum(record.deals for record in money.past.categories)
+    assert 0 < sum(each.deals for each in money.past.reliability) < opened
     assert all(0 <= each.won <= 1 for each in money.past.reliability)
+    assert len(made.trend_weeks) == TREND_WEEKS
+
+
+def surer(calibration: Calibration) -> Calibration:
+    """One that calls every deal likelier, so that it is told from the other."""
+    return replace(calibration, intercepts=calibration.intercepts + 1.0)
+
+
+def test_what_past_forecasts_of_one_owner_came_to_counts_no_deal_opened_later(
+    gathered: Gathered, review: Review
+) -> None:
+    owner = review.rows[0].deal.owner
+    mine = review_of(gathered, Choice(owner=owner)).money[0].past
+    deals = [deal for deal in gathered.now.deals if deal.owner == owner and deal.status == "won"]
+
+    fewer = 0
+    for past in (*mine.quarters, *mine.weeks):
+        moment = past.moment
+        won = [deal for deal in deals if moment.period.holds(deal.closed_us or 0)]
+        known = [deal for deal in won if deal.opened_us <= moment.as_of]
+        assert past.won == pytest.approx(sum(deal.amount or 0.0 for deal in known))
+        fewer += len(known) < len(won)
+    assert fewer
 
 
 def test_a_rep_is_called_surer_by_that_rep_s_own_record(review: Review) -> None:
