@@ -20,7 +20,9 @@ from model.errors import RedflareError
 SCHEMA_VERSION: Final = 1
 DOCUMENT: Final = "candidate.json"
 ARTIFACT: Final = "artifact"
-PARTS: Final = frozenset({DOCUMENT, ARTIFACT, "environment.txt", "plots", "report"})
+PARTS: Final = frozenset(
+    {DOCUMENT, ARTIFACT, "environment.txt", "plots", "report", "requirements.lock"}
+)
 
 
 class CandidateError(RedflareError):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import socket
 import tempfile
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +14,8 @@ from training.candidate import Candidate
 from training.logged_model import save_flavour
 from training.version import TAG
 
+HOST: Final = f"{TAG}host"
+PROCESS: Final = f"{TAG}process"
 MODEL: Final = "model"  # the artifact path of the loadable model
 
 
@@ -29,6 +33,37 @@ def end_killed(client: Any, experiment: str, candidate: Candidate) -> None:
     running = f"{same} and attributes.status = 'RUNNING'"
     for run in client.search_runs([experiment], running):
         client.set_terminated(run.info.run_id, "KILLED")
+
+
+def end_dead(client: Any, experiment: str) -> None:
+    """End the runs that processes of this machine were logging when they were killed.
+
+    A run of another machine is left: whether its process lives is not seen from here.
+
+    Parameters
+    ----------
+    client
+        An ``MlflowClient``.
+    experiment
+        Its id.
+    """
+    here = f"tags.\"{HOST}\" = '{socket.gethostname()}' and attributes.status = 'RUNNING'"
+    for run in client.search_runs([experiment], here):
+        if not _lives(int(run.data.tags[PROCESS])):
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _lives(process: int) -> bool:
+    """Whether another process has a number; whoever asks is not logging yet."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True
 
 
 def log_run(client: Any, experiment: str, folder: Path, candidate: Candidate) -> str:
@@ -94,6 +129,8 @@ def _run_tags(candidate: Candidate) -> dict[str, str]:
         "mlflow.user": candidate.created_by,
         "mlflow.note.content": "\n\n".join(candidate.why),
         f"{TAG}created_at": candidate.created_at,
+        HOST: socket.gethostname(),
+        PROCESS: str(os.getpid()),
     }
     tags |= {f"{TAG}code_{key}": value for key, value in candidate.code.items()}
     if "commit" in candidate.code:

@@ -22,7 +22,7 @@ from training.audit import Audit
 from training.candidate import ARTIFACT, Candidate, read_candidate
 from training.lock import written_alone
 from training.logged_model import ignore_its_own
-from training.logged_run import MODEL, end_killed, log_run
+from training.logged_run import MODEL, end_dead, end_killed, log_run
 from training.registry_failure import told
 from training.version import TAG, Act, RegistryAwayError, RegistryError, Version
 
@@ -236,6 +236,13 @@ class Registry:
         with self._asking():
             self._client.set_registered_model_alias(self.name, CHALLENGER, version.number)
         return self.version(version.number)
+
+    def end_dead_runs(self) -> None:
+        """End the runs that killed processes of this machine left running; their lock is held."""
+        with self._asking():
+            found = self._client.get_experiment_by_name(self.name)
+            if found is not None:
+                end_dead(self._client, str(found.experiment_id))
 
     def _log(self, folder: Path, candidate: Candidate) -> str:
         return log_run(self._client, self._experiment(), folder, candidate)

@@ -118,6 +118,7 @@ def _retrain(events: Path, asked: dict[str, Any]) -> int:
     with only_one(place, who, at):
         for left in waiting(place):
             click.echo(f"left by an earlier job: {left}; register it, or delete it", err=True)
+        store.end_dead_runs()
         champion = store.champion()
         artifact = None if champion is None else store.artifact(champion)
         before = None if champion is None else {"events": int(champion.tags.get("events", 0))}
