@@ -120,13 +120,33 @@ class Processor:
             return 0
         # Before the transaction, which on SQLite keeps all other writers waiting.
         translated = {kept.id: (kept, self._translated(kept)) for kept in waiting}
+        wrote_from = time.perf_counter()
+        try:
+            worked, is_awaited = self._write(translated)
+        except BaseException:
+            self._heard_at = None  # of what was told nothing is kept, nor what it showed of feeds
+            raise
+        self._step("committed")
+        wrote_seconds = time.perf_counter() - wrote_from
+        if self._database.is_sqlite:  # no more are read than are likely to be worked on
+            grown = 2 * len(worked) if len(worked) == len(waiting) else len(worked)
+            self._at_once = max(1, min(grown, WORKED_AT_ONCE))
+        for each in worked:
+            self._told(each)
+        if is_awaited:  # those who receive have as much of the time, or they would come to little
+            time.sleep(min(wrote_seconds, LONGEST_REST))
+        return len(worked)
+
+    def _write(
+        self, translated: Mapping[int, tuple[inbox.Kept, Translation | str]]
+    ) -> tuple[list[_Worked], bool]:
+        """Work on about those in one transaction; what became of each, and whether others wait."""
         worked: list[_Worked] = []
         is_awaited = False
-        wrote_from = time.perf_counter()
         with self._database.writing() as connection:
             # Before any row, lest forgetting and this wait for each other.
             tombstones.hold(connection)
-            for inbox_id in inbox.take(connection, len(waiting)):
+            for inbox_id in inbox.take(connection, len(translated)):
                 began = time.perf_counter()
                 if inbox_id in translated:
                     kept, translation = translated[inbox_id]
@@ -140,16 +160,7 @@ class Processor:
                 is_awaited = self._database.is_awaited()
                 if is_awaited:
                     break
-        self._step("committed")
-        wrote_seconds = time.perf_counter() - wrote_from
-        if self._database.is_sqlite:  # no more are read than are likely to be worked on
-            grown = 2 * len(worked) if len(worked) == len(waiting) else len(worked)
-            self._at_once = max(1, min(grown, WORKED_AT_ONCE))
-        for each in worked:
-            self._told(each)
-        if is_awaited:  # those who receive have as much of the time, or they would come to little
-            time.sleep(min(wrote_seconds, LONGEST_REST))
-        return len(worked)
+        return worked, is_awaited
 
     def _work_on(
         self, connection: Connection, kept: inbox.Kept, translated: Translation | str
@@ -231,7 +242,7 @@ class Processor:
     ) -> None:
         told = tombstones.without_forgotten(connection, translation.events)
         if kept.delivery.kind != "standard":  # what tells our own events knows whose they are
-            events.check_one_crm(connection, told)
+            events.check_one_crm(connection, ((each.source, each.deal_id) for each in told))
         appended = events.append(connection, told, at=now, inbox_id=kept.id)
         if kept.delivery.kind == "standard" and appended.misnamed:
             event = appended.misnamed[0]

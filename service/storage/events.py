@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import groupby
+from itertools import combinations, groupby
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, bindparam, func, insert, select, tuple_
@@ -132,7 +132,7 @@ def _contradicted(connection: Connection, repeated: Sequence[Event]) -> list[tup
     return [(event, other) for event, other in found if other is not None and other != event]
 
 
-def check_one_crm(connection: Connection, told: Iterable[Event]) -> None:
+def check_one_crm(connection: Connection, told: Iterable[tuple[str, str]]) -> None:
     """Refuse what a CRM tells of a deal that another CRM told of: two deals have one number.
 
     Parameters
@@ -140,7 +140,7 @@ def check_one_crm(connection: Connection, told: Iterable[Event]) -> None:
     connection
         Of the transaction that would keep the events.
     told
-        By a CRM.
+        Source and deal of each event, from one source or several.
 
     Raises
     ------
@@ -148,21 +148,28 @@ def check_one_crm(connection: Connection, told: Iterable[Event]) -> None:
         Naming the deal and both.
     """
     whose: dict[str, set[str]] = {}
-    for event in told:
-        if event.source in CRMS:
-            whose.setdefault(event.source, set()).add(event.deal_id)
+    for source, deal_id in told:
+        if source in CRMS:
+            whose.setdefault(source, set()).add(deal_id)
+    for one, other in combinations(sorted(whose), 2):
+        for deal_id in sorted(whose[one] & whose[other])[:1]:
+            raise _two_deals(deal_id, other, one)
     for source, deal_ids in whose.items():
         for part in _batched(sorted(deal_ids), AT_ONCE):
             query = select(EVENTS.c.deal_id, EVENTS.c.source).where(
                 EVENTS.c.deal_id.in_(part), EVENTS.c.source.in_(sorted(CRMS - {source}))
             )
-            other = connection.execute(query.limit(1)).one_or_none()
-            if other is not None:
-                raise StorageError(
-                    f"deal {other.deal_id!r} of {source}",
-                    f"another number, for {other.source} told of a deal {other.deal_id!r} before",
-                    "keep CRMs whose numbers may be the same in databases of their own",
-                )
+            found = connection.execute(query.limit(1)).one_or_none()
+            if found is not None:
+                raise _two_deals(found.deal_id, source, found.source)
+
+
+def _two_deals(deal_id: str, source: str, before: str) -> StorageError:
+    return StorageError(
+        f"deal {deal_id!r} of {source}",
+        f"another number, for {before} told of a deal {deal_id!r} before",
+        "keep CRMs whose numbers may be the same in databases of their own",
+    )
 
 
 def of_deal(connection: Connection, deal_id: str) -> list[Event]:

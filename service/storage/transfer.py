@@ -114,12 +114,18 @@ def load(database: Database, file: Path) -> Loaded:
     ------
     EventError
         If the file cannot be read.
+    StorageError
+        If two CRMs tell of a deal, in the file or beside what is there: nothing is loaded.
     StoreUnavailable
         If the database does not answer; what was loaded until then is kept.
     """
     from service.composition import now_us
 
     table = read_events(file)
+    pairs = table.select(["source", "deal_id"]).group_by(["source", "deal_id"]).aggregate([])
+    with database.reading() as connection:
+        columns = (pairs[name].to_pylist() for name in ("source", "deal_id"))
+        events.check_one_crm(connection, zip(*columns, strict=True))
     loaded = Loaded()
     for first in range(0, table.num_rows, LOADED_AT_ONCE):
         rows = table.slice(first, LOADED_AT_ONCE).select(COLUMNS).to_pylist()

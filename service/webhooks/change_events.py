@@ -80,14 +80,7 @@ class ChangeReceiver(JsonReceiver):
             note_closing_stage(values, notebook)
             notebook.notes.append(STATES_ONLY)
             return self.terms.translation(notebook)
-        for event in objects(decoded(delivery), MOST_EVENTS, "change events"):
-            payload = _payload(event)
-            if payload is None:
-                raise Untranslatable(
-                    f"an object without {HEADER}: expected a change event. "
-                    "Remedy: have the relay post the event's payload"
-                )
-            _read(payload, notebook)
+        notebook.read_each(objects(decoded(delivery), MOST_EVENTS, "change events"), _read)
         return self.terms.translation(notebook)
 
 
@@ -107,7 +100,13 @@ def _payloads_or_body(body: Any) -> Any:
     return body if None in payloads else payloads
 
 
-def _read(payload: Json, notebook: Notebook) -> None:
+def _read(event: Json, notebook: Notebook) -> None:
+    payload = _payload(event)
+    if payload is None:
+        raise Untranslatable(
+            f"an object without {HEADER}: expected a change event. "
+            "Remedy: have the relay post the event's payload"
+        )
     header = needed(payload, HEADER, dict, "a change event")
     entity = needed(header, "entityName", str, HEADER)
     change = needed(header, "changeType", str, HEADER)

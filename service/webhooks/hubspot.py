@@ -127,8 +127,7 @@ class HubSpotReceiver(JsonReceiver):
         if record is not None:
             _read_record(record, notebook)
             return self.terms.translation(notebook)
-        for event in objects(decoded(delivery), MOST_EVENTS, "events"):
-            _read(event, notebook)
+        notebook.read_each(objects(decoded(delivery), MOST_EVENTS, "events"), _read)
         return self.terms.translation(notebook)
 
     def followed(self) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from model.errors import EventError
 from model.events import EPOCH, Event
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # Arrow is for the translation alone: receiving does without
     from model.sources.mapping import Mapping as SourceMapping
 
 Json = dict[str, Any]
+Part = TypeVar("Part")
 DELETED: Final = "deleted"  # as the reason of a loss
 
 
@@ -82,7 +83,7 @@ class Terms:
         Raises
         ------
         Untranslatable
-            If lines were refused and nothing was told.
+            If something was refused and nothing was told.
         """
         from model.sources.closings import Stages
         from model.sources.told import Row, tell
@@ -97,13 +98,19 @@ class Terms:
             ),
             person_key=self.person_key() if notebook.lines else b"",
         )
-        fates = [self._event_of(fate) for fate in notebook.fates]
-        if told.refused and not told.events and not fates:
-            raise Untranslatable(
-                "; ".join(told.refused)
-                + ". Remedy: correct it in the CRM, or let a mapping of your own read it"
-            )
-        notes = [*notebook.notes, *(f"left out: {problem}" for problem in told.refused)]
+        fates: list[Event] = []
+        unread = list(notebook.refused)
+        for fate in notebook.fates:
+            try:
+                fates.append(self._event_of(fate))
+            except Untranslatable as error:
+                unread.append(error.reason)
+        if (unread or told.refused) and not (told.events or fates or notebook.refetch):
+            if told.refused:
+                remedy = "Remedy: correct it in the CRM, or let a mapping of your own read it"
+                unread.append(f"{'; '.join(told.refused)}. {remedy}")
+            raise Untranslatable("; ".join(dict.fromkeys(unread)))
+        notes = [*notebook.notes, *(f"left out: {each}" for each in (*unread, *told.refused))]
         if told.emptied:
             notes.append(f"{told.emptied} values were emptied, which only a new value can replace")
         return Translation(
@@ -154,6 +161,8 @@ class Notebook:
         Records to be asked for.
     fates
         Deals deleted, merged away or restored.
+    refused
+        Why parts of the payload could not be read; the others are told all the same.
     won_stages, lost_stages
         Stages that the payload itself says close a deal.
     """
@@ -162,8 +171,17 @@ class Notebook:
     notes: list[str] = field(default_factory=list)
     refetch: list[Refetch] = field(default_factory=list)
     fates: list[Fate] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
     won_stages: list[str] = field(default_factory=list)
     lost_stages: list[str] = field(default_factory=list)
+
+    def read_each(self, parts: Sequence[Part], read: Callable[[Part, Notebook], None]) -> None:
+        """Read the parts of a payload, each for itself: one that cannot be read spoils no other."""
+        for part in parts:
+            try:
+                read(part, self)
+            except Untranslatable as error:
+                self.refused.append(error.reason)
 
 
 def decoded(delivery: Delivery) -> Any:

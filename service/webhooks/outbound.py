@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, tostring
 
@@ -190,12 +191,11 @@ class OutboundReceiver:
         if not notifications:
             notebook.notes.append("the message holds no notification")
         records = {record.title for record in self.terms.source.records}
-        for notification in notifications:
-            _read(notification, records, notebook)
+        notebook.read_each(notifications, partial(_read, records))
         return self.terms.translation(notebook)
 
 
-def _read(notification: Element, records: set[str], notebook: Notebook) -> None:
+def _read(records: set[str], notification: Element, notebook: Notebook) -> None:
     record = notification.find(f"{OUTBOUND}sObject")
     if record is None:
         notebook.notes.append("a notification without a record")

@@ -76,7 +76,7 @@ def test_deliveries_are_listed_shown_and_retried(
     assert say("inbox", "retry", str(failed["id"])) == "1 deliveries wait for the worker\n"
     assert say("inbox", "retry", "--all") == "0 deliveries wait for the worker\n"
     told = say("inbox", "retry", "99", "2", status=1)
-    assert "2 is received: expected one that is failed or done" in told
+    assert "2 is received: expected one that is failed or superseded or done" in told
     assert "99 is not in the inbox" in told
     assert "redflare inbox list" in told
     assert "redflare inbox list" in say("inbox", "show", "99", status=2)

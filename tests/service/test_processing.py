@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import Connection, select, text
 
 from model.events import Event, microseconds
+from model.feeds import Feed
 from model.scorer import Scorer
 from service.logs import TextLines
 from service.metrics import Metrics
 from service.rescoring import Policy
-from service.storage import deals, events, flares, inbox, outbox, scores, tombstones
+from service.storage import deals, events, feeds, flares, inbox, outbox, scores, tombstones
 from service.storage.database import Database, open_database
 from service.storage.schema import DEALS, EVENTS, OUTBOX, RETOLD, SCORES
 from service.writeback.entry import RED_FLARE_RAISED, SCORE_CHANGED
@@ -85,6 +86,37 @@ def test_a_crm_is_told_of_no_deal_that_only_another_crm_tells_of(
     assert rows(database, OUTBOX, "destination", "deal_id") == sorted(
         [("hook", own[0].deal_id), ("hook", other[0].deal_id), ("sales", own[0].deal_id)]
     )
+
+
+def test_what_a_transaction_that_came_to_nothing_showed_of_feeds_is_not_gone_by(
+    database: Database, scorer: Scorer, stories: list[list[Event]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[set[str]] = []
+    read = feeds.heard
+
+    def heard(connection: Connection) -> dict[str, Feed]:
+        found = read(connection)
+        seen.append(set(found) & {"a new one"})
+        return found
+
+    def fall(step: str) -> None:
+        if step == "finished" and seen[-1]:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("service.processing.feeds.heard", heard)
+    own = processor(database, scorer, now=lambda: NOW, step=fall)
+    give(database, delivery(*stories[1], key="1", at=AS_OF))
+    own.work()
+    give(database, delivery(replace(stories[0][0], source="a new one"), key="2", at=AS_OF))
+    with pytest.raises(KeyboardInterrupt):
+        own.work()
+    with database.writing() as connection:
+        inbox.fail(connection, inbox.listed(connection)[0].id, "another saw to it", at=0)
+    told = replace(stories[1][-1], source_id="once more")  # a kind that its source carried before
+    give(database, delivery(told, key="3", at=AS_OF))
+    own.work()
+
+    assert seen == [set(), {"a new one"}, set()]
 
 
 def rows(database: Database, table: Any, *columns: str) -> list[tuple[Any, ...]]:

@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 
-from model.event_table import event_from_row, read_events
+from model.event_table import event_from_row, read_events, table_of, write_events
+from model.events import Event
 from model.sources.standing import standing_events
 from service.model_in_force import ModelInForce
 from service.processing import Processor
 from service.rescoring import Policy
 from service.storage import deals, events, inbox, outbox
 from service.storage.database import Database
-from service.storage.transfer import export
+from service.storage.errors import StorageError
+from service.storage.transfer import export, load
 from service.webhooks.mapped import Terms
 from tests.service.deliveries import give, work_all
 from tests.service.webhooks.payloads import (
@@ -196,6 +198,30 @@ def test_a_second_crm_s_deal_of_the_same_number_is_a_conflict_and_not_the_same_d
     assert "hubspot told of a deal" in kept.reason
     assert "databases of their own" in kept.reason
     assert standing(database, HUBSPOT_DEAL) == before
+
+
+def test_loading_two_crms_deals_of_one_number_is_refused_as_their_deliveries_are(
+    database: Database, tmp_path: Path
+) -> None:
+    def opened(source: str) -> Event:
+        return Event(
+            deal_id=HUBSPOT_DEAL,
+            kind="deal_opened",
+            occurred_at=START,
+            source=source,
+            source_id=f"{source}/1",
+        )
+
+    log = tmp_path / "events.parquet"
+    words = f"deal '{HUBSPOT_DEAL}' of pipedrive: expected another number, for hubspot told of"
+    write_events(table_of([opened("hubspot"), opened("pipedrive")]), log)
+    with pytest.raises(StorageError, match=words):
+        load(database, log)
+    write_events(table_of([opened("hubspot"), opened("mail")]), log)
+    assert load(database, log).new == 2
+    write_events(table_of([opened("pipedrive")]), log)
+    with pytest.raises(StorageError, match=words):
+        load(database, log)
 
 
 def test_terms_hash_people_alike_in_imports_and_webhooks() -> None:

@@ -656,6 +656,27 @@ def test_one_value_that_cannot_be_read_leaves_the_others_told() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        ({"occurredAt": "soon"}, "deleted at 'soon': expected a time with its offset"),
+        ({"occurredAt": None}, "deal.deletion with nothing for occurredAt: expected int or str"),
+    ],
+)
+def test_a_deletion_that_cannot_be_read_leaves_the_others_of_its_batch_told(
+    odd: dict[str, Any], why: str
+) -> None:
+    deletion = hubspot_change("", None, NOW, subscriptionType="deal.deletion") | odd
+    told = translated("hubspot", [deletion, hubspot_change("amount", "5", NOW)])
+
+    assert said(told.events) == [("amount_changed", 5.0)]
+    [note] = told.notes
+    assert note.startswith("left out: ")
+    assert why in note
+    with pytest.raises(Untranslatable, match="check what sends it"):
+        translated("hubspot", [deletion])
+
+
 def test_a_company_s_own_stages_close_deals_where_it_says_so() -> None:
     own = receivers()["hubspot"].terms.__class__(
         mapping="hubspot",
