@@ -32,6 +32,7 @@ from service.webhooks.mapped import (
     Terms,
     decoded,
     iso_of,
+    known_later,
     needed,
     objects,
     text_of,
@@ -137,16 +138,19 @@ def _changes(payload: Json, header: Json, record_id: str, notebook: Notebook) ->
     """One row of the field history for each field that changed, and one for the creation."""
     values = {name: _value(name, value) for name, value in payload.items() if name != HEADER}
     created = header["changeType"] == "CREATE"
+    committed = header.get("commitTimestamp")
+    told_at = iso_of(committed) if type(committed) is int else None
     time = values.get("CreatedDate" if created else "LastModifiedDate") or iso_of(
         needed(header, "commitTimestamp", int, HEADER)
     )
+    known_at = known_later(time, told_at)
     if created:
-        notebook.lines.append(_line(record_id, time, "created", None))
+        notebook.lines.append(_line(record_id, (time, known_at), "created", None))
     for name in _changed(payload, header):
         if isinstance(payload.get(name), dict | list):
             notebook.notes.append(f"field {name}: of several parts, which no event says")
         elif name not in SYSTEM_FIELDS:
-            notebook.lines.append(_line(record_id, time, name, values.get(name)))
+            notebook.lines.append(_line(record_id, (time, known_at), name, values.get(name)))
     note_closing_stage(values, notebook)
 
 
@@ -159,9 +163,10 @@ def _changed(payload: Json, header: Json) -> Iterator[str]:
     yield from (name for name, value in payload.items() if name != HEADER and value is not None)
 
 
-def _line(record_id: str, time: str, name: str, value: str | None) -> Line:
+def _line(record_id: str, times: tuple[str, str | None], name: str, value: str | None) -> Line:
+    time, known_at = times
     change = {"OpportunityId": record_id, "CreatedDate": time, "Field": name, "NewValue": value}
-    return Line(HISTORY, change)
+    return Line(HISTORY, {**change, "known_at": known_at})
 
 
 def _value(name: str, value: Any) -> str | None:

@@ -27,6 +27,7 @@ from service.webhooks.mapped import (
     Notebook,
     Terms,
     decoded,
+    known_later,
     needed,
     objects,
     text_of,
@@ -167,14 +168,14 @@ def _changes(target: Any, message: str, record_id: str, told_at: str, notebook: 
     columns = {name: _value(value) for name, value in _pairs(_attributes(target)).items()}
     time = columns.get("createdon" if message == "Create" else "modifiedon") or told_at
     if message == "Create":
-        notebook.lines.append(_line(record_id, time, "created", None))
+        notebook.lines.append(_line(record_id, time, "created", None, told_at))
         columns = {
             name: value
             for name, value in columns.items()
             if value is not None and (name, value) != ("statecode", "0")  # nothing is reopened
         }
     notebook.lines += [
-        _line(record_id, time, name, value)
+        _line(record_id, time, name, value, told_at)
         for name, value in columns.items()
         if name not in SYSTEM_COLUMNS
     ]
@@ -208,6 +209,8 @@ def _closed_deal(closing: Any) -> str | None:
     return _value(_pairs(_attributes(closing)).get("opportunityid"))
 
 
-def _line(record_id: str, time: str, name: str, value: str | None) -> Line:
+def _line(
+    record_id: str, time: str, name: str, value: str | None, told_at: str | None = None
+) -> Line:
     change = {"opportunityid": record_id, "modifiedon": time, "field": name, "value": value}
-    return Line(CHANGES, change)
+    return Line(CHANGES, {**change, "known_at": known_later(time, told_at)})

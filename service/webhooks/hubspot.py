@@ -37,6 +37,7 @@ from service.webhooks.mapped import (
     Terms,
     decoded,
     iso_of,
+    known_later,
     needed,
     objects,
     text_of,
@@ -170,7 +171,7 @@ def _read(event: Json, notebook: Notebook) -> None:
         name = needed(event, "propertyName", str, subscription)
         value = text_of(event.get("propertyValue"))
         if name == CREATED:
-            notebook.lines.append(Line(OPENING, {"deal_id": deal_id, "createdate": value}))
+            notebook.lines.append(_opening(deal_id, value, occurred_at))
             return
         change = {"deal_id": deal_id, "name": name, "value": value, "timestamp": occurred_at}
         notebook.lines.append(Line(HISTORY, change))
@@ -184,6 +185,12 @@ def _read(event: Json, notebook: Notebook) -> None:
         notebook.fates.append(Fate(str(deal_id), occurred_at, DELETED))
     else:
         notebook.notes.append(f"deal {deal_id}: {happening}, which no event says")
+
+
+def _opening(deal_id: str | None, created: str | None, told_at: str) -> Line:
+    """An opening as its property says, which can be changed to any day before."""
+    known_at = known_later(created, told_at)
+    return Line(OPENING, {"deal_id": deal_id, CREATED: created, "known_at": known_at})
 
 
 def _merge(event: Json, deal_id: str, time: str, notebook: Notebook) -> None:
@@ -206,7 +213,7 @@ def _read_record(record: Json, notebook: Notebook) -> None:
             value = text_of(needed(version, "value", (str, int, float), f"a version of {name}"))
             time = needed(version, "timestamp", str, f"a version of {name}")
             if name == CREATED:
-                notebook.lines.append(Line(OPENING, {"deal_id": deal_id, CREATED: value}))
+                notebook.lines.append(_opening(deal_id, value, time))
                 continue
             change = {"deal_id": deal_id, "name": name, "value": value, "timestamp": time}
             notebook.lines.append(Line(HISTORY, change))

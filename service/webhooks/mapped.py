@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # Arrow is for the translation alone: receiving does without
 Json = dict[str, Any]
 Part = TypeVar("Part")
 DELETED: Final = "deleted"  # as the reason of a loss
+SAME_MOMENT: Final = timedelta(minutes=1)  # by which a CRM's own times of one change differ
 
 
 class Line(NamedTuple):
@@ -247,6 +248,42 @@ def iso_of(milliseconds: int) -> str:
         return (EPOCH + timedelta(milliseconds=milliseconds)).isoformat()
     except OverflowError:
         return str(milliseconds)  # which the translation refuses by name
+
+
+def known_later(occurred_at: str | None, told_at: str | None) -> str | None:
+    """When a fact came to be known, where its CRM dates it back; None where it was known at once.
+
+    A closing, a creation can be dated weeks before anybody entered it.
+
+    Parameters
+    ----------
+    occurred_at
+        When the CRM says that it happened.
+    told_at
+        When it was entered.
+
+    Examples
+    --------
+    >>> known_later("2026-01-05T10:00:00Z", "2026-01-25T10:00:00Z")
+    '2026-01-25T10:00:00Z'
+    >>> known_later("2026-01-25T10:00:00Z", "2026-01-25T10:00:02Z") is None
+    True
+    """
+    if not occurred_at or not told_at:
+        return None
+    try:
+        is_one_moment = _moment(told_at) - _moment(occurred_at) <= SAME_MOMENT
+    except (ValueError, OverflowError):
+        return told_at  # the translation reads it, or refuses it by name
+    return None if is_one_moment else told_at
+
+
+def _moment(text: str) -> datetime:
+    """A time as CRMs write it: milliseconds since 1970 or ISO 8601, UTC where nothing is said."""
+    if text.isdigit():
+        return EPOCH + timedelta(milliseconds=int(text))
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def objects(body: Any, most: int, where: str) -> Sequence[Any]:

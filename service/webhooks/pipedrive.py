@@ -23,6 +23,7 @@ from service.webhooks.mapped import (
     Notebook,
     Terms,
     decoded,
+    known_later,
     needed,
     objects,
     text_of,
@@ -92,12 +93,14 @@ def _read(message: Json, notebook: Notebook) -> None:
     data = needed(message, "data", dict, "a message")
     if action == "create":
         time = text_of(needed(data, "add_time", str, "data"))
-        notebook.lines.append(Line(CHANGES, {"deal_id": deal_id, "time": time, "field": "created"}))
+        told_at = text_of(data.get("update_time") or meta.get("timestamp"))
+        opening = {"deal_id": deal_id, "time": time, "field": "created"}
+        notebook.lines.append(Line(CHANGES, {**opening, "known_at": known_later(time, told_at)}))
         changed: Mapping[str, Any] = {
             name: value for name, value in _fields(data) if value is not None and name != "status"
         }
     else:
-        time = text_of(data.get("update_time") or needed(meta, "timestamp", str, "meta"))
+        time = told_at = text_of(data.get("update_time") or needed(meta, "timestamp", str, "meta"))
         before = needed(message, "previous", dict, "a change")
         now = dict(_fields(data))
         changed = {name: now.get(name) for name, _ in _fields(before)}
@@ -112,7 +115,8 @@ def _read(message: Json, notebook: Notebook) -> None:
     if action == "create" and data.get("status") in ("won", "lost"):
         changed = {**changed, "status": data["status"]}
     notebook.lines += [
-        Line(CHANGES, _change(deal_id, time, name, value, data)) for name, value in changed.items()
+        Line(CHANGES, _change(deal_id, (time, told_at), name, value, data))
+        for name, value in changed.items()
     ]
 
 
@@ -125,15 +129,21 @@ def _fields(record: Json) -> Iterator[tuple[str, Any]]:
 
 
 def _change(
-    deal_id: str, time: str | None, name: str, value: Any, data: Json
+    deal_id: str, times: tuple[str | None, str | None], name: str, value: Any, data: Json
 ) -> dict[str, str | None]:
+    """A row of one change of one field, by when it was and when it was entered."""
     if type(value) is dict:  # a custom field's value with its type
         value = value.get("value", value.get("id"))
-    change = {"deal_id": deal_id, "time": time, "field": name, "new_value": text_of(value)}
+    time, told_at = times
+    more: dict[str, str | None] = {}
     if name == "status":
-        closed_at = data.get(f"{value}_time")
-        change |= {
-            "time": text_of(closed_at) or time,
-            "lost_reason": text_of(data.get("lost_reason")),
-        }
-    return change
+        time = text_of(data.get(f"{value}_time")) or time
+        more = {"lost_reason": text_of(data.get("lost_reason"))}
+    return {
+        "deal_id": deal_id,
+        "time": time,
+        "known_at": known_later(time, told_at),
+        "field": name,
+        "new_value": text_of(value),
+        **more,
+    }

@@ -21,6 +21,7 @@ from model.sources.ready import load_mapping
 from model.sources.standing import standing_events
 from model.sources.told import Row, tell
 from service.webhooks.delivery import Refetch, Translation, Untranslatable
+from service.webhooks.fetched import FETCHED
 from tests.imports import Folder, shared_data
 from tests.service.requests import event_json
 from tests.service.webhooks.payloads import (
@@ -179,12 +180,14 @@ def test_salesforce_s_change_events_tell_what_an_import_of_its_field_history_tel
             AccountId="001000000000001",
             IsWon=False,
             IsClosed=False,
+            header={"commitTimestamp": milliseconds(START)},
         )
     ] + [
         change_event(
             "UPDATE",
             deal,
             LastModifiedDate=milliseconds(time),
+            header={"commitTimestamp": milliseconds(time)},
             **{"OwnerId" if field == "Owner" else field: after},
         )
         for time, field, after in zip(times, fields, new, strict=True)
@@ -456,6 +459,61 @@ def test_pipedrive_tells_all_of_a_new_deal() -> None:
         ("stage_changed", "1"),
         ("amount_changed", 0.0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "dated_back"),
+    [
+        (
+            "pipedrive",
+            pipedrive_message(
+                "change",
+                {
+                    "status": "won",
+                    "won_time": START.strftime("%Y-%m-%d %H:%M:%S"),
+                    "update_time": NOW.isoformat(),
+                },
+                {"status": "open"},
+            ),
+            ["deal_won"],
+        ),
+        (
+            "pipedrive",
+            pipedrive_message("create", {"value": 7, "add_time": START.isoformat()}),
+            ["deal_opened", "amount_changed"],
+        ),
+        ("hubspot", [hubspot_change("createdate", str(milliseconds(START)), NOW)], ["deal_opened"]),
+        (
+            "salesforce-cdc",
+            change_event("CREATE", "006A", CreatedDate=milliseconds(START), Amount=7),
+            ["deal_opened", "amount_changed"],
+        ),
+        (
+            "dynamics",
+            context(
+                "Create", {"createdon": f"/Date({milliseconds(START)})/", "estimatedvalue": 7.0}
+            ),
+            ["deal_opened", "amount_changed"],
+        ),
+    ],
+)
+def test_what_a_crm_dates_back_was_not_known_before_it_was_entered(
+    kind: str, body: Any, dated_back: list[str]
+) -> None:
+    events = [event for event in translated(kind, body).events if event.kind in dated_back]
+
+    assert [event.kind for event in events] == dated_back
+    assert {event.occurred_at for event in events} == {START}
+    assert {event.known_at for event in events} == {NOW}
+    assert standing_events(events, as_of=NOW - timedelta(seconds=1)) == []
+
+
+def test_a_createdate_changed_in_hubspot_s_history_was_not_known_before_the_change() -> None:
+    history = [{"value": START.isoformat(), "timestamp": NOW.isoformat()}]
+    record = {"id": DEAL, "propertiesWithHistory": {"createdate": history}}
+    [event] = translated("hubspot", record, **{FETCHED: "deal"}).events
+
+    assert (event.occurred_at, event.known_at) == (START, NOW)
 
 
 @pytest.mark.parametrize(
