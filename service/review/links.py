@@ -33,6 +33,8 @@ class Asked:
         One of `SHOWS`.
     bar
         The bar of the bridge whose deals are listed; empty: none.
+    currency
+        Of the bridge that the bar is of; None: all.
     sort
         A column, with `DESCENDING` before it where the largest come first.
     page
@@ -45,6 +47,7 @@ class Asked:
     segment: str | None = None
     show: str = "all"
     bar: str = ""
+    currency: str | None = None
     sort: str = ""
     page: int = 1
 
@@ -60,7 +63,8 @@ class Asked:
         Examples
         --------
         >>> Asked.read({"owner": "ann", "page": "2", "segment": "*"})
-        Asked(week='', close_by='', owner='ann', segment=None, show='all', bar='', sort='', page=2)
+        Asked(week='', close_by='', owner='ann', segment=None, show='all', bar='', currency=None,
+        sort='', page=2)
         """
         show, page = query.get("show") or "all", query.get("page") or "1"
         if show not in SHOWS:
@@ -74,6 +78,7 @@ class Asked:
             segment=_chosen(query.get("segment")),
             show=show,
             bar=query.get("bar", ""),
+            currency=query.get("currency"),
             sort=query.get("sort", ""),
             page=int(page),
         )
@@ -140,7 +145,7 @@ class Links:
 
     def chart(self, name: str, deal_id: str = "") -> str:
         """A drawing of the page."""
-        chosen = replace(self.asked, show="all", bar="", sort="", page=1)
+        chosen = replace(self.asked, show="all", bar="", currency=None, sort="", page=1)
         if deal_id:
             path = f"{PATH}/deals/{quote(deal_id, safe='')}/charts/{name}.svg"
             chosen = Asked(week=self.asked.week, close_by=self.asked.close_by)

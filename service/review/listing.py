@@ -77,7 +77,10 @@ def listed(review: Review, asked: Asked) -> Listing:
         if asked.bar not in BARS:
             raise ScoreError(f"bar={asked.bar}", "one of " + ", ".join(BARS), "follow a link")
         moves = [
-            move for money in review.money if money.bridge for move in money.bridge.of(asked.bar)
+            move
+            for money in review.money
+            if money.bridge and asked.currency in (None, money.outlook.currency)
+            for move in money.bridge.of(asked.bar)
         ]
         first, page, pages = _page(len(moves), asked.page)
         by_id = {row.deal.deal_id: row for row in review.rows}

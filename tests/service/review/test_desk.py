@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
@@ -107,17 +108,35 @@ def test_a_key_of_some_owners_sees_their_deals_alone(desk: Desk) -> None:
 
 
 def test_a_bar_of_the_bridge_opens_the_deals_behind_it_which_add_up_to_it(desk: Desk) -> None:
-    page = shown(desk)
-    bars = [link for link in links(page) if "bar=" in link]
-    assert bars
-    for link in bars:
-        bar = dict(parse_qsl(urlsplit(link).query))["bar"]
-        opened = shown(desk, bar=bar)
+    assert adding_up(desk) > 2
+
+
+def test_with_two_currencies_a_bar_opens_the_deals_of_its_own(
+    empty: tuple[Database, Desk], small_artifact: Path
+) -> None:
+    database, desk = empty
+    for place, currency in enumerate(("EUR", "EUR", "USD")):
+        deal_id = f"D-{place}"
+        told = deal_event("currency_changed", -10.0, name=currency)
+        keep(database, [replace(event, deal_id=deal_id) for event in (*a_deal(), told)])
+    install(database, small_artifact)
+
+    assert adding_up(desk, week="2026-W03") > 2
+    assert deals_of(shown(desk, week="2026-W03", bar="events", currency="USD")) == ["D-2"]
+    assert len(deals_of(shown(desk, week="2026-W03", bar="events", currency="EUR"))) == 2
+
+
+def adding_up(desk: Desk, **query: str) -> int:
+    """How many bars there are, each of which comes to its deals."""
+    page = shown(desk, **query)
+    of_bar = r'<a href="([^"]*bar=[^"]*)">[^<]+</a></th><td class="number[^"]*">([^<]+)</td>'
+    bars = re.findall(of_bar, page)
+    for link, total in bars:
+        opened = shown(desk, **dict(parse_qsl(urlsplit(unescape(link)).query)))
         cell = r'<th scope="row" class="word">.*?<td class="number[^"]*">([^<]+)</td>'
         cents = re.findall(cell, table_of(opened))
-        total = re.search(rf'">{bar}</a></th><td class="number[^"]*">([^<]+)</td>', page)
-        assert total is not None
-        assert sum(map(money, cents)) == pytest.approx(money(total[1]))
+        assert sum(map(money, cents)) == pytest.approx(money(total))
+    return len(bars)
 
 
 def money(text: str) -> float:
