@@ -11,13 +11,15 @@ the difference of what it is worth before and after it:
     events     everything else that became known
     retraining the model of now
 
+A deal whose currency changed leaves the one and comes to the other as an amount changed.
+
 All values are whole cents before they are subtracted, so no rounding is left over. A moved close
 date is a push or a pull where it crosses the period's end, and an event like any other otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -131,6 +133,7 @@ def bridge(
     now: Mapping[str, float],
     paths: Mapping[str, Path],
     unopened: tuple[float, float] = (0.0, 0.0),
+    recoined: Collection[str] = (),
 ) -> Bridge:
     """Lay the change between two pipelines out by reason.
 
@@ -147,6 +150,8 @@ def bridge(
         Of the deals open at both moments that have a number at both.
     unopened
         Expected amount of deals not yet opened, at both moments.
+    recoined
+        The deals that are in both pipelines, but in another currency.
 
     Raises
     ------
@@ -187,6 +192,8 @@ def bridge(
             reason = _reason(was, is_now, deal_id in then)
             if value_then and value_now and reason == WON and _is_won(was) and _is_won(is_now):
                 reason = AMOUNT  # won in the period before and now: no win came or went
+            if deal_id in recoined and (was is None or is_now is None):
+                reason = AMOUNT
             steps = {reason: value_now - value_then}
         moves += [
             Move(deal_id=deal_id, bar=bar, cents=cents) for bar, cents in steps.items() if cents

@@ -231,6 +231,12 @@ def _money(gathered: Gathered, choice: Choice) -> list[Money]:
         if before is None
         else outlooks_of(before, gathered.models.then, question, unopened=unopened)
     )
+    then_in = {} if before is None else {deal.deal_id: deal.currency for deal in before.deals}
+    recoined = {
+        deal.deal_id
+        for deal in now.deals
+        if then_in.get(deal.deal_id, deal.currency) != deal.currency
+    }
     found = []
     made_now = outlooks_of(now, gathered.models.now, question, unopened=unopened)
     target = question.target if choice.is_all and len(made_now) == 1 else None
@@ -250,6 +256,7 @@ def _money(gathered: Gathered, choice: Choice) -> list[Money]:
                     last.forecast.whole.unopened.expected,
                     outlook.forecast.whole.unopened.expected,
                 ),
+                recoined=recoined,
             )
         found.append(
             Money(

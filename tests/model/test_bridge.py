@@ -105,6 +105,18 @@ def test_a_corrected_amount_of_a_win_is_no_win() -> None:
     assert moved(won(), won(amount=800.0)) == {AMOUNT: -20_000}
 
 
+def test_a_deal_of_another_currency_now_is_neither_removed_nor_new() -> None:
+    left, come = (
+        bridge(
+            before, after, QUARTER, then={"D-1": 0.5}, now={"D-1": 0.5}, paths={}, recoined={"D-1"}
+        )
+        for before, after in (([a_deal()], []), ([], [a_deal(amount=900.0)]))
+    )
+
+    assert {bar: cents for bar, cents in left.bars.items() if cents} == {AMOUNT: -500_00}
+    assert {bar: cents for bar, cents in come.bars.items() if cents} == {AMOUNT: 450_00}
+
+
 def test_a_win_taken_back_is_less_won() -> None:
     assert moved(won(), a_deal()) == {WON: -50_000}
 
