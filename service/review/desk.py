@@ -56,7 +56,6 @@ class _LaidOpen:
     page: DealPage | BarePage
     history: History
     story: Story
-    comparable: list[Comparable]
 
 
 class Desk:
@@ -267,14 +266,6 @@ def _laid_open(kept: Kept, deal: Deal, row: DealRow | None) -> _LaidOpen:
     events = deals_of(kept.database, [deal.deal_id])
     history = History.from_table(events)
     page = None if row is None else page_of(gathered, row, events)
-    comparable: list[Comparable] = []
-    if page is not None and scorer is not None:
-        closed, past = kept.closed()
-        ahead = (question.period.end_us - as_of) / DAY_US
-        if past is not None:
-            comparable = comparable_deals(
-                scorer, history, deal.opened_us, past, closed, as_of, ahead
-            )
     return _LaidOpen(
         page=page or bare_page(history, question),
         history=history,
@@ -286,8 +277,20 @@ def _laid_open(kept: Kept, deal: Deal, row: DealRow | None) -> _LaidOpen:
             gathered.record,
             () if row is None else row.gates,
         ),
-        comparable=comparable,
     )
+
+
+def _comparable(kept: Kept, seen: Choice, deal: Deal, opened: _LaidOpen) -> list[Comparable]:
+    """Past deals most like an open one, of those that may be seen."""
+    gathered = kept.gathered
+    scorer, as_of = gathered.models.now, gathered.now.as_of
+    if scorer is None or not isinstance(opened.page, DealPage):
+        return []
+    closed, past = kept.closed(seen)
+    if past is None:
+        return []
+    days = (gathered.question.period.end_us - as_of) / DAY_US
+    return comparable_deals(scorer, opened.history, deal.opened_us, past, closed, as_of, days)
 
 
 def _unknown(
@@ -355,7 +358,9 @@ def _deal_answer(
             else f"on {from_microseconds(deal.closed_us):%Y-%m-%d}",
             story_source=story,
             curve=lambda each: image(links.chart("curve", deal.deal_id), curve_label(each.score)),
-            comparable=[each for each in opened.comparable if seen.takes(each.deal)],
+            comparable=kept.once(
+                ("comparable", deal.deal_id, seen), lambda: _comparable(kept, seen, deal, opened)
+            ),
             href=links.deal,
             kinds=KINDS_SUPPOSED,
             names=[plan.name for plan in page.plans],

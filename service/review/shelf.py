@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any, Final, TypeVar
 
 import pyarrow as pa
@@ -40,6 +41,7 @@ MOST_VIEWS: Final = 200  # choices, deals and drawings of one
 MOST_WAITING: Final = 8  # reviews to be gathered, one after the other; their pages ask again
 REST_TIMES: Final = 10  # as long as the last making took, before one that nobody asked for
 LOG: Final = logging.getLogger("redflare.review")
+FAULT_SECONDS: Final = 30.0  # that a fault is answered, before the review is tried again
 T = TypeVar("T")
 Key = tuple[int, str]
 
@@ -135,11 +137,18 @@ class Kept:
 
         return self.once(("names", seen), make)
 
-    def closed(self) -> tuple[list[Deal], History | None]:
-        """The latest closings, with their events; None where nothing has closed."""
+    def closed(self, seen: Choice = EVERYTHING) -> tuple[list[Deal], History | None]:
+        """The latest closings that may be seen, with their events; None where nothing has closed.
+
+        They are many events: beside everybody's, those of one key at a time are kept.
+        """
 
         def make() -> tuple[list[Deal], History | None]:
-            deals = [deal for deal in self.gathered.now.deals if deal.status != "open"]
+            deals = [
+                deal
+                for deal in self.gathered.now.deals
+                if deal.status != "open" and seen.takes(deal)
+            ]
             deals.sort(key=lambda deal: (-(deal.closed_us or 0), deal.deal_id))
             latest = deals[:MOST_COMPARED]
             if not latest:
@@ -147,7 +156,33 @@ class Kept:
             found = deals_of(self.database, [deal.deal_id for deal in latest])
             return latest, History.from_table(found)
 
-        return self.once("closed", make)
+        if seen.is_all:
+            return self.once("closed", make)
+        kept_for, closed = self.once("closed of a key", lambda: (seen, make()))
+        if kept_for != seen:
+            closed = make()
+            with self.lock:
+                self.views["closed of a key"] = seen, closed
+        return closed
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Refused:
+    """Why a review could not be made.
+
+    Parameters
+    ----------
+    version
+        What it would have been made of.
+    error
+        Told to whoever asks.
+    until
+        By the shelf's stopwatch: later it is tried again.
+    """
+
+    version: Version
+    error: RedflareError
+    until: float = inf
 
 
 class Shelf:
@@ -165,7 +200,7 @@ class Shelf:
         self._database = database
         self._stopwatch = stopwatch
         self._rests_until = stopwatch()
-        self._kept: OrderedDict[Key, Kept | tuple[Version, RedflareError]] = OrderedDict()
+        self._kept: OrderedDict[Key, Kept | Refused] = OrderedDict()
         self._waiting: OrderedDict[Key, tuple[Question, Version]] = OrderedDict()
         self._under_way: Key | None = None
         self._works = False
@@ -190,9 +225,9 @@ class Shelf:
             if isinstance(kept, Kept) and _holds(connection, kept, version, key[0]):
                 kept.version = version
                 return kept
-        if isinstance(kept, tuple):
-            if kept[0] == version:
-                raise kept[1]
+        if isinstance(kept, Refused):
+            if kept.version == version and self._stopwatch() < kept.until:
+                raise kept.error
             kept = None
         with self._lock:
             self._queue(key, question, version)
@@ -232,19 +267,23 @@ class Shelf:
                 self._rests_until = ended + REST_TIMES * (ended - begun)
                 self._keep(key, made)
 
-    def _gather(self, question: Question, version: Version) -> Kept | tuple[Version, RedflareError]:
+    def _gather(self, question: Question, version: Version) -> Kept | Refused:
         try:
             gathered = self._gathered(question)
             made = Kept(gathered=gathered, version=version, database=self._database)
             made.deals()  # and with them the review of everything, which is asked for first
         except RedflareError as error:
-            return version, error
-        except Exception as error:
+            return Refused(version=version, error=error)
+        except Exception as error:  # such as a full disk, which may pass
             LOG.error("a review cannot be made", exc_info=error)
-            return version, ScoreError("a fault of the service", "a review", "see the log")
+            fault = ScoreError(
+                "a fault of the service", "a review", "see the log, and look again in a minute"
+            )
+            until = self._stopwatch() + FAULT_SECONDS
+            return Refused(version=version, error=fault, until=until)
         return made
 
-    def _keep(self, key: Key, made: Kept | tuple[Version, RedflareError]) -> None:
+    def _keep(self, key: Key, made: Kept | Refused) -> None:
         self._kept[key] = made
         self._kept.move_to_end(key)
         while len(self._kept) > 1 and (len(self._kept) > MOST_KEPT or self._rows() > MOST_ROWS):

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 
+from model.errors import ScoreError
 from model.events import DAY_US, Event, microseconds
 from model.history import History
 from model.period import quarter_of, week_begin
@@ -26,7 +27,7 @@ from service.review.listing import Listing
 from service.review.question import Question
 from service.review.review_settings import ReviewSettings
 from service.review.routes import _response
-from service.review.shelf import MOST_WAITING, Shelf
+from service.review.shelf import FAULT_SECONDS, MOST_WAITING, Kept, Shelf
 from service.review.stored import probability_within
 from service.storage import scores, tombstones
 from service.storage.database import Database, open_database
@@ -171,6 +172,26 @@ def test_a_deal_s_page_tells_all_that_the_meeting_asks(desk: Desk) -> None:
         name = path.rsplit("/", 1)[1].removesuffix(".svg")
         drawn = made(desk, Request(place="deal chart", deal_id=deal_id, name=name))
         assert drawn.body.startswith(b'<svg xmlns="http://www.w3.org/2000/svg"')
+
+
+def test_comparable_deals_are_chosen_among_those_that_a_key_may_see(desk: Desk) -> None:
+    owner = some_owner(shown(desk))
+    bound = frozenset({owner})
+    mine, common = 0, 0
+    for deal_id in deals_of(shown(desk, owners=bound))[:4]:
+        of_all = comparable_of(shown(desk, "deal", deal_id=deal_id))
+        of_key = comparable_of(shown(desk, "deal", deal_id=deal_id, owners=bound))
+        for each in of_key:
+            request = Request(place="deal", deal_id=each, owners=bound, patient=False)
+            assert made(desk, request).status == 200
+        mine += len(of_key)
+        common += len(set(of_all) & set(of_key))
+    assert mine > common
+
+
+def comparable_of(page: str) -> list[str]:
+    table = page[page.index('id="comparable"') :].partition("</table>")[0]
+    return re.findall(r'<th scope="row" class="word"><a href="[^"]*">([^<]*)</a>', table)
 
 
 def test_drivers_on_a_deal_s_page_add_up(desk: Desk) -> None:
@@ -449,6 +470,45 @@ def test_reviews_are_made_one_after_the_other_and_few_wait(
 
     assert made(desk, Request(place="review", query=weeks[-1], patient=False)).status == 200
     assert made(desk, Request(place="review", query=weeks[1], patient=False)).status == 200
+
+
+def test_a_fault_is_told_without_its_inside_and_tried_again(
+    empty: tuple[Database, Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, _ = empty
+    keep(database, a_deal())
+    time_now = [0.0]
+    shelf = Shelf(database, lambda: time_now[0])
+    question = Question(
+        as_of=week_begin("2026-W03"),
+        since=week_begin("2026-W02"),
+        period=quarter_of(week_begin("2026-W03").date()),
+    )
+    gathered, tries = Shelf._gathered, []
+
+    def full(shelf: Shelf, question: Question) -> Gathered:
+        tries.append(question)
+        if len(tries) == 1:
+            raise OSError(28, "No space left on device: /var/lib/redflare")
+        return gathered(shelf, question)
+
+    monkeypatch.setattr(Shelf, "_gathered", full)
+
+    def settled() -> Kept:
+        until = time.monotonic() + 60
+        while (found := shelf.find(question)) is None:
+            assert time.monotonic() < until, "the review is not made"
+            time.sleep(0.02)
+        return found
+
+    for later in (0.0, FAULT_SECONDS - 1.0):
+        time_now[0] = later
+        with pytest.raises(ScoreError, match=r"^a fault of the service: ") as refusal:
+            settled()
+        assert "No space" not in str(refusal.value)
+    assert len(tries) == 1
+    time_now[0] = FAULT_SECONDS
+    assert settled().gathered.now.deals
 
 
 def test_a_trend_is_of_what_was_said_then(
