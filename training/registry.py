@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 from model.artifact import Artifact
 from model.errors import RedflareError
@@ -39,6 +40,7 @@ SETTINGS: Final = {
 }
 SQLITE: Final = "sqlite:///"
 DATABASE: Final = "mlflow.db"  # in a folder that is a registry
+ARTIFACTS: Final = "artifacts"  # beside it
 PAGE: Final = 1000  # versions asked for at a time
 PROMOTION_SECONDS: Final = 60.0  # for another promotion, which takes less than a second
 
@@ -60,7 +62,8 @@ class Registry:
     RegistryAwayError
         If it does not answer.
     RegistryError
-        If there is none in the folder, MLflow is not installed, or the store cannot be used.
+        If there is none in the folder or it was moved, MLflow is not installed, or the store
+        cannot be used.
     """
 
     def __init__(self, uri: str, name: str = NAME, *, create: bool = False) -> None:
@@ -87,6 +90,7 @@ class Registry:
             self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
             self._client.search_experiments(max_results=1)
         self._audit = Audit(self._client, name)
+        self._check_not_moved()
 
     def _made(self, database: Path, *, create: bool) -> bool:
         """Whether the store's file is still to be made: a mistyped place is no new registry."""
@@ -100,6 +104,21 @@ class Registry:
             )
         database.parent.mkdir(parents=True, exist_ok=True)
         return True
+
+    def _check_not_moved(self) -> None:
+        """Refuse a folder away from where it was made, for MLflow keeps whole paths."""
+        with self._asking():
+            found = self._client.get_experiment_by_name(self.name)
+        if self.folder is None or found is None:
+            return
+        kept, here = Path(unquote(urlsplit(found.artifact_location).path)), self.folder / ARTIFACTS
+        if kept.exists() or kept.resolve() == here.resolve():
+            return
+        raise RegistryError(
+            f"registry {self.given}, which was made in {kept.parent}",
+            "a registry in the folder where it was made, as MLflow keeps whole paths",
+            f"move it back, or link it: ln -s {self.folder} {kept.parent}",
+        )
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -251,7 +270,7 @@ class Registry:
         found = self._client.get_experiment_by_name(self.name)
         if found is not None:
             return str(found.experiment_id)
-        place = None if self.folder is None else (self.folder / "artifacts").as_uri()
+        place = None if self.folder is None else (self.folder / ARTIFACTS).as_uri()
         kind = {"mlflow.experimentKind": "custom_model_development"}  # which view MLflow's UI opens
         return str(self._client.create_experiment(self.name, artifact_location=place, tags=kind))
 

@@ -210,6 +210,20 @@ def test_a_version_that_holds_another_artifact_is_refused(
         registry.artifact(version)
 
 
+def test_a_folder_moved_away_is_refused_with_the_link_that_mends_it(
+    store: Path, make_candidate: Make
+) -> None:
+    version = Registry(str(store)).register(make_candidate())
+    moved = store.rename(store.with_name("elsewhere"))
+
+    with pytest.raises(RegistryError, match=f"made in {store}: expected .* ln -s {moved} {store}"):
+        Registry(str(moved))
+
+    store.symlink_to(moved)
+    assert Registry(str(moved)).artifact(version).model_version == version.model_version
+    assert Registry(str(store)).artifact(version).model_version == version.model_version
+
+
 def test_what_is_not_there_is_said(store: Path, make_candidate: Make, tmp_path: Path) -> None:
     registry = Registry(str(store))
 
