@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 from model.artifact import Artifact
 from model.errors import RedflareError
@@ -25,6 +24,7 @@ from training.lock import written_alone
 from training.logged_model import ignore_its_own
 from training.logged_run import MODEL, end_dead, end_killed, log_run
 from training.registry_failure import told
+from training.registry_place import RegistryPlace
 from training.version import TAG, Act, RegistryAwayError, RegistryError, Version
 
 NAME: Final = "redflare"
@@ -38,9 +38,6 @@ SETTINGS: Final = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-SQLITE: Final = "sqlite:///"
-DATABASE: Final = "mlflow.db"  # in a folder that is a registry
-ARTIFACTS: Final = "artifacts"  # beside it
 PAGE: Final = 1000  # versions asked for at a time
 PROMOTION_SECONDS: Final = 60.0  # for another promotion, which takes less than a second
 
@@ -69,17 +66,11 @@ class Registry:
     def __init__(self, uri: str, name: str = NAME, *, create: bool = False) -> None:
         self.name = name
         self.given = uri
-        self.folder = None if "://" in uri else Path(uri).absolute()
-        self.uri = uri
         for variable, value in SETTINGS.items():
             os.environ.setdefault(variable, value)
-        if self.folder is not None:
-            self.uri = f"{SQLITE}{self.folder / DATABASE}"
-        elif uri.startswith(SQLITE):
-            self.folder = Path(uri.removeprefix(SQLITE)).absolute().parent
-        self.is_new = False
-        if self.folder is not None:
-            self.is_new = self._made(Path(self.uri.removeprefix(SQLITE)), create=create)
+        self._place = place = RegistryPlace.of(uri)
+        self.folder = place.folder
+        self.is_new = place.make(create=create)
         with self._asking():
             try:
                 from mlflow import MlflowClient
@@ -87,38 +78,12 @@ class Registry:
                 raise RegistryError(
                     "no MLflow", "the package mlflow", "install redflare with its extra registry"
                 ) from error
-            self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            self._client = MlflowClient(tracking_uri=place.uri, registry_uri=place.uri)
             self._client.search_experiments(max_results=1)
+            experiment = self._client.get_experiment_by_name(name)
         self._audit = Audit(self._client, name)
-        self._check_not_moved()
-
-    def _made(self, database: Path, *, create: bool) -> bool:
-        """Whether the store's file is still to be made: a mistyped place is no new registry."""
-        if database.is_file():
-            return False
-        if not create:
-            raise RegistryError(
-                f"registry {self.given}, where there is no {database.name}",
-                "the folder of a registry that redflare retrain made, or an MLflow address",
-                "check the name; redflare retrain makes a new one",
-            )
-        database.parent.mkdir(parents=True, exist_ok=True)
-        return True
-
-    def _check_not_moved(self) -> None:
-        """Refuse a folder away from where it was made, for MLflow keeps whole paths."""
-        with self._asking():
-            found = self._client.get_experiment_by_name(self.name)
-        if self.folder is None or found is None:
-            return
-        kept, here = Path(unquote(urlsplit(found.artifact_location).path)), self.folder / ARTIFACTS
-        if kept.exists() or kept.resolve() == here.resolve():
-            return
-        raise RegistryError(
-            f"registry {self.given}, which was made in {kept.parent}",
-            "a registry in the folder where it was made, as MLflow keeps whole paths",
-            f"move it back, or link it: ln -s {self.folder} {kept.parent}",
-        )
+        if experiment is not None:
+            place.check_not_moved(experiment.artifact_location)
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -270,7 +235,7 @@ class Registry:
         found = self._client.get_experiment_by_name(self.name)
         if found is not None:
             return str(found.experiment_id)
-        place = None if self.folder is None else (self.folder / ARTIFACTS).as_uri()
+        place = self._place.artifacts
         kind = {"mlflow.experimentKind": "custom_model_development"}  # which view MLflow's UI opens
         return str(self._client.create_experiment(self.name, artifact_location=place, tags=kind))
 
@@ -325,12 +290,13 @@ class Registry:
     @contextmanager
     def _promoting(self) -> Iterator[None]:
         """One promotion at a time in a folder; a server has no lock that machines share."""
-        if self.folder is None:
+        if self._place.database is None:
             yield
             return
-        place = Path(self.uri.removeprefix(SQLITE))
         seconds = PROMOTION_SECONDS
-        with written_alone(place, lambda _: None, wait_seconds=seconds, work="promotion"):
+        with written_alone(
+            self._place.database, lambda _: None, wait_seconds=seconds, work="promotion"
+        ):
             yield
 
     def _audit_tags(self) -> dict[str, str]:
