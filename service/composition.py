@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -16,6 +15,7 @@ from typing import Final
 from sqlalchemy import select
 
 from model.events import microseconds
+from model.person_key import SUFFIX, VARIABLE, given_key, kept_key, read_key
 from model.scorer import Scorer
 from model.sources.crms import CRMS
 from service.metrics import Metrics
@@ -39,9 +39,6 @@ from service.webhooks.standard import StandardReceiver
 from service.worker import Worker
 from service.writeback.destinations import Destination, read_destinations
 
-PERSON_KEY_VARIABLE: Final = "REDFLARE_PERSON_KEY"
-PERSON_KEY_SUFFIX: Final = ".person-key"  # of the file beside a SQLite database
-PERSON_KEY_BYTES: Final = 32
 KEY_CHECK: Final = "person_key_check"
 MOVED_VARIABLE: Final = "REDFLARE_MOVED_POINTS"
 
@@ -228,12 +225,12 @@ def person_key(database: Database, environment: Mapping[str, str]) -> bytes:
 
     Raises
     ------
-    StorageError
+    RedflareError
         If there is none, or another than before.
     """
     key = found_person_key(database, environment)
     if key is None:
-        key = _made_key(_key_path(database))
+        key = kept_key(_key_path(database), os.urandom)
     check_key(database, key)
     return key
 
@@ -243,24 +240,24 @@ def found_person_key(database: Database, environment: Mapping[str, str]) -> byte
 
     Raises
     ------
-    StorageError
+    RedflareError
         If there is none and nothing would make it, or its file is empty.
     """
-    given = environment.get(PERSON_KEY_VARIABLE)
-    if given:
-        return given.encode()
+    given = given_key(environment)
+    if given is not None:
+        return given
     path = _key_path(database)
-    return _kept_key(path) if path.exists() else None
+    return read_key(path) if path.exists() else None
 
 
 def _key_path(database: Database) -> Path:
     if database.path is None:
         raise StorageError(
-            f"no {PERSON_KEY_VARIABLE}",
+            f"no {VARIABLE}",
             "the key that hashes people, with a database on a server",
             "set it to a long random text, the same for every process and import",
         )
-    return database.path.with_suffix(PERSON_KEY_SUFFIX)
+    return database.path.with_suffix(SUFFIX)
 
 
 def check_key(database: Database, key: bytes) -> None:
@@ -305,33 +302,8 @@ def compare_checks(own: str, kept: str) -> None:
         raise StorageError(
             f"the key that hashes people, of check {own}",
             f"the one of check {kept}, which this database was filled with",
-            f"set {PERSON_KEY_VARIABLE} to that one, or people would be told apart wrongly",
+            f"set {VARIABLE} to that one, or people would be told apart wrongly",
         )
-
-
-def _made_key(path: Path) -> bytes:
-    # Whole or not there: others start meanwhile, and whoever is killed leaves no half of it.
-    part = path.with_name(f"{path.name}-{os.urandom(4).hex()}")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(os.urandom(PERSON_KEY_BYTES).hex() + "\n")
-        with suppress(FileExistsError):
-            os.link(part, path)
-    finally:
-        part.unlink()
-    return _kept_key(path)
-
-
-def _kept_key(path: Path) -> bytes:
-    key = path.read_bytes().strip()
-    if not key:
-        raise StorageError(
-            f"{path}, which is empty",
-            "the key that hashes people",
-            "bring it back from where it is kept; where it was never used, delete the file",
-        )
-    return key
 
 
 def _moved_points(environment: Mapping[str, str]) -> float:

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, text
 
 from model.errors import RedflareError
 from model.events import DAY_US, from_microseconds, microseconds
+from model.person_key import VARIABLE
 from service.composition import (
-    PERSON_KEY_VARIABLE,
     check_of,
     compare_checks,
     found_person_key,
@@ -264,7 +264,7 @@ def _person_key(database: Database, environment: Mapping[str, str]) -> Check:
             name="person key",
             verdict="failed",
             found=f"none, and the database knows one of check {kept}",
-            remedy=f"bring the file back, or set {PERSON_KEY_VARIABLE} to what was in it",
+            remedy=f"bring the file back, or set {VARIABLE} to what was in it",
         )
     if key is None:
         found = "none yet: the first start makes it"

@@ -13,8 +13,8 @@ from typing import Final
 import click
 from tqdm import tqdm
 
-KEY_VARIABLE: Final = "REDFLARE_PERSON_KEY"
-KEY_BYTES: Final = 32
+from model.person_key import SUFFIX, VARIABLE, given_key, kept_key
+
 DONE: Final = 0
 DONE_IN_PART: Final = 1
 
@@ -29,7 +29,7 @@ DONE_IN_PART: Final = 1
 @click.option(
     "--person-key-file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help=f"Secret under which people are hashed; else {KEY_VARIABLE}, else a file beside --out.",
+    help=f"Secret under which people are hashed; else {VARIABLE}, else a file beside --out.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def import_files(
@@ -152,8 +152,8 @@ def person_key(out: Path, given: Path | None) -> bytes:
 
     Raises
     ------
-    InputError
-        If that file is empty.
+    RedflareError
+        If the file is empty.
     """
     from training.reading import InputError
 
@@ -162,11 +162,7 @@ def person_key(out: Path, given: Path | None) -> bytes:
         if not key:
             raise InputError(f"{given}, an empty file", "a secret", "write one, or leave it out")
         return key
-    if os.environ.get(KEY_VARIABLE):
-        return os.environ[KEY_VARIABLE].encode()
-    kept = out.with_suffix(".person-key")
-    if not kept.exists():
-        handle = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(os.urandom(KEY_BYTES).hex() + "\n")
-    return kept.read_bytes().strip()
+    from_environment = given_key(os.environ)
+    if from_environment is not None:
+        return from_environment
+    return kept_key(out.with_suffix(SUFFIX), os.urandom)

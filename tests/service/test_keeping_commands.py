@@ -14,10 +14,11 @@ import pytest
 
 from model.event_table import read_events, write_events
 from model.events import Event, microseconds
+from model.person_key import VARIABLE as KEY_VARIABLE
 from model.scorer import Scorer
 from model.sources.persons import person_of
 from service import cli
-from service.composition import PERSON_KEY_VARIABLE, check_key
+from service.composition import check_key
 from service.doctor import examine
 from service.sending import Sending
 from service.storage import audit, deals, events, inbox, models, outbox, scores, tombstones
@@ -433,7 +434,7 @@ def test_the_doctor_changes_nothing(tmp_path: Path) -> None:
     check_key(made, b"a key that was lost")
     lost = {check.name: check for check in examine(made, {}, NOW)}["person key"]
     assert (lost.verdict, "bring the file back" in lost.remedy) == ("failed", True)
-    other = {PERSON_KEY_VARIABLE: "another"}
+    other = {KEY_VARIABLE: "another"}
     assert {check.name: check.verdict for check in examine(made, other, NOW)}[
         "person key"
     ] == "failed"

@@ -447,6 +447,16 @@ def test_an_event_log_is_not_imported_into_itself(run: Run, log: Path) -> None:
     assert "as both input and --out" in ran.stderr
 
 
+def test_an_empty_key_file_beside_the_log_is_no_key(run: Run, log: Path) -> None:
+    mapping = LOG.replace('activity = "what"', 'activity = "what"\nperson = "who"')
+    (log.parent / "log.toml").write_text(mapping, "utf-8")
+    log.write_text("deal,at,what,who\nD-1,2026-01-05T09:00:00Z,opened,ada\n", "utf-8")
+    (log.parent / "events.person-key").touch()
+    ran = run("import", "log.toml", "log.csv", "--out", "events.csv")
+    assert ran.returncode == 2
+    assert "events.person-key, which is empty" in ran.stderr
+
+
 def test_an_empty_key_is_none(run: Run, log: Path) -> None:
     mapping = LOG.replace('activity = "what"', 'activity = "what"\nperson = "who"')
     (log.parent / "log.toml").write_text(mapping, "utf-8")

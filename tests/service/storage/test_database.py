@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, func, select, text
 
+from model.person_key import PersonKeyError
 from service.composition import found_person_key, person_key
 from service.storage import deals, turn
 from service.storage.backup import copy_in, copy_out
@@ -228,6 +229,6 @@ def test_the_key_of_people_is_made_once_and_an_empty_file_is_none(tmp_path: Path
     assert file.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.glob("redflare.person-key?*")) == []
     file.write_bytes(b"")
-    with pytest.raises(StorageError, match="which is empty"):
+    with pytest.raises(PersonKeyError, match="which is empty"):
         person_key(database, {})
     database.close()
