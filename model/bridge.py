@@ -26,6 +26,7 @@ from itertools import pairwise
 from typing import Final
 
 from model.errors import ScoreError
+from model.money import cents
 from model.period import Period
 from model.pipeline import Deal
 
@@ -53,7 +54,6 @@ BARS: Final = (
     UNOPENED,
     REMOVED,
 )
-CENTS: Final = 100
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,9 +196,9 @@ def bridge(
                 reason = AMOUNT
             steps = {reason: value_now - value_then}
         moves += [
-            Move(deal_id=deal_id, bar=bar, cents=cents) for bar, cents in steps.items() if cents
+            Move(deal_id=deal_id, bar=bar, cents=added) for bar, added in steps.items() if added
         ]
-    to_come, to_come_now = (_cents(amount) for amount in unopened)
+    to_come, to_come_now = (cents(amount) for amount in unopened)
     bars = dict.fromkeys(BARS, 0)
     for move in moves:
         bars[move.bar] += move.cents
@@ -215,12 +215,12 @@ def _steps(was: Deal, is_now: Deal, period: Period, path: Path) -> dict[str, int
     """The steps of a deal open at both moments; each value is rounded, so that they add up."""
     amount_then, amount_now = was.amount or 0.0, is_now.amount or 0.0
     values = [
-        _cents(amount_then * path.then),
-        _cents(amount_now * path.then),
-        _cents(amount_now * path.waited),
-        _cents(amount_now * path.planned),
-        _cents(amount_now * path.told),
-        _cents(amount_now * path.now),
+        cents(amount_then * path.then),
+        cents(amount_now * path.then),
+        cents(amount_now * path.waited),
+        cents(amount_now * path.planned),
+        cents(amount_now * path.told),
+        cents(amount_now * path.now),
     ]
     amount, waited, planned, told, retrained = (
         after - before for before, after in pairwise(values)
@@ -262,10 +262,10 @@ def _value(deal: Deal | None, period: Period, probability: float | None) -> int:
     if deal is None or deal.amount is None:
         return 0
     if deal.status == "won":
-        return _cents(deal.amount) if period.holds(deal.closed_us or 0) else 0
+        return cents(deal.amount) if period.holds(deal.closed_us or 0) else 0
     if deal.status == "lost" or probability is None:
         return 0
-    return _cents(deal.amount * probability)
+    return cents(deal.amount * probability)
 
 
 def _path(
@@ -282,7 +282,3 @@ def _path(
             "make it of the same scores",
         )
     return path
-
-
-def _cents(amount: float) -> int:
-    return round(amount * CENTS)

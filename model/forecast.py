@@ -14,8 +14,8 @@ that the months of one draw add up to its quarter. A deal with a missed must-hit
 never won. What each deal alone has of error beside the bags averages out over many: it is in its
 own coin already.
 
-Expected values are exact sums of amount times probability; quantiles come from the draws. The same
-seed gives the same draws.
+Expected values are exact sums of amount times probability, each deal's in whole cents; quantiles
+come from the draws. The same seed gives the same draws.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from model.arrivals import Arrivals
 from model.errors import ScoreError
 from model.history import Floats, Ints
+from model.money import CENTS, whole_cents
 
 SHOCKS: Final = 15  # equally likely values of the common shock
 DRAWS_A_SCENARIO: Final = 32
@@ -99,6 +100,17 @@ class OpenDeals:
     def counted(self) -> Floats:
         """Amounts that count: zero where none is known or a gate is missed. Shape (D,)."""
         return np.where(self.gated, 0.0, np.nan_to_num(self.amount))
+
+    def worth(self, *, begun: bool) -> Floats:
+        """Amounts times the probability to be won until each date. Shape (D, C).
+
+        Parameters
+        ----------
+        begun
+            Whether the period has; if not, what is won by the first date does not count.
+        """
+        p = self.probability
+        return np.asarray(self.counted[:, None] * (p - (0.0 if begun else p[:, :1])))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -258,8 +270,12 @@ def forecast(
     open_until, by_group = _draw_open(deals, log_odds, shocks, begun, rng)
     new_until = _draw_unopened(arrivals, ahead, np.exp(shocks), draws, rng)
     first = 0 if begun else 1
-    expected_open = np.diff(deals.counted @ deals.probability, prepend=0.0)[first:]
-    expected_new = np.diff(_expected_unopened(arrivals, ahead), prepend=0.0)[first:]
+    open_cents = whole_cents(deals.worth(begun=begun)).sum(axis=0)
+    new = _expected_unopened(arrivals, ahead)
+    new_cents = whole_cents(new - (0.0 if begun else new[0]))
+    expected_open, expected_new = (
+        np.diff(each[first:], prepend=0.0) / CENTS for each in (open_cents, new_cents)
+    )
     open_draws = np.diff(open_until, axis=1, prepend=0.0)[:, first:]
     new_draws = np.diff(new_until, axis=1, prepend=0.0)[:, first:]
     before = [float(amount) for amount in won][first:]
@@ -269,12 +285,13 @@ def forecast(
     )
     every_open, every_new = open_draws.sum(axis=1), new_draws.sum(axis=1)
     already = earlier + sum(before)
-    whole = _part(already, expected_open.sum(), every_open, expected_new.sum(), every_new)
+    whole = _part(already, open_cents[-1] / CENTS, every_open, new_cents[-1] / CENTS, every_new)
     return Forecast(
         whole=whole,
         months=months,
         groups={
-            name: _groups(deals, deals.groups[name], by_group[name], first) for name in deals.groups
+            name: _groups(deals, deals.groups[name], by_group[name], begun=begun)
+            for name in deals.groups
         },
         draws=np.sort(already + every_open + every_new),
     )
@@ -290,10 +307,9 @@ def _part(won: float, open_mean: float, opened: Floats, new_mean: float, new: Fl
     )
 
 
-def _groups(deals: OpenDeals, codes: Ints, draws: Floats, first: int) -> tuple[GroupPart, ...]:
+def _groups(deals: OpenDeals, codes: Ints, draws: Floats, *, begun: bool) -> tuple[GroupPart, ...]:
     """Draws of each group that occurs, of shape (draws, groups), with their exact means."""
-    inside = deals.probability[:, -1] - (deals.probability[:, 0] if first else 0.0)
-    mean = np.bincount(codes, deals.counted * inside)
+    mean = np.bincount(codes, whole_cents(deals.worth(begun=begun)[:, -1])) / CENTS
     count = np.bincount(codes)
     return tuple(
         GroupPart(

@@ -17,6 +17,7 @@ from model.feeds import Feeds
 from model.forecast import Forecast, OpenDeals, Part, Spread, forecast
 from model.hazard import edge_weights, log_odds, probability
 from model.history import Floats, History, Ints
+from model.money import CENTS, cents
 from model.period import Period
 from model.pipeline import NO_CURRENCY, Deal
 from model.scored import Checks
@@ -353,7 +354,7 @@ def _groups(
         found.append(
             Group(
                 name=name,
-                won=sum((deal.amount or 0.0 for deal in won if _group(deal, way) == name), 0.0),
+                won=_sum([deal for deal in won if _group(deal, way) == name]),
                 deals=0 if part is None else part.deals,
                 open=NOTHING if part is None else part.open,
             )
@@ -362,7 +363,11 @@ def _groups(
 
 
 def _amount(won: Sequence[Deal], period: Period) -> float:
-    return sum((deal.amount or 0.0 for deal in won if period.holds(deal.closed_us or 0)), 0.0)
+    return _sum([deal for deal in won if period.holds(deal.closed_us or 0)])
+
+
+def _sum(deals: Sequence[Deal]) -> float:
+    return sum(cents(deal.amount or 0.0) for deal in deals) / CENTS
 
 
 def _group(deal: Deal, way: str) -> str:

@@ -18,6 +18,7 @@ from model.feeds import Feeds
 from model.gates import Gate, find_gates
 from model.history import Floats, History
 from model.interval import interval, probability_of
+from model.money import CENTS, cents
 from model.outlook import Chances
 from model.pipeline import Deal
 from model.red_flare import (
@@ -56,7 +57,7 @@ class DealRow:
     trend
         `probability` week by week, the oldest first, NaN where there was none.
     expected
-        Amount times `probability`.
+        Amount times `probability`, to the cent.
     at_stake
         Amount times the larger of the model's own probability and that of last week.
     flares
@@ -157,7 +158,7 @@ def deal_rows(
                 gated=bool(now.of_open.gated[place]),
                 change=None if shown is None or then is None else shown - then,
                 trend=tuple(week.shown.get(deal.deal_id, nan) for week in (*trend, now)),
-                expected=amount * (shown or 0.0),
+                expected=cents(amount * (shown or 0.0)) / CENTS,
                 at_stake=amount * max(own or 0.0, then or 0.0),
                 flares=flares,
                 new_flares=new,

@@ -73,7 +73,8 @@ def test_parts_months_and_groups_add_up(deals: OpenDeals) -> None:
     assert whole.total.expected == pytest.approx(
         whole.won + whole.open.expected + whole.unopened.expected
     )
-    assert whole.open.expected == pytest.approx(deals.counted @ deals.probability[:, -1])
+    worth = np.rint(100 * deals.counted * deals.probability[:, -1]).sum() / 100
+    assert whole.open.expected == pytest.approx(worth)
     for part in ("open", "unopened", "total"):
         of_months = sum(getattr(month, part).expected for month in made.months)
         assert of_months == pytest.approx(getattr(whole, part).expected)
@@ -109,7 +110,8 @@ def test_the_draws_agree_with_the_exact_mean(deals: OpenDeals) -> None:
     chance = (deals.probability * (1.0 - deals.probability)).max(axis=1)
     spread = max(float(made.draws.std()), float(np.sqrt(deals.amount**2 @ chance)))
     away = float(made.draws.mean()) - made.whole.total.expected
-    assert abs(away) <= 5 * spread / np.sqrt(len(made.draws)) + 1e-6
+    cents = 0.005 * len(deals.amount)  # to which the mean of each deal is rounded
+    assert abs(away) <= 5 * spread / np.sqrt(len(made.draws)) + cents + 1e-6
 
 
 def test_the_same_seed_gives_the_same_draws_and_another_one_others() -> None:
