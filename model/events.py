@@ -108,6 +108,8 @@ NEEDS: Final = {kind: tuple(sorted(columns)) for kind, (_, columns) in KINDS.ite
 
 # A closing stage that follows another reopens the deal and closes it, in one moment.
 FIRST_IN_A_MOMENT: Final = "deal_reopened"
+# Begins the reason of a loss that is none: the sale goes on as the deal that is named.
+MERGED_INTO: Final = "merged into "
 COLUMNS: Final = (
     "deal_id",
     "kind",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import HistoryError
-from model.events import EPOCH_DAY, FIRST_IN_A_MOMENT, KIND_CODES, Event, microseconds
+from model.events import EPOCH_DAY, FIRST_IN_A_MOMENT, KIND_CODES, MERGED_INTO, Event, microseconds
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,6 +75,20 @@ class History:
     def deals(self) -> int:
         """How many deals there are."""
         return len(self.deal_ids)
+
+    @cached_property
+    def standing(self) -> Ints:
+        """The kind of each row, that of a loss by which its deal was merged away as a reopening.
+
+        The sale is neither won nor lost then, and goes on as another deal. Shape (N,).
+        """
+        merged = [code for code, name in enumerate(self.names) if name.startswith(MERGED_INTO)]
+        if not merged:
+            return self.kind
+        is_loss = self.kind == KIND_CODES["deal_lost"]
+        return np.where(
+            is_loss & np.isin(self.name, merged), KIND_CODES[FIRST_IN_A_MOMENT], self.kind
+        )
 
     @classmethod
     def from_events(cls, events: Sequence[Event]) -> History:

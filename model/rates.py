@@ -2,8 +2,8 @@
 
 In training they are as of each snapshot, in serving as of the artifact's cut-off; a deal's own
 closing never counts. What counts is how each deal stood as known at the time: one lost, reopened
-and won is one deal won, and one reopened has not closed. Rates are smoothed toward the rate of
-all closed deals,
+and won is one deal won, and one reopened, or merged into another deal, has not closed. Rates are
+smoothed toward the rate of all closed deals,
 
     rate = (won + PRIOR * base) / (closed + PRIOR),      base = won of all / closed of all
 
@@ -22,7 +22,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from model.asof import LOST, REOPENED, WON, Snapshot
-from model.events import KIND_CODES
+from model.events import KIND_CODES, MERGED_INTO
 from model.history import NONE, History, Ints
 
 PRIOR: Final = 20.0  # closings that the base rate counts for
@@ -97,6 +97,8 @@ def _own_closing(snapshot: Snapshot, rates: WinRates, who: str) -> tuple[str | N
     last = max([i for i in ends if rates.counted(deal.known[i], snapshot.as_of)], default=NONE)
     if last == NONE or deal.code[last] == REOPENED:
         return None
+    if deal.name[last] != NONE and deal.names[deal.name[last]].startswith(MERGED_INTO):
+        return None  # gone on as another deal, as `model.history.History.standing` says
     changes = snapshot.by_code.get(KIND_OF[who], ())
     earlier = [i for i in changes if i < last and deal.known[i] <= deal.known[last]]
     name = deal.name[earlier[-1]] if earlier else NONE
@@ -209,8 +211,9 @@ def _sums_by_name(history: History, kind: int) -> dict[str | None, _Sums]:
     before = np.full(ends.size, NONE)
     before[1:] = np.where(deal[now[1:]] == deal[now[:-1]], now[:-1], NONE)
     known, changed = history.known[ends], now != before
-    comes = changed & (history.kind[now] != REOPENED)
-    goes = changed & (before >= 0) & (history.kind[before] != REOPENED)
+    standing = history.standing
+    comes = changed & (standing[now] != REOPENED)
+    goes = changed & (before >= 0) & (standing[before] != REOPENED)
     row = np.concatenate([now[comes], before[goes]])
     closed = np.repeat([1, -1], [comes.sum(), goes.sum()])
     time = np.concatenate([known[comes], known[goes]])

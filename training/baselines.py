@@ -252,7 +252,7 @@ def _closed_deals(history: History, known_before_us: int) -> tuple[Ints, Ints, F
     deal = np.repeat(np.arange(history.deals), np.diff(history.start))
     last = np.full(history.deals, NONE)
     last[deal[rows]] = rows  # rows ascend, and the last assignment stands
-    closed = np.flatnonzero((last >= 0) & (history.kind[last] != REOPENED))
+    closed = np.flatnonzero((last >= 0) & (history.standing[last] != REOPENED))
     ends = last[closed]
     return closed, history.known[ends], np.asarray(history.kind[ends] == WON)
 

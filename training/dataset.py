@@ -145,7 +145,11 @@ def usual_rhythm_days(history: History, known_before: int) -> float | None:
 
 
 def open_span(history: History, known_before: int) -> tuple[Ints, Ints]:
-    """From when each deal was known as open, to its last known closing or the cut-off."""
+    """From when each deal was known as open, to its last known closing or the cut-off.
+
+    A deal that is merged into another by then is left out, as one never opened: how its sale ended
+    is told by that one, and a loss it was not.
+    """
     kind = history.kind
     seen = history.known < known_before
     deal = deal_of_rows(history)
@@ -156,6 +160,8 @@ def open_span(history: History, known_before: int) -> tuple[Ints, Ints]:
     at = np.flatnonzero(seen & ((kind == WON) | (kind == LOST) | (kind == REOPENED)))
     last_end[deal[at]] = at  # rows ascend, and the last assignment stands
     closed = (last_end >= 0) & (kind[last_end] != REOPENED)
+    merged = closed & (history.standing[last_end] == REOPENED)
+    opened[merged] = NEVER
     return opened, np.where(closed, history.known[last_end], known_before)
 
 

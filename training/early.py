@@ -148,7 +148,7 @@ def outcomes(walked: Walk, history: History) -> Outcomes:
     last_end = np.full(history.deals, -1)
     at = np.flatnonzero((kind == WON) | (kind == LOST) | (kind == REOPENED))
     last_end[deal_of_rows(history)[at]] = at  # rows ascend, and the last assignment stands
-    is_lost = (last_end >= 0) & (kind[last_end] == LOST)
+    is_lost = (last_end >= 0) & (history.standing[last_end] == LOST)
     lost = np.where(is_lost, history.occurred[last_end], NEVER)
     amount = np.zeros(history.deals)
     amount[walked.deal] = np.maximum(np.nan_to_num(walked.amount), 0.0)  # the last one stands

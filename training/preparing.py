@@ -255,7 +255,7 @@ def _check_record_reaches(end: int, known_before: int) -> None:
 def _check_closings(history: History, known_before: int, end: int, base_rate: bool) -> None:
     won = int((win_times(history, known_before) != NEVER).sum())
     deal = deal_of_rows(history)
-    lost = len(np.unique(deal[history.kind == LOST]))
+    lost = len(np.unique(deal[history.standing == LOST]))
     opened = len(np.unique(deal[history.kind == OPENED]))
     fewest_won = FEWEST_FOR_BASE_RATE if base_rate else FEWEST_WON
     fewest_lost = FEWEST_FOR_BASE_RATE if base_rate else FEWEST_LOST

@@ -208,7 +208,7 @@ def _first_moment(record: Record) -> int:
     history = record.history
     moments = [record.begin_us + int(LEARNED_SHARE * (record.end_us - record.begin_us))]
     for kind, fewest, name in ((WON, FEWEST_WON, "won"), (LOST, FEWEST_LOST, "lost")):
-        known = np.sort(history.known[history.kind == kind])
+        known = np.sort(history.known[history.standing == kind])
         if len(known) < fewest:
             raise too_short(record, f"{len(known)} {name} deals")
         moments.append(int(known[fewest - 1]) + DAY_US)

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import unquote
 
+from model.events import MERGED_INTO
 from service.webhooks.delivery import (
     Delivery,
     JsonReceiver,
@@ -201,7 +202,7 @@ def _merge(event: Json, deal_id: str, time: str, notebook: Notebook) -> None:
     left = text_of(event.get("newObjectId")) or next(iter(known))
     reason = "merged: what it is like now is not told"
     notebook.refetch.append(Refetch(entity="deal", record_id=left, reason=reason))
-    notebook.fates += [Fate(each, time, f"merged into {left}") for each in known if each != left]
+    notebook.fates += [Fate(each, time, f"{MERGED_INTO}{left}") for each in known if each != left]
 
 
 def _read_record(record: Json, notebook: Notebook) -> None:

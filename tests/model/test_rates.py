@@ -91,6 +91,16 @@ def test_a_reopened_deal_has_not_closed_and_one_closed_twice_counts_once() -> No
     assert owner_rate([*deal("D-1"), *OTHERS, *again], 9) == pytest.approx(expected(2, 4, 2, 5))
 
 
+def test_a_deal_merged_into_another_has_not_closed() -> None:
+    merged = [
+        *deal("D-9"),
+        deal_event("deal_lost", 4, deal_id="D-9", name="merged into D-2"),
+    ]
+
+    assert owner_rate([*deal("D-1"), *OTHERS, *merged], 9) == owner_rate([*deal("D-1"), *OTHERS], 9)
+    assert owner_rate([*merged, *OTHERS], 9, of="D-9") == pytest.approx(expected(2, 3, 2, 4))
+
+
 def test_a_deal_counts_for_who_owned_it_when_it_closed() -> None:
     handed_over = [
         *deal("D-9", owner="bob"),

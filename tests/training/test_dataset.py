@@ -56,6 +56,18 @@ def rows_at(data: Dataset) -> list[float]:
 # Outcomes.
 
 
+def test_a_deal_merged_into_another_is_learned_from_as_no_loss_once_that_is_known() -> None:
+    other = [deal_event(deal_id="D-2"), deal_event("deal_won", 30, deal_id="D-2")]
+    merged = [deal_event(), deal_event("deal_lost", 20, name="merged into D-2")]
+
+    assert {data.deal_ids[deal] for data in [dataset([*merged, *other])] for deal in data.deal} == {
+        "D-2"
+    }
+    before, never = (dataset([*some, *other], until=15) for some in (merged, merged[:1]))
+    assert rows_at(before) == rows_at(never)
+    np.testing.assert_array_equal(before.x, never.x)
+
+
 @pytest.mark.parametrize(
     ("story", "won_on"),
     [
