@@ -19,7 +19,7 @@ from service.composition import (
     found_person_key,
     kept_check,
 )
-from service.storage import feeds, inbox, models, outbox
+from service.storage import events, feeds, inbox, models, outbox
 from service.storage.database import Database
 from service.storage.upgrade import HEAD, revision
 from service.webhooks.sources import read_sources
@@ -74,6 +74,7 @@ def examine(database: Database, environment: Mapping[str, str], now: datetime) -
     looks: list[tuple[str, Callable[[], Check]]] = [
         ("migrations", lambda: _migrations(database)),
         ("database", lambda: _whole(database)),
+        ("events", lambda: _events(database)),
         ("clock", lambda: _clock(database, now)),
         ("model", lambda: _model(database, now)),
         ("inbox", lambda: _inbox(database, now)),
@@ -138,6 +139,20 @@ def _whole(database: Database) -> Check:
         verdict="failed",
         found=f"{database.name} is damaged: {found}",
         remedy="stop the service, keep the file aside, and redflare restore the last backup",
+    )
+
+
+def _events(database: Database) -> Check:
+    with database.reading() as connection:
+        number, old = events.count(connection), events.of_earlier_ids(connection)
+    if not old:
+        return Check(name="events", verdict="ok", found=f"{number} are kept")
+    return Check(
+        name="events",
+        verdict="warning",
+        found=f"{old} of {number} have ids of an earlier release: what is told of them again "
+        "counts twice",
+        remedy="import anew, and load it into an empty database: redflare db load-events",
     )
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import combinations, groupby
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, bindparam, func, insert, select, tuple_
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, tuple_
 
 from model.events import (
     COLUMNS,
@@ -18,13 +18,16 @@ from model.events import (
     from_microseconds,
     microseconds,
 )
+from model.sources.carriers import CARRIERS
 from model.sources.crms import CRMS
+from model.sources.standing import SEEN
 from service.storage.errors import StorageError
 from service.storage.rows import AnyRow, check_text, insertion
 from service.storage.schema import EVENTS, RETOLD
 
 TEXTS: Final = ("deal_id", "kind", "name", "text", "person", "thread", "source", "source_id")
 AT_ONCE: Final = 500  # rows of one statement
+MOMENT: Final = "____-__-__ __:__:__.______"  # a time in an id, as LIKE takes it
 STREAMED: Final = 10_000  # rows fetched at a time
 IN_ORDER: Final = (
     EVENTS.c.deal_id,
@@ -191,6 +194,29 @@ def deals_of_person(connection: Connection, person: str) -> Sequence[str]:
     """The deals whose events tell of a person, by their keyed hash."""
     query = select(EVENTS.c.deal_id).where(EVENTS.c.person == person).distinct()
     return connection.execute(query.order_by(EVENTS.c.deal_id)).scalars().all()
+
+
+def of_earlier_ids(connection: Connection) -> int:
+    """How many changes have ids of an earlier release, which did not say what was changed to.
+
+    What is told of them again has other ids, and counts once more.
+    """
+    ends = [f"%/{MOMENT}", f"%/{MOMENT}{SEEN}", f"%/{MOMENT}~_"]
+    query = (
+        select(func.count())
+        .select_from(EVENTS)
+        .where(
+            EVENTS.c.kind.in_(sorted(CARRIERS)),
+            or_(*(EVENTS.c.source_id.like(end) for end in ends)),
+            # A field that was emptied is told without a value in this release too.
+            or_(
+                EVENTS.c.kind.not_in([kind for kind, of in CARRIERS.items() if of == "text"]),
+                EVENTS.c.text.is_not(None),
+                EVENTS.c.number.is_not(None),
+            ),
+        )
+    )
+    return connection.execute(query).scalar_one()
 
 
 def count(connection: Connection) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -12,6 +13,7 @@ from model.errors import EventError
 from model.events import Event
 from model.feeds import feeds_of
 from model.history import History
+from service.doctor import examine
 from service.storage import events, feeds
 from service.storage.database import Database
 from service.storage.schema import EVENTS
@@ -46,6 +48,50 @@ def test_an_event_comes_back_as_it_was_given(database: Database) -> None:
     append(database, WHOLE, bare)
 
     assert kept(database) == [bare, WHOLE]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "source_id", "is_earlier"),
+    [
+        ("amount_changed", {"number": 5.0}, "D-1/amount_changed/2026-01-06 09:00:00.000000", True),
+        (
+            "amount_changed",
+            {"number": 5.0},
+            "D-1/amount_changed/2026-01-06 09:00:00.000000/seen",
+            True,
+        ),
+        (
+            "field_changed",
+            {"name": "region", "text": "a"},
+            "D-1/field_changed/region/2026-01-06 09:00:00.000000~2",
+            True,
+        ),
+        (
+            "field_changed",
+            {"name": "region"},
+            "D-1/field_changed/region/2026-01-06 09:00:00.000000",
+            False,
+        ),
+        (
+            "amount_changed",
+            {"number": 5.0},
+            "D-1/amount_changed/2026-01-06 09:00:00.000000/5",
+            False,
+        ),
+        ("deal_won", {}, "D-1/deal_won/2026-01-06 09:00:00.000000", False),
+        ("amount_changed", {"number": 5.0}, "row-7/amount_changed", False),
+    ],
+)
+def test_a_change_whose_id_does_not_say_its_value_is_of_an_earlier_release(
+    kind: str, values: dict[str, Any], source_id: str, is_earlier: bool, database: Database
+) -> None:
+    append(database, deal_event(kind, 1, source_id=source_id, **values))
+
+    with database.reading() as connection:
+        assert events.of_earlier_ids(connection) == is_earlier
+    [check] = [each for each in examine(database, {}, day(9)) if each.name == "events"]
+    assert (check.verdict == "warning") == is_earlier
+    assert ("import anew" in check.remedy) == is_earlier
 
 
 def test_an_event_told_again_is_the_same_event(database: Database) -> None:
