@@ -32,6 +32,7 @@ from model.catalogue.contact import onsite_meetings
 from model.catalogue.promises import SET, milestone_stories
 from model.catalogue.proof import VALIDATION_STATES, talks_started, validation_state
 from model.events import DAY_US
+from model.feature import counted
 from model.gates import find_gates
 from model.history import NONE, Ints
 from model.hypothetical import Hypothetical
@@ -237,7 +238,9 @@ class Evidence:
         took, others = self.took_deals, self.others_deals
         window = f"within {self.window_days:g} days"
         if min(took, others) < FEWEST_DEALS:
-            phrase = f"too few to say: {took} such deals saw it {window}, {others} did not"
+            phrase = (
+                f"too few to say: {counted(took, 'such deal')} saw it {window}, {others} did not"
+            )
         else:
             phrase = (
                 f"of {took} such deals that saw it {window}, {self.took_won / took:.0%} were won "

@@ -15,6 +15,7 @@ from typing import Final, Literal
 from model.asof import Snapshot
 from model.catalogue.contact import CONTACT
 from model.events import DAY_US, EPOCH_DAY, KIND_CODES
+from model.feature import days_in_words
 from model.gates import find_gates, unknown_time_zone
 
 Verdict = Literal["good", "thin", "unscorable"]
@@ -105,7 +106,7 @@ def _feed_findings(snapshot: Snapshot) -> list[Finding]:
         return [
             Finding(
                 code="record_stopped",
-                phrase=f"nothing was heard of any deal for {stopped_days:.0f} days: "
+                phrase=f"nothing was heard of any deal for {days_in_words(stopped_days)}: "
                 "the record stopped, and what came of this deal is not known",
             )
         ]
@@ -152,8 +153,8 @@ def _stale(snapshot: Snapshot, rhythm_days: float | None) -> list[Finding]:
         findings.append(
             Finding(
                 code="quiet",
-                phrase=f"nothing was recorded of it for {last_days:.0f} days while its feeds went "
-                f"on; most open deals have news within {rhythm_days:.0f}",
+                phrase=f"nothing was recorded of it for {days_in_words(last_days)} while its feeds "
+                f"went on; most open deals have news within {rhythm_days:.0f}",
             )
         )
     stages = snapshot.of("stage_changed")
@@ -162,7 +163,7 @@ def _stale(snapshot: Snapshot, rhythm_days: float | None) -> list[Finding]:
         findings.append(
             Finding(
                 code="stage_never_changed",
-                phrase=f"its stage never changed in {since_days:.0f} days",
+                phrase=f"its stage never changed in {days_in_words(since_days)}",
             )
         )
     return findings

@@ -8,6 +8,7 @@ never zero.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -181,6 +182,37 @@ def say(feature: Feature, value: float | str | None) -> str:
         return phrase.format(days=days_in_words(value))
     shown = f"{value:.0%}" if feature.unit == "share" else number_in_words(value)
     return phrase.format(value=shown)
+
+
+def name_in_words(name: str) -> str:
+    """The name of a CRM's field or activity as people say it.
+
+    Examples
+    --------
+    >>> [name_in_words(name) for name in ("lead_source", "LeadSource", "Number_of_Seats__c", "ARR")]
+    ['lead source', 'lead source', 'number of seats', 'ARR']
+    """
+    bare = re.sub(r"__[a-z]$", "", name)  # as Salesforce ends the names of a company's own fields
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", bare)
+    words = re.split(r"[\s_]+", spaced.strip("_ ")) if spaced.strip("_ ") else [name]
+    return " ".join(word if word[1:] != word[1:].lower() else word.lower() for word in words)
+
+
+def counted(count: float, noun: str, nouns: str = "") -> str:
+    """A count with its noun, in the plural but for one.
+
+    Parameters
+    ----------
+    nouns
+        The plural; empty: the noun with an s.
+
+    Examples
+    --------
+    >>> counted(1, "open deal"), counted(1200, "open deal"), counted(0.5, "day")
+    ('1 open deal', '1,200 open deals', '0.5 days')
+    """
+    told = number_in_words(count)
+    return f"{told} {noun if told == '1' else nouns or f'{noun}s'}"
 
 
 def days_in_words(days: float) -> str:

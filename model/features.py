@@ -25,6 +25,7 @@ from model.feature import (
     NumberField,
     Rate,
     Since,
+    name_in_words,
 )
 from model.feeds import Feeds
 from model.history import Floats, History, Ints
@@ -218,17 +219,18 @@ def _all_features(vocabulary: Vocabulary) -> tuple[Feature, ...]:
     ]
     features += [f for _, f in CALENDAR if f.name in vocabulary.calendar]
     for name in vocabulary.activities:
+        words = name_in_words(name)
         features.append(
             Feature(
                 name=f"activity:{name}:count",
                 unit="events",
-                question=f"{name} in all",
-                unknown=f"{name}: not on record",
+                question=f"{words} in all",
+                unknown=f"{words}: not on record",
                 direction=0,
                 missing="no source of the deal carries activities",
-                phrase=f"{_escaped(name)}: {{value}} times so far",
-                zero=f"{name}: not once so far",
-                one=f"{name}: once so far",
+                phrase=f"{_escaped(words)}: {{value}} times so far",
+                zero=f"{words}: not once so far",
+                one=f"{words}: once so far",
                 term=Count(codes=(f"activity:{name}",)),
             )
         )
@@ -236,37 +238,39 @@ def _all_features(vocabulary: Vocabulary) -> tuple[Feature, ...]:
             Feature(
                 name=f"activity:{name}:days",
                 unit="days",
-                question=f"days since {name}",
+                question=f"days since {words}",
                 direction=0,
                 missing="it never happened",
-                phrase=f"{_escaped(name)}: last {{days}} ago",
-                unknown=f"{name}: not once so far",
+                phrase=f"{_escaped(words)}: last {{days}} ago",
+                unknown=f"{words}: not once so far",
                 term=Since(codes=(f"activity:{name}",)),
             )
         )
     for name in vocabulary.number_fields:
+        words = name_in_words(name)
         features.append(
             Feature(
                 name=f"field:{name}",
                 unit="number",
-                question=name,
+                question=words,
                 direction=0,
                 missing="not filled in",
-                unknown=f"{name} is not filled in",
-                phrase=f"{_escaped(name)} is {{value}}",
+                unknown=f"{words}: not filled in",
+                phrase=f"{_escaped(words)}: {{value}}",
                 term=NumberField(code=f"field:{name}"),
             )
         )
     for name in vocabulary.text_fields:
+        words = name_in_words(name)
         features.append(
             Feature(
                 name=f"field:{name}",
                 unit="category",
-                question=name,
+                question=words,
                 direction=0,
                 missing="not filled in",
-                unknown=f"{name} is not filled in",
-                phrase=f"{_escaped(name)} is {{value}}",
+                unknown=f"{words}: not filled in",
+                phrase=f"{_escaped(words)}: {{value}}",
                 term=FieldCategory(code=f"field:{name}"),
             )
         )
@@ -283,9 +287,10 @@ def last_event_words(vocabulary: Vocabulary) -> tuple[tuple[str, str], ...]:
     ('a message of ours', 'demo', 'seats changed')
     """
     fields = dict.fromkeys((*vocabulary.number_fields, *vocabulary.text_fields))
-    words = {name: f"{name} changed" for name in fields}
+    words = {name: f"{name_in_words(name)} changed" for name in fields}
     words |= {
-        name: f"{name}, or its change" if name in fields else name for name in vocabulary.activities
+        name: name_in_words(name) + (", or its change" if name in fields else "")
+        for name in vocabulary.activities
     }
     words |= {OTHER: "something rare", NEVER_SEEN: "something never seen before"}
     return tuple((words | KIND_WORDS).items())

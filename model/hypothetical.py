@@ -15,6 +15,7 @@ from typing import Final
 
 from model.errors import WhatIfError
 from model.events import EARLIEST_DATE, LATEST_DATE, NEEDS
+from model.feature import name_in_words, number_in_words
 
 MISSED: Final = "milestone_missed"
 CLOSINGS: Final = ("deal_opened", "deal_won", "deal_lost", "deal_reopened")
@@ -121,9 +122,18 @@ class Hypothetical:
         --------
         >>> Hypothetical(kind="milestone_reached", name="security review").phrase
         'milestone reached: security review'
+        >>> Hypothetical(kind="field_changed", name="lead_source", text="partner").phrase
+        'lead source changed: partner'
         """
         kind, _, values = self.notation.partition(" ")
         words = kind.replace("_", " ")
+        if kind == "field_changed" and self.name is not None:
+            words = f"{name_in_words(self.name)} changed"
+            values = values.partition(" = ")[2]
+        elif kind == "stage_changed" and self.name is not None:
+            values = self.name  # without its order
+        elif self.number is not None:
+            values = number_in_words(self.number)
         return f"{words}: {values}" if values else words
 
 

@@ -26,6 +26,7 @@ from model.change import Change, Shift, Step
 from model.drivers import Drivers
 from model.errors import ScoreError
 from model.events import EPOCH_DAY, KINDS, from_microseconds, microseconds
+from model.feature import name_in_words
 from model.feeds import Feeds
 from model.history import NONE, Floats, History, Ints
 from model.not_open import not_open
@@ -270,6 +271,7 @@ def _step(
 
 def _retraining(old: Scorer, before: _State, new: Scorer, after: _State) -> Step:
     lost = dict(zip(old.features.names, before.points.tolist(), strict=True))
+    asked = {feature.name: feature.question for feature in old.features.features}
     shifts = [
         Shift(feature=AVERAGE, points=after.average - before.average, phrase=f"{AVERAGE}, by date")
     ]
@@ -278,7 +280,9 @@ def _retraining(old: Scorer, before: _State, new: Scorer, after: _State) -> Step
         driver = new.driver(column, x, points - lost.pop(name, 0.0))
         shifts.append(Shift(feature=name, points=driver.points, phrase=driver.phrase))
     for name, points in lost.items():
-        shifts.append(Shift(feature=name, points=-points, phrase=f"{name} no longer counts"))
+        shifts.append(
+            Shift(feature=name, points=-points, phrase=f"{asked[name]}: no longer counts")
+        )
     return Step(
         reason="retraining",
         phrase=f"the model was trained anew ({new.artifact.model_version})",
@@ -304,12 +308,15 @@ def _say(history: History, row: int) -> str:
     >>> _say(History.from_events([moved]), 0)
     'close date changed, 2026-03-31'
     """
-    parts = [KIND_NAMES[history.kind[row]].replace("_", " ")]
+    kind = KIND_NAMES[history.kind[row]]
+    parts = [kind.replace("_", " ")]
     if history.name[row] != NONE:
-        parts.append(history.names[history.name[row]])
+        name = history.names[history.name[row]]
+        of_field = kind == "field_changed"
+        parts = [f"{name_in_words(name)} changed"] if of_field else [*parts, name]
     if history.text[row] != NONE:
         parts.append(history.texts[history.text[row]])
-    if not np.isnan(history.number[row]):
+    elif not np.isnan(history.number[row]) and kind != "stage_changed":  # there it is its order
         parts.append(f"{history.number[row]:,.10g}")
     if not np.isnan(history.date[row]):
         parts.append(date.fromordinal(int(history.date[row]) + EPOCH_DAY.toordinal()).isoformat())

@@ -11,7 +11,7 @@ import click
 
 from model.errors import ScoreError
 from model.events import from_microseconds, microseconds, parse_time
-from model.feature import number_in_words
+from model.feature import counted, number_in_words
 from model.places import check_writable
 from model.red_flare import WEEK_US
 from service.batch import check_moment, known_feeds, load_scorer
@@ -89,7 +89,7 @@ def flares(
         click.echo()
     elif out is not None:
         write_table(flare_table(deals), out)
-        click.echo(f"{len(deals)} of {count} open deals in {out}")
+        click.echo(f"{len(deals)} of {counted(count, 'open deal')} in {out}")
     else:
         click.echo(flares_text(deals, count, as_of, since))
     return 0
@@ -107,7 +107,7 @@ def flares_text(deals: list[FlaredDeal], of: int, as_of: str, since: str | None)
     as_of, since
         As asked.
     """
-    title = f"{len(deals)} of {of} open deals have red flares as of {as_of}"
+    title = f"{len(deals)} of {counted(of, 'open deal')} with red flares as of {as_of}"
     if since is not None:
         title += f", {sum(deal.is_new for deal in deals)} of them new since {since}"
     if not deals:

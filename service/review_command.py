@@ -142,6 +142,8 @@ def _of(source: Source, question: Question, models: Models) -> Review:
             f"a field of text, such as {a_few(source.fields(as_of))}",
             "name one of these, or leave --segment out",
         )
+    if gathered.before is None and models.now is not None and models.earlier is None:
+        click.echo("note: --artifact-then names the model in force a week before, if any", err=True)
     return laid_open(gathered, review_of(gathered), source.of_deal)
 
 

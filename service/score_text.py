@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from model.feature import counted, days_in_words
 from model.score import Score
 from service.change_text import change_text
 from service.parts import score_parts
@@ -38,9 +39,9 @@ def score_table(shown: Sequence[Score], of: int) -> str:
         )
         for score in shown
     ]
-    asked = f"{of} points" if several else f"{of} open deals as of {_day(first.as_of)}"
+    asked = f"{of} points" if several else f"{counted(of, 'open deal')} as of {_day(first.as_of)}"
     title = (
-        f"The {len(shown)} least probable of {asked}, "
+        f"The {f'{len(shown)} ' if len(shown) > 1 else ''}least probable of {asked}, "
         f"to be won by {first.close_by or f'{first.days:g} days later'}. "
     )
     # The average deal is another one with each number of days ahead.
@@ -111,7 +112,7 @@ def explanation(score: Score) -> str:
 
 def _head(score: Score) -> str:
     head = f"Deal {score.deal_id} as of {_day(score.as_of)}: "
-    until = f"{score.close_by or f'{score.days:g} days later'} ({score.days:.0f} days)"
+    until = f"{score.close_by or f'{score.days:g} days later'} ({days_in_words(score.days)})"
     if score.probability is None:
         return f"{head}no probability to be won by {until} can be given."
     shown = score.shown_probability
@@ -141,7 +142,7 @@ def _gate_lines(score: Score) -> list[str]:
     ahead = score.gates.next
     if ahead is not None:
         due = "without a date" if ahead.days_left is None else f"due {ahead.due}"
-        left = "" if ahead.days_left is None else f", {ahead.days_left:.0f} days left"
+        left = "" if ahead.days_left is None else f", {days_in_words(ahead.days_left)} left"
         lines.append(
             f"Next gate: must-hit {ahead.name!r}, {due}{left}, declared by {ahead.declared_by} on "
             f"{ahead.declared_at[:10]}. If it is missed, the deal counts as 0%."

@@ -7,6 +7,7 @@ import textwrap
 from typing import Final
 
 from model.actions import FEWEST_DEALS, Evidence
+from model.feature import days_in_words
 from model.rounding import shown_change
 from model.score import Basis, Interval
 from model.what_if import OpenAction, WhatIf
@@ -32,7 +33,7 @@ def what_if_text(told: WhatIf) -> str:
     """
     moment = told.as_of[:16].replace("T00:00", "").replace("T", " ")
     now = _range(told.interval_before, told.basis)
-    by = f"to be won by {told.close_by} ({told.days:.0f} days)"
+    by = f"to be won by {told.close_by} ({days_in_words(told.days)})"
     first = f"{told.before:.1%} {by}, {now}."
     if told.gated_before == 0.0:
         first = (

@@ -30,7 +30,7 @@ def distribution_chart(made: Forecast, target: float | None, key: str) -> str:
     """
     total = made.whole.total
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(4.6, 1.9), layout="constrained")
+        figure = Figure(figsize=(4.0, 1.8), layout="constrained")
         axes = figure.subplots()
         low, high = np.quantile(made.draws, (0.002, 0.998))
         counts, edges = np.histogram(made.draws, bins=44, range=(low, max(high, low + 1.0)))
@@ -60,7 +60,7 @@ def distribution_chart(made: Forecast, target: float | None, key: str) -> str:
                 ha="center",
             )
         if target is not None:
-            axes.vlines(target, 0, top * 0.8, color=DANGER, linewidth=1.2, linestyle=(0, (4, 2)))
+            axes.vlines(target, 0, top * 0.8, color=INK, linewidth=1.2, linestyle=(0, (4, 2)))
             axes.annotate(
                 f"target {short_money(target)}",
                 (target, top * 0.8),
@@ -68,7 +68,6 @@ def distribution_chart(made: Forecast, target: float | None, key: str) -> str:
                 textcoords="offset points",
                 ha="left" if expected_first else "right",
                 va="bottom",
-                color=DANGER,
             )
         axes.set_ylim(0, top)
         axes.yaxis.set_visible(False)
@@ -82,7 +81,7 @@ def bridge_chart(made: Bridge, key: str) -> str:
     """The way from last week's expected amount to this week's, bar by bar."""
     names = ["last week", *(bar for bar in BARS if made.bars[bar]), "this week"]
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(4.6, 0.45 + 0.21 * len(names)), layout="constrained")
+        figure = Figure(figsize=(4.0, 0.45 + 0.21 * len(names)), layout="constrained")
         axes = figure.subplots()
         axes.barh(0, made.before / 100, 0.62, color=SHADE)
         level = made.before
@@ -114,6 +113,8 @@ def bridge_chart(made: Bridge, key: str) -> str:
         levels = np.cumsum([made.before, *(made.bars[bar] for bar in names[1:-1])]) / 100
         room = max(float(np.ptp(levels)), 0.04 * float(np.abs(levels).max()), 1.0)
         axes.set_xlim(max(0.0, float(levels.min()) - 0.8 * room), float(levels.max()) + 0.5 * room)
+        if axes.get_xlim()[0] > 0:
+            axes.set_xlabel("the axis does not begin at 0", color=QUIET)
         axes.set_yticks(range(len(names)))
         axes.set_yticklabels(names)
         axes.set_ylim(last + 0.5, -0.5)
@@ -128,15 +129,25 @@ def curve_chart(score: Score, key: str) -> str:
     """A deal's probability by date with its 80 % interval."""
     days = [0.0, *(point.days for point in score.curve)]
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(3.1, 1.6), layout="constrained")
+        figure = Figure(figsize=(4.0, 1.8), layout="constrained")
         axes = figure.subplots()
         low = [0.0, *(100 * point.low for point in score.curve)]
         high = [0.0, *(100 * point.high for point in score.curve)]
         axes.fill_between(days, low, high, color=LIGHT, linewidth=0)
         axes.plot(days, [0.0, *(100 * p.probability for p in score.curve)], color=INK)
         axes.axvline(score.days, color=QUIET, linewidth=0.8, linestyle=(0, (4, 2)))
+        far = score.days > days[-1] / 2
+        axes.annotate(
+            f"{score.probability or 0.0:.0%} by {score.close_by or f'{score.days:g} days'}",
+            (score.days, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(-4 if far else 4, -2),
+            textcoords="offset points",
+            ha="right" if far else "left",
+            va="top",
+        )
         axes.set(xlim=(0, days[-1]), xlabel="days from now")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.25 * max(high))
         axes.yaxis.set_major_locator(MaxNLocator(4))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}%"))
         return svg_element(figure, key, curve_label(score))

@@ -283,6 +283,6 @@ def _update_days(snapshot: Snapshot) -> float | None:
 def update_in_words(row: DealRow, as_of: int) -> str:
     """The owner's last update and its age."""
     if row.update_days is None:
-        return "never"
+        return "none on record"
     day: date = (from_microseconds(as_of) - timedelta(days=row.update_days)).date()
     return f"{day.isoformat()}, {days_in_words(row.update_days)} ago"

@@ -8,6 +8,7 @@ from typing import Final
 
 from model.bridge import BARS, Bridge
 from model.events import from_microseconds
+from model.feature import counted
 from model.forecast import Forecast
 from model.score import Score
 from service.review.past import Reliable
@@ -62,9 +63,7 @@ def story_label(story: Story) -> str:
         return "No probability can be told of the past."
     first, last = story.points[0], story.points[-1]
     marks = "; ".join(
-        f"{name} {len(at)} time{'s' if len(at) != 1 else ''}"
-        for name, at in story.marks.items()
-        if at
+        f"{name} {counted(len(at), 'time')}" for name, at in story.marks.items() if at
     )
     return (
         f"From {first.probability:.0%} on {from_microseconds(first.as_of).date()} to "
@@ -98,7 +97,8 @@ def sparkline(values: Sequence[float]) -> str:
         f"{place * step:.0f},{SPARK_HEIGHT - 2 - (value - low) / span * (SPARK_HEIGHT - 4):.0f}"
         for place, value in known
     )
-    told = f"from {known[0][1]:.0%} to {known[-1][1]:.0%} over {known[-1][0] - known[0][0]} weeks"
+    weeks = counted(known[-1][0] - known[0][0], "week")
+    told = f"from {known[0][1]:.0%} to {known[-1][1]:.0%} over {weeks}"
     return (
         f'<svg class="spark" viewBox="0 0 {SPARK_WIDTH} {SPARK_HEIGHT}" role="img" '
         f'aria-label="{told}"><polyline points="{points}"/></svg>'

@@ -10,7 +10,10 @@ from email.utils import format_datetime, make_msgid
 from typing import Final
 
 from model.errors import RedflareError
+from model.feature import counted
 from service.review import words
+from service.review.deal_row import DealRow
+from service.review.page import letter
 from service.review.view import Review
 from service.writeback.addresses import Unresolved
 from service.writeback.destinations import FILE_VARIABLE, read_destinations
@@ -40,8 +43,9 @@ def mail(review: Review, page: str) -> bytes:
 def message(review: Review, page: str) -> EmailMessage:
     """The mail without addresses and date: the summary in the body, the page attached."""
     made = EmailMessage()
-    made["Subject"] = f"Forecast review {review.week}"
+    made["Subject"] = subject(review)
     made.set_content(summary(review))
+    made.add_alternative(letter(review, told_flares(review)), subtype="html")
     made.add_attachment(
         page.encode(),
         maintype="text",
@@ -99,6 +103,23 @@ def send(made: EmailMessage, name: str, environment: Mapping[str, str], now: dat
     return [each for each in recipients if each not in refused]
 
 
+def subject(review: Review) -> str:
+    """The week, what is expected, and how many red flares stand; in one line."""
+    said = []
+    if len(review.money) == 1 and review.money[0].outlook.forecast is not None:
+        outlook = review.money[0].outlook
+        expected = words.amount(review.money[0].outlook.forecast.whole.total.expected)
+        said.append(f"{expected} {outlook.currency}".rstrip() + " expected")
+    if review.flared:
+        said.append(counted(len(review.flared), "red flare"))
+    return " ".join(f"Forecast review {review.week}{': ' if said else ''}{', '.join(said)}".split())
+
+
+def told_flares(review: Review) -> list[DealRow]:
+    """The first red flares, of those that the page tells."""
+    return [row for row in review.flared if row.deal.deal_id in review.pages][:MOST_FLARES]
+
+
 def summary(review: Review) -> str:
     """The review in a few lines of text."""
     lines = [
@@ -118,15 +139,15 @@ def summary(review: Review) -> str:
                 if value
             ]
         lines.append("")
-    left = words.days_left(review)
-    shown = [row for row in review.flared if row.deal.deal_id in review.pages][:MOST_FLARES]
+    shown = told_flares(review)
     if shown:
         lines.append(f"Red flares, {len(shown)} of {len(review.flared)}:")
     for row in shown:
-        sentence = words.flare_sentence(row, review.pages[row.deal.deal_id], left)
+        sentence = words.flare_sentence(row, review.pages[row.deal.deal_id], review)
         money_now = f"{words.amount(row.deal.amount)} {row.deal.currency}".strip()
         lines.append(
-            f"- {row.deal.deal_id} ({money_now}, {words.percent(row.probability)}): {sentence}"
+            f"- {row.deal.deal_id} ({money_now}, {words.percent(row.probability)} by "
+            f"{review.question.period.last}): {sentence}"
         )
     lines += ["", "The whole page is attached; it needs nothing beside itself."]
     return "\n".join(lines) + "\n"

@@ -31,7 +31,7 @@ def numbers(review: Review) -> str:
     writer.writerow(COLUMNS)
     for row in _rows(review):
         section, currency, name, figure, number, text = row
-        writer.writerow((section, currency, _safe(name), figure, number, _safe(text)))
+        writer.writerow((section, _safe(currency), _safe(name), figure, number, _safe(text)))
     return out.getvalue()
 
 
@@ -106,4 +106,4 @@ def _spread(section: str, currency: str, name: str, spread: Spread) -> Iterator[
 
 def _safe(text: str) -> str:
     """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r", "\n"} else text

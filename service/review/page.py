@@ -6,7 +6,7 @@ turn pages by links; the file has all of it inside and links to places in itself
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from model.feature import counted, days_in_words, name_in_words
 from service import parts
 from service.review import words
 from service.review.deal_row import DealRow, update_in_words
@@ -95,6 +96,17 @@ def served_page(review: Review, listing: Listing, links: Links, choices: dict[st
     )
 
 
+def letter(review: Review, rows: Sequence[DealRow]) -> str:
+    """The summary of a review as the body of a mail.
+
+    Parameters
+    ----------
+    rows
+        The red flares that it tells.
+    """
+    return render("mail.html", **_facts(review), rows=rows)
+
+
 def render(template: str, **context: Any) -> str:
     """One page of a template."""
     rendered: str = _environment().get_template(template).render(**context)
@@ -118,6 +130,9 @@ def _environment() -> Environment:
     environment.filters |= {
         "amount": words.amount,
         "cents": words.cents,
+        "counted": counted,
+        "days": days_in_words,
+        "in_words": name_in_words,
         "change": words.change,
         "moved": words.moved,
         "amount_parts": parts.amount_parts,
@@ -136,12 +151,12 @@ def _environment() -> Environment:
 
 def _facts(review: Review) -> dict[str, Any]:
     """What the templates of file and service alike are told."""
-    left = words.days_left(review)
+    left, pages = words.days_left(review), review.pages
     facts = {} if review.scorer is None else review.scorer.artifact.facts
     as_of = int(review.question.as_of.timestamp() * 1e6)
     of_row: dict[str, Callable[[DealRow], str]] = {
-        "sentence": lambda row: words.flare_sentence(row, review.pages.get(row.deal.deal_id), left),
-        "action": lambda row: words.action_words(review.pages.get(row.deal.deal_id)),
+        "sentence": lambda row: words.flare_sentence(row, pages.get(row.deal.deal_id), review),
+        "action": lambda row: words.action_words(pages.get(row.deal.deal_id)),
         "update": lambda row: update_in_words(row, as_of),
     }
     return {
@@ -153,6 +168,7 @@ def _facts(review: Review) -> dict[str, Any]:
         "training": facts.get("training", {}),
         "coverage": COVERAGE,
         "coverage_quarters": COVERAGE_QUARTERS,
+        "empty": words.is_empty(review),
         "lead": words.lead,
         "gate": words.gate_words,
         **of_row,

@@ -38,7 +38,7 @@ def story_chart(story: Story, key: str) -> str:
         )
         above.set_ylim(0, 108 * max(p.probability for p in story.points))
         above.yaxis.set_major_locator(MaxNLocator(4))
-        above.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+        above.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}%"))
         first = story.points[0].as_of if story.points else 0
         seen = {name: [us for us in at if us >= first] for name, at in story.marks.items()}
         names = [name for name, at in seen.items() if at]
@@ -77,5 +77,5 @@ def reliability_chart(bins: Sequence[Reliable], key: str) -> str:
         axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="said", ylabel="won")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(4))
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}%"))
         return svg_element(figure, key, reliability_label(bins))

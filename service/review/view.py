@@ -335,7 +335,7 @@ def _notes(gathered: Gathered, choice: Choice, money: Sequence[Money]) -> list[s
     elif scorer is not None and now.deals and gathered.before is None:
         notes.append(
             "There is no forecast of last week to compare with: the model's cut-off lies after "
-            "it. Name the model in force then with --artifact-then, or come back next week."
+            "it. Compare from next week on."
         )
     if scorer is not None and "forecast" not in scorer.artifact.facts:
         notes.append(

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from model.events import EPOCH_DAY
-from model.feature import days_in_words
+from model.feature import counted, days_in_words
 from model.rounding import shown_change
 from model.what_if import OpenAction, WhatIf
 from service.review.deal_page import DealPage
 from service.review.deal_row import DealRow
 from service.review.view import Money, Review
 
-NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 MINUS: Final = "\N{MINUS SIGN}"
 NOTHING: Final = "-"
 WORST_DRIVERS: Final = 3
@@ -65,13 +64,17 @@ def percent(value: float | None) -> str:
 
     Examples
     --------
-    >>> [percent(share).replace(NO_BREAK, ' ') for share in (0.0423, 0.42, 0.0, None)]
-    ['4.2 %', '42 %', '0 %', '-']
+    >>> [percent(share) for share in (0.0423, 0.42, 0.0, 0.0002, 0.999, None)]
+    ['4.2%', '42%', '0%', 'under 0.1%', 'over 99%', '-']
     """
     if value is None:
         return NOTHING
+    if 0 < value < 0.0005:
+        return "under 0.1%"
+    if 0.995 <= value < 1:
+        return "over 99%"
     digits = 1 if 0 < value < 0.1 else 0
-    return f"{100 * value:.{digits}f}{NO_BREAK}%"
+    return f"{100 * value:.{digits}f}%"
 
 
 def points(value: float | None) -> str:
@@ -99,10 +102,10 @@ def span(row: DealRow) -> str:
     """The 80 % interval of a deal; none beside a zero by declaration."""
     if row.low is None or row.high is None or row.gated:
         return NOTHING
-    return f"{100 * row.low:.0f} to {100 * row.high:.0f}{NO_BREAK}%"
+    return f"{100 * row.low:.0f} to {100 * row.high:.0f}%"
 
 
-def flare_sentence(row: DealRow, page: DealPage | None, days_left: float) -> str:
+def flare_sentence(row: DealRow, page: DealPage | None, review: Review) -> str:
     """What fell and why, in one sentence.
 
     The flares first, then the strongest drivers downward that they do not say already.
@@ -113,7 +116,8 @@ def flare_sentence(row: DealRow, page: DealPage | None, days_left: float) -> str
         for driver in down[:WORST_DRIVERS]:
             if not any(driver.phrase in phrase or phrase in driver.phrase for phrase in said):
                 said.append(driver.phrase)
-    told = "; ".join(said) + f"; {days_in_words(days_left)} left."
+    told = "; ".join(said)
+    told += f"; {days_in_words(days_left(review))} left to {review.question.period.last}."
     return told[:1].upper() + told[1:]
 
 
@@ -130,24 +134,26 @@ def action_words(page: DealPage | None) -> str:
     if page is None or page.best is None or not page.best.best:
         return "none known"
     best = page.best.best[0]
-    return f"{best.phrase}: {gain_words(page.best, best)} in deals like this one"
+    return f"{best.phrase}: {gain_words(page.best, best)}, in deals like this one"
 
 
 def gain_words(told: WhatIf, action: OpenAction) -> str:
     """What an open action adds; where a must-hit milestone is missed, whether it clears that."""
     gain = points(shown_change(told.before, action.after))
+    by = f"by {told.close_by}" if told.close_by else f"within {told.days:g} days"
     if told.gated_before != 0.0:
-        return f"{gain} points"
+        return f"{gain} points {by}"
     if action.gated_after:
-        return f"0{NO_BREAK}% to {percent(action.gated_after)}, as nothing must-hit is missed then"
-    return f"{gain} points by the model alone, and still 0{NO_BREAK}%"
+        return f"0% to {percent(action.gated_after)} {by}, as nothing must-hit is missed then"
+    return f"{gain} points {by} by the model alone, and still 0%"
 
 
 def supposed_words(answer: WhatIf) -> str:
     """What the supposed events make of the probability, in a sentence."""
-    told = f"{'; '.join(answer.phrases)}: "
+    by = answer.close_by or f"{answer.days:g} days from then"
+    told = f"{'; '.join(answer.phrases)}: to be won by {by}, "
     alone = f"{percent(answer.before)} becomes {percent(answer.after)}"
-    zero = f"0{NO_BREAK}%"
+    zero = "0%"
     if answer.gated_before == 0.0 and answer.gated_after == 0.0:
         told += (
             f"{zero} as before, since a must-hit milestone is missed; by the model alone, {alone}."
@@ -171,8 +177,7 @@ def lead(money: Money, review: Review) -> str:
     unit = f" {money.outlook.currency}" if money.outlook.currency else ""
     made = money.outlook.forecast
     if made is None:
-        count = money.outlook.won_deals
-        deals = "1 deal" if count == 1 else f"{count:,} deals"
+        deals = counted(money.outlook.won_deals, "deal")
         return (
             f"{amount(money.outlook.won)}{unit} won in {deals} since "
             f"{review.question.period.first}."
@@ -184,10 +189,21 @@ def lead(money: Money, review: Review) -> str:
     )
     if money.reach is not None:
         told += (
-            f" The target of {amount(money.target)} is reached with a probability of "
-            f"{percent(money.reach)}."
+            f" The target of {amount(money.target)} is reached by "
+            f"{review.question.period.last} with a probability of {percent(money.reach)}."
         )
     return told
+
+
+def is_empty(review: Review) -> bool:
+    """Whether nothing was won, is open or is to come, so that there are no figures to show."""
+    for money in review.money:
+        made = money.outlook.forecast
+        if money.outlook.won_deals or money.outlook.open_deals or money.bridge is not None:
+            return False
+        if made is not None and made.whole.total.expected:
+            return False
+    return True
 
 
 def days_left(review: Review) -> float:

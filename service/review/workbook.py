@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date
 from io import BytesIO
-from typing import Final
+from typing import Any, Final
 
 from xlsxwriter import Workbook
 
+from service.review.deal_row import DealRow
 from service.review.numbers import quarter_rows
 from service.review.view import Review
 
@@ -16,16 +17,24 @@ Value = str | float | int | date | None
 AMOUNT: Final = "#,##0"
 CENTS: Final = "#,##0.00"
 SHARE: Final = "0.0%"
+POINTS: Final = "+0.0%;-0.0%;0.0%"
 DAY: Final = "yyyy-mm-dd"
 TEXT: Final = "@"
+A4: Final = 9  # as Excel numbers paper
 # By sheet: each column's heading, number format and width in characters.
 Columns = Sequence[tuple[str, str, int]]
+WHOLE: Final = "0"
+FIGURES: Final = ("won", "expected", "p10", "p50", "p90", "probability")
 QUARTER: Final[Columns] = (
     ("section", TEXT, 12),
     ("currency", TEXT, 9),
-    ("name", TEXT, 18),
-    ("figure", TEXT, 12),
-    ("number", "#,##0.####", 16),
+    ("part", TEXT, 18),
+    ("won", AMOUNT, 16),
+    ("expected", AMOUNT, 16),
+    ("P10", AMOUNT, 16),
+    ("P50", AMOUNT, 16),
+    ("P90", AMOUNT, 16),
+    ("probability to reach it", SHARE, 12),
 )
 BRIDGE: Final[Columns] = (("currency", TEXT, 9), ("reason", TEXT, 20), ("amount", CENTS, 16))
 MOVES: Final[Columns] = (
@@ -37,20 +46,23 @@ MOVES: Final[Columns] = (
 DEALS: Final[Columns] = (
     ("deal", TEXT, 16),
     ("currency", TEXT, 9),
-    ("amount", AMOUNT, 14),
-    ("probability", SHARE, 11),
+    ("amount", AMOUNT, 16),
+    ("probability by {last}", SHARE, 14),
     ("by the model alone", SHARE, 11),
-    ("low", SHARE, 9),
-    ("high", SHARE, 9),
-    ("change since last week", SHARE, 12),
-    ("expected", AMOUNT, 14),
-    ("at stake", AMOUNT, 14),
+    ("80% interval, low", SHARE, 11),
+    ("80% interval, high", SHARE, 11),
+    ("change since last week, points", POINTS, 14),
+    ("expected", AMOUNT, 16),
+    ("at stake", AMOUNT, 16),
     ("owner", TEXT, 14),
     ("segment", TEXT, 14),
     ("stage", TEXT, 16),
     ("rep says", TEXT, 14),
     ("disagreement", TEXT, 14),
     ("close date", DAY, 12),
+    ("next must-hit gate", TEXT, 20),
+    ("gate due", DAY, 12),
+    ("owner's last update, days ago", WHOLE, 14),
     ("data quality", TEXT, 12),
     ("red flares", TEXT, 60),
 )
@@ -74,10 +86,12 @@ def workbook(review: Review) -> bytes:
     )
     book.set_properties({"title": f"Forecast review {review.week}"})
     book.set_properties({"created": review.question.as_of.replace(tzinfo=None)})
-    _sheet(book, "Quarter", QUARTER, (row[:5] for row in quarter_rows(review)))
+    last = f"{review.question.period.last}"
+    deals = [(title.format(last=last), form, width) for title, form, width in DEALS]
+    _sheet(book, "Quarter", QUARTER, _quarter(review))
     _sheet(book, "Bridge", BRIDGE, _bridge(review))
     _sheet(book, "Moves", MOVES, _moves(review))
-    _sheet(book, "Deals", DEALS, _deals(review))
+    _sheet(book, "Deals", deals, _deals(review))
     _sheet(book, "Past", PAST, _past(review))
     book.close()
     return out.getvalue()
@@ -89,7 +103,8 @@ def _sheet(book: Workbook, name: str, columns: Columns, rows: Iterable[Sequence[
     for place, (title, form, width) in enumerate(columns):
         sheet.set_column(place, place, width, book.add_format({"num_format": form}))
         sheet.write_string(0, place, title, heading)
-    forms = [book.add_format({"num_format": form}) for _, form, _ in columns]
+    of_currency = next(place for place, column in enumerate(columns) if column[0] == "currency")
+    forms: dict[str, Any] = {}
     count = 0
     for count, row in enumerate(rows, 1):
         for place, value in enumerate(row):
@@ -97,12 +112,37 @@ def _sheet(book: Workbook, name: str, columns: Columns, rows: Iterable[Sequence[
                 continue
             if isinstance(value, str):
                 sheet.write_string(count, place, value)
-            elif isinstance(value, date):
-                sheet.write_datetime(count, place, value, forms[place])
+                continue
+            form = _in_currency(columns[place][1], row[of_currency])
+            if form not in forms:
+                forms[form] = book.add_format({"num_format": form})
+            if isinstance(value, date):
+                sheet.write_datetime(count, place, value, forms[form])
             else:
-                sheet.write_number(count, place, value, forms[place])
+                sheet.write_number(count, place, value, forms[form])
     sheet.freeze_panes(1, 1)
+    sheet.repeat_rows(0)
+    sheet.set_landscape()
+    sheet.set_paper(A4)
+    sheet.fit_to_pages(1, 0)
     sheet.autofilter(0, 0, max(count, 1), len(columns) - 1)
+
+
+def _in_currency(form: str, currency: Value) -> str:
+    """The format of an amount, with its currency where that is told by a plain code."""
+    if form not in (AMOUNT, CENTS) or not isinstance(currency, str) or not currency.isalnum():
+        return form
+    return f'{form} "{currency}"'
+
+
+def _quarter(review: Review) -> Iterable[Sequence[Value]]:
+    """What the quarter may come to, a line a part, with the figures beside each other."""
+    parts: dict[tuple[str, str, str], dict[str, Value]] = {}
+    for section, currency, name, figure, number, _ in quarter_rows(review):
+        told = "won" if figure == "amount" else figure
+        parts.setdefault((section, currency, name), {})[told] = number
+    for part, figures in parts.items():
+        yield (*part, *(figures.get(figure) for figure in FIGURES))
 
 
 def _bridge(review: Review) -> Iterable[Sequence[Value]]:
@@ -141,9 +181,17 @@ def _deals(review: Review) -> Iterable[Sequence[Value]]:
             deal.category,
             row.disagreement,
             deal.close_date,
+            None if row.next_gate is None else row.next_gate.name,
+            _due(row),
+            row.update_days,
             row.quality,
             "; ".join(flare.phrase for flare in row.flares),
         )
+
+
+def _due(row: DealRow) -> date | None:
+    gate = row.next_gate
+    return None if gate is None or gate.due is None else date.fromisoformat(gate.due)
 
 
 def _past(review: Review) -> Iterable[Sequence[Value]]:

@@ -96,7 +96,7 @@ def alert(entry: Entry, flare: dict[str, Any]) -> EmailMessage:
     if probability is None:
         lines.append("No probability can be given.")
     else:
-        lines.append(f"{probability} % to be won within {score['days']:g} days.")
+        lines.append(f"{probability}% to be won within {score['days']:g} days.")
     why = drivers_text(score)
     if why:
         lines += ["", why]

@@ -15,7 +15,7 @@ from model.vocabulary import NEVER_SEEN, OTHER, Vocabulary
 VOCABULARY = Vocabulary(
     activities=("demo", "both"),
     number_fields=("seats", "both"),
-    text_fields=("region",),
+    text_fields=("region", "Lead_Source__c"),
     categories={
         "last_event": (*KINDS, "demo", "both", "seats", "region"),
         "stage": ("Offer", OTHER),
@@ -23,6 +23,7 @@ VOCABULARY = Vocabulary(
         "pipeline": ("New business",),
         "currency": ("EUR",),
         "field:region": ("north",),
+        "field:Lead_Source__c": ("partner",),
     },
     calendar=tuple(feature.name for _, feature in CALENDAR),
 )
@@ -185,7 +186,7 @@ SAID: dict[str, tuple[float, str, str, str, str]] = {
         "demo: last 3 days ago",
         "demo: not once so far",
     ),
-    "field:seats": (40, "seats is 0", "seats is 1", "seats is 40", "seats is not filled in"),
+    "field:seats": (40, "seats: 0", "seats: 1", "seats: 40", "seats: not filled in"),
 }
 
 
@@ -209,7 +210,10 @@ def test_a_driver_says_its_value_in_words(name: str) -> None:
         ("stage", "Offer", "the stage is Offer"),
         ("stage", OTHER, "the stage is one that few earlier deals had"),
         ("stage", NEVER_SEEN, "the stage is one that no earlier deal had"),
-        ("field:region", "north", "region is north"),
+        ("field:region", "north", "region: north"),
+        ("field:Lead_Source__c", "partner", "lead source: partner"),
+        ("field:Lead_Source__c", OTHER, "lead source: one that few earlier deals had"),
+        ("last_event", "Lead_Source__c", "the last activity on record: lead source changed"),
         ("technical_validation", "not started", "technical validation has not started"),
         ("technical_validation", "failed", "technical validation failed"),
     ],

@@ -188,7 +188,7 @@ def test_a_file_without_flares_says_so(run: Run, tmp_path: Path) -> None:
     write_events(table_of([opened]), tmp_path / "new.parquet")
     status, out, _ = run(file=tmp_path / "new.parquet")
 
-    assert (status, out) == (cli.DONE, f"0 of 1 open deals have red flares as of {AS_OF}.\n")
+    assert (status, out) == (cli.DONE, f"0 of 1 open deal with red flares as of {AS_OF}.\n")
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,13 @@ def test_a_narrow_window_needs_no_scrolling_sideways(session: Visit) -> None:
 def test_nothing_keeps_anybody_from_reading_it(browser: Browser, session: Visit) -> None:
     session.open("/review")
     deal = session.deals()[0]
-    for path in ("/review", "/review?bar=lost", f"/review/deals/{deal}?kind=customer_replied"):
+    for path in (
+        "/review",
+        "/review?bar=lost",
+        "/review?show=flared&sort=-change",
+        "/review?owner=nobody",
+        f"/review/deals/{deal}?kind=customer_replied",
+    ):
         session.open(path)
         assert serious(session.page) == [], path
     with visiting(browser, session.where) as stranger:
@@ -260,6 +266,19 @@ def serious(page: Page) -> list[str]:
         for each in found
         if each["impact"] in ("serious", "critical")
     ]
+
+
+def test_the_keyboard_skips_the_head_and_sees_where_it_is(visit: Visit) -> None:
+    visit.page.keyboard.press("Tab")
+    skip = visit.page.get_by_role("link", name="Skip to the content")
+    assert skip.bounding_box()["y"] >= 0, "it shows once it has the focus"  # type: ignore[index]
+    visit.page.keyboard.press("Enter")
+    visit.page.keyboard.press("Tab")
+
+    focused = "document.querySelector('main').contains(document.activeElement)"
+    assert visit.page.evaluate(focused)
+    style = "getComputedStyle(document.activeElement).outlineStyle"
+    assert visit.page.evaluate(style) == "solid"
 
 
 def test_signing_out_ends_the_session(visit: Visit) -> None:

@@ -4,8 +4,9 @@ import csv
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from email import message_from_bytes, policy
+from html import unescape
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +26,10 @@ from service.batch import known_feeds, load_scorer
 from service.cli import main
 from service.flares import Look, flared_shard
 from service.record import read_record
+from service.review import words
 from service.review.deal_row import DISAGREES, TREND_WEEKS
 from service.review.gathering import Gathered, Models, gather
-from service.review.mail import mail, summary
+from service.review.mail import mail, summary, told_flares
 from service.review.numbers import numbers
 from service.review.page import page
 from service.review.past import moments
@@ -217,6 +219,24 @@ def test_every_link_of_the_page_leads_to_a_place_in_it(html: str) -> None:
     assert set(re.findall(r'href="#([^"]+)"', html)) <= set(ids)
 
 
+def test_headings_of_tables_say_of_what_and_the_first_link_leads_past_the_head(html: str) -> None:
+    assert not re.search(r"<th(?![^>]*\bscope=)[\s>]", html)
+    first = re.search(r"<a [^>]*>", html)
+    assert first is not None
+    assert 'href="#main"' in first[0]
+    assert '<main id="main">' in html
+
+
+def test_whatever_says_a_chance_says_by_when(review: Review, html: str) -> None:
+    for row in (row for row in review.flared if row.deal.deal_id in review.pages):
+        said = f"{words.percent(row.probability)} by 2026-03-31"
+        assert said in html
+        assert said in summary(review) or row not in told_flares(review)
+        assert "left to 2026-03-31." in words.flare_sentence(row, None, review)
+    assert "to be won by 2026-03-31" in html
+    assert "--artifact-then" not in html
+
+
 def test_every_open_deal_stands_in_one_row_with_a_heading(review: Review, html: str) -> None:
     for row in review.rows:
         assert re.search(rf">{row.deal.deal_id}[ <]", html), row.deal.deal_id
@@ -234,12 +254,36 @@ def test_the_numbers_hold_what_the_page_shows(review: Review) -> None:
     assert sum(r["section"] == "deal" and r["figure"] == "amount" for r in rows) == len(review.rows)
 
 
+def moved_bars(review: Review) -> list[int]:
+    (money,) = review.money
+    assert money.bridge is not None
+    return [value for value in money.bridge.bars.values() if value]
+
+
 def test_the_mail_has_the_summary_and_the_page_attached(review: Review, html: str) -> None:
     read = message_from_bytes(mail(review, html), policy=policy.default)
     body, attached = read.get_body(("plain",)), list(read.iter_attachments())
+    letter = read.get_body(("html",))
+    (money,) = review.money
 
-    assert read["Subject"] == "Forecast review 2026-W03"
     assert body is not None
+    assert letter is not None
+    told = unescape(letter.get_content())
+    expected = words.lead(money, review).removeprefix("Expected ").partition(";")[0]
+    assert read["Subject"] == (
+        f"Forecast review 2026-W03: {expected} expected, {len(review.flared)} red flares"
+    )
+    for said in (words.lead(money, review), *(words.cents(value) for value in moved_bars(review))):
+        assert said in unescape(html)
+        assert said in body.get_content()
+        assert said in told
+    for row in review.flared[:3]:
+        sentence = words.flare_sentence(row, review.pages[row.deal.deal_id], review)
+        assert sentence in unescape(html)
+        assert sentence in body.get_content()
+        assert sentence in told
+    assert "<script" not in told
+    assert "<style" not in told
     assert "Since last week:" in body.get_content()
     assert attached[0].get_filename() == "review-2026-W03.html"
     assert attached[0].get_content() == html
@@ -284,7 +328,11 @@ def test_a_last_week_that_the_model_could_not_answer_for_is_left_out_and_said(
 def test_an_empty_pipeline_says_what_to_do(tmp_path: Path, small_artifact: Path) -> None:
     path = written(tmp_path, deal_event("deal_opened", 60.0))
 
-    assert "No deal is known yet" in page(reviewed(path, small_artifact, asked()))
+    shown = page(reviewed(path, small_artifact, asked()))
+
+    assert "No deal is known yet" in shown
+    assert "The quarter</h2>" not in shown
+    assert not re.search(r"</h[1-6]>\s*</section>", shown), "no heading stands alone"
 
 
 def test_deals_of_which_nothing_is_known_are_said_to_have_no_number(
@@ -323,9 +371,9 @@ def test_texts_of_deals_are_never_markup(tmp_path: Path) -> None:
 
 
 def test_a_text_of_a_deal_is_no_formula_in_the_numbers(tmp_path: Path) -> None:
-    path = written(tmp_path, *odd_deal("=1+1", "EUR"))
+    path = written(tmp_path, *odd_deal("=1+1", "@USD"))
 
-    assert ",'=1+1," in numbers(reviewed(path, None, asked()))
+    assert ",'@USD,'=1+1," in numbers(reviewed(path, None, asked()))
 
 
 def test_currencies_are_kept_apart_and_said_until_rates_are_given(tmp_path: Path) -> None:
@@ -455,11 +503,20 @@ def test_the_workbook_has_the_page_s_numbers_as_numbers(review: Review) -> None:
 
     assert book.sheetnames == ["Quarter", "Bridge", "Moves", "Deals", "Past"]
     assert [row[0] for row in rows] == [row.deal.deal_id for row in review.rows]
-    told = [row[header.index("probability")] for row in rows]
+    told = [row[header.index("probability by 2026-03-31")] for row in rows]
     assert told == pytest.approx([row.probability for row in review.rows])
     bridge = {row[1]: row[2] for row in book["Bridge"].iter_rows(min_row=2, values_only=True)}
     assert bridge["this week"] == pytest.approx(money.bridge.after / 100)
-    assert book["Deals"]["C2"].number_format == "#,##0"
+    deals = book["Deals"]
+    assert deals["C2"].number_format == '#,##0 "EUR"'
+    assert deals["D2"].number_format == "0.0%"
+    close_dates = [row[header.index("close date")] for row in rows]
+    assert all(told is None or isinstance(told, datetime) for told in close_dates)
+    assert [sheet.freeze_panes for sheet in book] == ["B2"] * 5
+    quarter = {row[2]: row for row in book["Quarter"].iter_rows(min_row=2, values_only=True)}
+    assert money.outlook.forecast is not None
+    assert quarter["total"][5] == pytest.approx(money.outlook.forecast.whole.total.p10)
+    assert quarter["target"][8] == pytest.approx(money.reach)
 
 
 def test_a_text_of_a_deal_is_no_formula_in_the_workbook(tmp_path: Path) -> None:

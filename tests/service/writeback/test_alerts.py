@@ -183,7 +183,7 @@ def test_a_mail_says_why_and_is_the_same_at_every_attempt() -> None:
     assert server.recipients == [["ann@ours.example", "bob@ours.example"]] * 2
     words = first.get_content()
     assert "Owner 7, 48,000 EUR, planned to close on 2026-03-31." in words
-    assert "0 % to be won within 90 days." in words
+    assert "0% to be won within 90 days." in words
     assert "-8 points: no real customer contact for 30 days" in words
 
 
