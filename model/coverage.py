@@ -34,7 +34,7 @@ class Coverage:
     def __init__(self, feeds: Feeds, sources: Sequence[str]) -> None:
         self._feeds = feeds
         self._own = [feeds.get(name) for name in sources]
-        self._for_all = [feed for feed in feeds.values() if feed.speaks_for_all]
+        self._for_all = [feed for feed in feeds.values() if feed.speaks_for_all(feed.begins)]
         self._at: tuple[int, list[int] | None] = (-1, None)  # the last moment asked for
         # Between two of these moments the same feeds have begun to carry the same kinds.
         begins = {feed.begins for feed in self._for_all}
@@ -94,7 +94,9 @@ class Coverage:
     def _speaking(self, own: Iterable[int], as_of: int) -> list[Feed]:
         """The feeds of these sources of a deal, and those that speak for all."""
         feeds = [self._own[source] or self._undescribed for source in own]
-        return feeds + [feed for feed in self._for_all if feed.begins <= as_of]
+        return feeds + [
+            feed for feed in self._for_all if feed.begins <= as_of and feed.speaks_for_all(as_of)
+        ]
 
     @cached_property
     def _undescribed(self) -> Feed:

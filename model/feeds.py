@@ -58,10 +58,16 @@ class Feed:
             hours = _first_of_each_hour(np.zeros(self.heard.size, dtype=np.int64), self.heard)
             object.__setattr__(self, "heard", hours[0])
 
-    @cached_property
-    def speaks_for_all(self) -> bool:
-        """Whether it opens no deals, and so speaks for those that others open."""
-        return "deal_opened" not in self.kinds
+    def speaks_for_all(self, as_of: int) -> bool:
+        """Whether it had opened no deals by a time, and so spoke for those that others open.
+
+        Examples
+        --------
+        >>> feed = Feed(kinds=frozenset({"deal_opened"}), since={"deal_opened": 5})
+        >>> feed.speaks_for_all(4), feed.speaks_for_all(5)
+        (True, False)
+        """
+        return not self.carries("deal_opened", as_of)
 
     @cached_property
     def begins(self) -> int:

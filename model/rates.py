@@ -27,6 +27,7 @@ from model.history import NONE, History, Ints
 
 PRIOR: Final = 20.0  # closings that the base rate counts for
 WHO: Final = ("owner", "account")
+ENDS: Final = frozenset((WON, LOST, REOPENED))
 KIND_OF: Final = {who: KIND_CODES[f"{who}_changed"] for who in WHO}
 
 Counts = tuple[float, float]  # won, closed
@@ -89,18 +90,22 @@ def win_rate(snapshot: Snapshot, rates: WinRates | None, who: str) -> float:
 
 
 def _own_closing(snapshot: Snapshot, rates: WinRates, who: str) -> tuple[str | None, bool] | None:
-    """For whom the deal itself is in the counts, and whether as won; None if it is not."""
-    if WON not in snapshot.by_code and LOST not in snapshot.by_code:
+    """For whom the deal itself is in the counts, and whether as won; None if it is not.
+
+    A table counts all that was known before its cut-off. So for a snapshot before that, what was
+    not yet known of the deal is looked at too: left in the counts, its end would tell itself.
+    """
+    deal, as_of = snapshot.deal, snapshot.as_of
+    if WON not in deal.code and LOST not in deal.code:
         return None
-    deal = snapshot.deal
-    ends = [i for code in (WON, LOST, REOPENED) for i in snapshot.by_code.get(code, ())]
-    last = max([i for i in ends if rates.counted(deal.known[i], snapshot.as_of)], default=NONE)
+    ends = [i for i, code in enumerate(deal.code) if code in ENDS]
+    last = max([i for i in ends if rates.counted(deal.known[i], as_of)], default=NONE)
     if last == NONE or deal.code[last] == REOPENED:
         return None
     if deal.name[last] != NONE and deal.names[deal.name[last]].startswith(MERGED_INTO):
         return None  # gone on as another deal, as `model.history.History.standing` says
-    changes = snapshot.by_code.get(KIND_OF[who], ())
-    earlier = [i for i in changes if i < last and deal.known[i] <= deal.known[last]]
+    changes = [i for i, code in enumerate(deal.code[:last]) if code == KIND_OF[who]]
+    earlier = [i for i in changes if deal.known[i] <= deal.known[last]]
     name = deal.name[earlier[-1]] if earlier else NONE
     return None if name == NONE else deal.names[name], deal.code[last] == WON
 

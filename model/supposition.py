@@ -140,8 +140,9 @@ def _teller(kind: str, snapshot: Snapshot, sources: Sequence[str], feeds: Feeds)
     for name in own:
         if name in feeds and kind in feeds[name].kinds:
             return name
+    as_of = snapshot.as_of
     for name, feed in sorted(feeds.items()):
-        if feed.speaks_for_all and feed.begins <= snapshot.as_of and kind in feed.kinds:
+        if feed.speaks_for_all(as_of) and feed.begins <= as_of and kind in feed.kinds:
             return name
     return own[0]
 

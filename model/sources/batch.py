@@ -186,16 +186,30 @@ class Batch:
     @cached_property
     def occurred(self) -> Longs:
         """When each row's fact happened."""
-        return self.needed_time(self.record.occurred_at or Column(names=("",)), self.everything)
+        column = self.record.occurred_at or Column(names=("",))
+        return self.needed_time(column, self.everything, "end_in_utc")
 
     @cached_property
     def known(self) -> Longs:
         """When each row's fact was known, `UNKNOWN` where nothing says."""
+        silent = np.full(len(self.rows), UNKNOWN, np.int64)
+        if self.record.occurred_at is not None:
+            silent = self.known_by_date(self.record.occurred_at, self.occurred)
         if self.record.known_at is None:
-            return np.full(len(self.rows), UNKNOWN, np.int64)
+            return silent
         us, marks = self._times(self.record.known_at)
         self.judge(marks, self.everything, self.record.known_at, "a time")
-        return np.where(marks == Mark.GOOD, us, UNKNOWN)
+        return np.where(marks == Mark.GOOD, us, silent)
+
+    def known_by_date(self, column: Column, occurred: Longs) -> Longs:
+        """When facts were known that only a date tells: at its end where it was written.
+
+        `UNKNOWN` where that is no later than they are taken to have happened.
+        """
+        if self.reading.zone in (None, "UTC"):
+            return np.full(len(self.rows), UNKNOWN, np.int64)
+        ends, _ = self._times(column)
+        return np.where(ends > occurred, ends, UNKNOWN)
 
     @cached_property
     def identity(self) -> Identity:

@@ -16,7 +16,7 @@ from model.events import DAY_US, EARLIEST, LATEST, microseconds
 from model.sources.clock import take_apart
 from model.sources.values import Flags, Longs, Mark, Marks, Reading, filled
 
-DayEdge = Literal["start", "end"]
+DayEdge = Literal["start", "end", "end_in_utc"]
 
 EARLIEST_US: Final = microseconds(EARLIEST)
 LATEST_US: Final = microseconds(LATEST)
@@ -37,7 +37,9 @@ def read_times(
         How they are written.
     day
         Whether a bare date stands for the start of its day or for its last microsecond. The
-        end is the safe reading: a fact of that day is then never known before it happened.
+        end is the safe reading: a fact of that day is then never known before it happened. West
+        of Greenwich a day ends when it is the next in UTC, in which periods are counted:
+        ``end_in_utc`` is the last microsecond that is of the written date in both.
     whole_days
         Whether the values are dates, whatever time of day is written with them.
 
@@ -51,6 +53,11 @@ def read_times(
     >>> us, marks = read_times(pa.array(["1970-01-01T00:00:01Z", "soon", None]), Reading())
     >>> us.tolist(), marks.tolist()
     ([1000000, 0, 0], [0, 2, 1])
+    >>> there = Reading(zone="America/New_York")
+    >>> for day in ("end", "end_in_utc"):
+    ...     print(read_times(pa.array(["1970-01-01"]), there, day)[0].tolist())
+    [104399999999]
+    [86399999999]
     """
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
@@ -115,9 +122,11 @@ def _whole_days(
     us: Longs, marks: Marks, bare: Flags, reading: Reading, day: DayEdge
 ) -> tuple[Longs, Marks]:
     """Move bare dates to the edge of their day in the stated zone."""
-    shifted = np.where(bare & (day == "end"), us + DAY_US, us)
-    local, mark = _in_zone(shifted, bare, reading)
-    us = np.where(bare, local - (1 if day == "end" else 0), us)
+    edge = us if day == "start" else us + DAY_US
+    local, mark = _in_zone(np.where(bare, edge, us), bare, reading)
+    if day == "end_in_utc":
+        local = np.minimum(local, edge)
+    us = np.where(bare, local - (day != "start"), us)
     marks[bare] = np.where(marks[bare] == Mark.GOOD, mark, marks[bare])
     return us, marks
 

@@ -142,7 +142,9 @@ def _close(batch: Batch, kind: str, where: Longs, opened: Longs) -> None:
     column = batch.record.closed_at
     if column is None or not where.size:
         return
-    closed = batch.needed_time(column, where)
+    closed = batch.needed_time(column, where, "end_in_utc")
+    known = batch.known_by_date(column, closed)
+    closed = np.where(opened <= known, np.maximum(closed, opened), closed)  # of one evening
     good = where[~batch.bad[where]]
     batch.refuse_at(good[closed[good] < opened[good]], column, "closing before opening")
     batch.add(
@@ -150,7 +152,7 @@ def _close(batch: Batch, kind: str, where: Longs, opened: Longs) -> None:
         where,
         closed[where],
         batch.values_for(Emit(kind=kind), where),
-        known=np.full(where.size, UNKNOWN, np.int64),
+        known=known[where],
         origin=Origin.CLOSING,
         identity=Identity.FACT,
     )

@@ -88,7 +88,7 @@ class Oracle:
         sources = {e.source for e in self.seen}
         for source, feed in self.feeds.items():
             begun = len(feed.heard) == 0 or int(feed.heard[0]) <= self.as_of
-            if "deal_opened" not in feed.kinds and begun:
+            if "deal_opened" not in self.kinds_of(source) and begun:
                 sources.add(source)
         return sorted(sources)
 

@@ -17,7 +17,7 @@ from model.event_table import table_of
 from model.events import Event, from_microseconds
 from model.feature import say
 from model.features import FeatureSet
-from model.feeds import Feed
+from model.feeds import Feed, feeds_of
 from model.history import Floats, History
 from model.rates import ClosingLog, ClosingTable, WinRates
 from model.vocabulary import Vocabulary
@@ -92,8 +92,8 @@ def test_every_feature_is_what_plain_loops_find(
 
 
 @settings(max_examples=25)
-@given(events=histories(), cutoff=times(), days=st.integers(0, DAYS))
-def test_counts_kept_until_a_cutoff_are_what_plain_loops_find(
+@given(events=histories(), cutoff=times(), days=st.integers(-DAYS, DAYS))
+def test_counts_kept_until_a_cutoff_never_hold_the_deal_itself_even_in_hindsight(
     events: list[Event], cutoff: int, days: int
 ) -> None:
     history = History.from_events(events)
@@ -137,6 +137,33 @@ def test_nothing_known_later_nor_order_nor_repetition_changes_a_feature(
 
     for key, x in before.items():
         np.testing.assert_array_equal(after[key], x, str(key))
+
+
+@settings(max_examples=60)
+@given(events=histories(), moment=times())
+def test_what_sources_told_later_changes_no_feature(events: list[Event], moment: int) -> None:
+    history = History.from_events(events)
+    deal, as_of = np.arange(history.deals), np.full(history.deals, moment)
+
+    by_then = FEATURES.matrix(history, deal, as_of, feeds_of(history, moment + 1))
+    by_now = FEATURES.matrix(history, deal, as_of, feeds_of(history))
+
+    np.testing.assert_array_equal(by_now, by_then)
+
+
+def test_a_source_speaks_for_all_deals_until_it_opens_one() -> None:
+    opened = deal_event(at=1)
+    told = [
+        opened,
+        deal_event("customer_replied", at=2, deal_id="D-2", source="sales app"),
+        deal_event("deal_opened", at=30, deal_id="D-2", source="sales app"),
+    ]
+    feeds = feeds_of(History.from_events(told))
+
+    before, after = (features_of(told, at, feeds=feeds) for at in (29, 31))
+
+    assert before["customer_contacts_30_days"] == 0
+    assert after["customer_contacts_30_days"] is None
 
 
 @settings(max_examples=20)

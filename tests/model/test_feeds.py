@@ -14,6 +14,7 @@ from model.feeds import (
     FEWEST_HEARD,
     HOUR_US,
     MISSED,
+    NEVER,
     STOPPED_AFTER_DAYS,
     Feed,
     feeds_from_json,
@@ -96,8 +97,8 @@ def test_a_history_shows_what_its_sources_carry() -> None:
     assert feeds["crm"].kinds == {"deal_opened", "deal_won"}
     assert feeds["crm"].heard.tolist() == [day_us(0.01), day_us(7)]
     assert feeds["mail"].heard.tolist() == [day_us(1), day_us(1.5)]
-    assert not feeds["crm"].speaks_for_all
-    assert feeds["mail"].speaks_for_all
+    assert not feeds["crm"].speaks_for_all(NEVER)
+    assert feeds["mail"].speaks_for_all(NEVER)
 
 
 def test_what_is_known_later_belongs_to_no_feed_yet() -> None:

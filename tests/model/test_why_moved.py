@@ -15,7 +15,7 @@ from model.artifact import Artifact
 from model.change import Change
 from model.errors import ScoreError
 from model.events import from_microseconds, microseconds
-from model.feeds import HOUR_US, Feed
+from model.feeds import HOUR_US, NEVER, Feed
 from model.history import History
 from model.scorer import Scorer
 from model.tables import Calibration
@@ -206,7 +206,7 @@ def test_a_deal_without_a_number_now_is_given_none(company: Company) -> None:
     hours = last + np.arange(-300, 0) * HOUR_US
     trained = company.scorer.trained_feeds
     heard = {name: replace(feed, heard=hours) for name, feed in trained.items()}
-    source = next(name for name, feed in trained.items() if not feed.speaks_for_all)
+    source = next(name for name, feed in trained.items() if not feed.speaks_for_all(NEVER))
     known = [
         deal_event(occurred_at=MOMENTS[3], source=source),
         deal_event("amount_changed", number=9.0, occurred_at=MOMENTS[3], source=source),

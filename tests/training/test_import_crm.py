@@ -56,6 +56,43 @@ def test_opportunities_alone_tell_openings_and_closings_and_name_what_they_canno
     assert of_deal(folder, OTHER, "kind") == [("account_changed",), ("deal_opened",)]
 
 
+@pytest.mark.parametrize(
+    ("mapping", "columns", "values"),
+    [
+        (
+            "salesforce",
+            "Id,CreatedDate,StageName,CloseDate,IsClosed,IsWon,IsDeleted",
+            "2026-01-05T09:00:00Z,New,2026-03-31,false,false",
+        ),
+        ("hubspot", "deal_id,createdate,dealstage,_fivetran_deleted", "2026-01-05 09:00,new"),
+        ("hubspot", "id,createdate,dealstage,archived", "2026-01-05 09:00,new"),
+        ("pipedrive", "id,add_time,status,is_deleted", "2026-01-05 09:00:00,open"),
+        ("dynamics", "opportunityid,createdon,statecode,IsDelete", "2026-01-05 09:00,0"),
+    ],
+)
+def test_a_deal_deleted_in_the_crm_is_left_out_and_counted(
+    mapping: str, columns: str, values: str, tmp_path: Path
+) -> None:
+    folder = Folder(tmp_path, mapping)
+    rows = [f"{OPPORTUNITY},{values},TRUE", f"{OTHER},{values},FALSE"]
+
+    summary, rejects = folder.run(deals__csv="\n".join([columns, *rows, ""]))
+
+    assert not rejects
+    assert set(folder.events("deal_id")) == {OTHER}
+    assert summary.rows_left_out == 1
+
+
+def test_a_deal_of_pipedrive_whose_status_says_deleted_is_left_out(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, "pipedrive")
+    at = "2026-01-05 09:00:00"
+
+    summary, _ = folder.run(deals__csv=f"id,add_time,status\n7,{at},deleted\n8,{at},open\n")
+
+    assert set(folder.events("deal_id")) == {"8"}
+    assert summary.rows_left_out == 1
+
+
 def test_opportunities_exported_without_their_accounts_are_opened_all_the_same(
     tmp_path: Path,
 ) -> None:
@@ -373,8 +410,15 @@ def test_hubspot_engagements_are_contacts_of_all_their_deals(tmp_path: Path) -> 
 
 
 def test_real_column_shapes_of_salesforce_are_read(tmp_path: Path) -> None:
-    seeds = sorted((shared_data() / "crm_seeds" / "salesforce").glob("*.csv"))
+    real = sorted((shared_data() / "crm_seeds" / "salesforce").glob("*.csv"))
+    all_deleted = Folder(tmp_path, "salesforce")
+    summary, _ = all_deleted.add(*real)
+    assert (summary.events_written, summary.rows_left_out >= 20) == (0, True)
     folder = Folder(tmp_path, "salesforce")
+    kept = {
+        seed.name: seed.read_text("utf-8").replace("is_deleted", "was_deleted") for seed in real
+    }
+    seeds = [folder.write(name, text) for name, text in kept.items()]
     summary, rejects = folder.add(*seeds)
     assert (summary.rows_read, summary.files_ignored) == (40, ["account.csv", "user.csv"])
     assert [r.reason for r in rejects] == ["closing before opening"]  # closed 12 days too early

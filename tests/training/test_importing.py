@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from model.events import microseconds
+from model.period import quarter_until
 from tests.imports import LOG, Folder
 from training.summary import summary_lines
 
@@ -263,6 +265,41 @@ def test_a_bare_date_is_known_at_the_end_of_its_day_in_the_stated_zone(tmp_path:
         at(5),
         datetime(2026, 1, 6, 22, 59, 59, 999_999, tzinfo=UTC),
     ]
+
+
+def test_a_bare_date_west_of_greenwich_lies_in_its_quarter_and_is_known_when_it_ends_there(
+    tmp_path: Path,
+) -> None:
+    folder = Folder(tmp_path, 'time_zone = "America/New_York"\n' + LOG)
+    folder.run(log__csv="deal,at,what\nD-1,2026-03-02 10:00,opened\nD-1,2026-03-31,won\n")
+    _, won = folder.events("occurred_at")
+    _, known = folder.events("known_at")
+
+    assert quarter_until(date(2026, 3, 31)).holds(microseconds(won))
+    assert won == datetime(2026, 3, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert known == datetime(2026, 4, 1, 3, 59, 59, 999_999, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("opened", "closed"),
+    [
+        ("2026-03-30 21:30", "2026-03-31T23:59:59.999999"),
+        ("2026-03-31 21:30", "2026-04-01T01:30:00"),  # that evening, when it is April in UTC
+    ],
+)
+def test_a_closing_of_a_deals_own_row_lies_in_its_quarter_but_not_before_the_opening(
+    tmp_path: Path, opened: str, closed: str
+) -> None:
+    mapping = """source = "crm"\ntime_zone = "America/New_York"
+        [[record]]\ntitle = "deal"\nrows = "deal"\ndeal_id = "id"\nopened_at = "opened"
+        closed_at = "closed"\nwon = { won = "yes" }"""
+    folder = Folder(tmp_path, mapping)
+    _, rejects = folder.run(deal__csv=f"id,opened,closed,won\nD-1,{opened},2026-03-31,yes\n")
+
+    assert not rejects
+    assert folder.events("kind") == ["deal_opened", "deal_won"]
+    assert folder.events("occurred_at")[1] == datetime.fromisoformat(closed).replace(tzinfo=UTC)
+    assert folder.events("known_at")[1] == datetime(2026, 4, 1, 3, 59, 59, 999_999, tzinfo=UTC)
 
 
 def test_people_are_told_apart_without_their_names(tmp_path: Path) -> None:
