@@ -25,10 +25,15 @@ def deal(name: str, owner: str | None = "ann", **ends: float) -> list[Event]:
     return events + [deal_event(f"deal_{kind}", at, deal_id=name) for kind, at in ends.items()]
 
 
-def owner_rate(events: list[Event], at: float, of: str = "D-1") -> float | None:
+def owner_rate(
+    events: list[Event], at: float, of: str = "D-1", cutoff: float | None = None
+) -> float | None:
+    """As of a day, by what was known then, or by the table of a cut-off."""
     history = History.from_events(events)
     index = np.array([list(history.deal_ids).index(of)])
-    rate = RATES.matrix(history, index, np.array([day_us(at)]), None, ClosingLog(history))[0, 0]
+    log = ClosingLog(history)
+    rates = log if cutoff is None else log.table(day_us(cutoff))
+    rate = RATES.matrix(history, index, np.array([day_us(at)]), None, rates)[0, 0]
     return None if np.isnan(rate) else float(rate)
 
 
@@ -80,6 +85,13 @@ def test_the_deal_itself_never_counts(ends: dict[str, float]) -> None:
 
     assert owner_rate([*deal("D-1", **ends), *OTHERS], 9) == pytest.approx(expected_rate)
     assert owner_rate(deal("D-1", **ends), 9) is None
+
+
+@pytest.mark.parametrize("ends", [{"won": 7}, {"lost": 7}, {"won": 7, "reopened": 8}])
+def test_in_hindsight_a_deals_own_end_is_in_no_table(ends: dict[str, float]) -> None:
+    rate = owner_rate([*deal("D-1", **ends), *OTHERS], 5, cutoff=9)
+
+    assert rate == pytest.approx(owner_rate([*deal("D-1"), *OTHERS], 5, cutoff=9))
 
 
 def test_a_reopened_deal_has_not_closed_and_one_closed_twice_counts_once() -> None:
