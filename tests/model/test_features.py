@@ -362,7 +362,7 @@ def test_names_with_braces_stay_names() -> None:
     assert [say(f, 12.0) for f in odd.features[-3:]] == [
         "{name}: 12 times so far",
         "{name}: last 12 days ago",
-        "a{0} is 12",
+        "a{0}: 12",
     ]
 
 
