@@ -26,12 +26,10 @@ from service.review.labels import (
 )
 from service.review.links import SHOWS, Links
 from service.review.listing import COLUMNS, Listing, whole
+from service.review.measured import COVERAGE, COVERAGE_QUARTERS
 from service.review.view import Money, Review
 
 PAGES: Final = Path(__file__).parent / "pages"
-# Week of the quarter and share within P10 to P90, as measured; the README says how.
-COVERAGE: Final[tuple[tuple[int, float], ...]] = ((1, 0.78), (6, 0.785), (11, 0.825))
-COVERAGE_QUARTERS: Final = 200
 
 
 def style() -> str:
