@@ -20,7 +20,7 @@ from model.history import Floats, History, Ints
 from model.money import CENTS, cents
 from model.period import Period
 from model.pipeline import NO_CURRENCY, Deal
-from model.scored import Checks
+from model.scored import Checks, Scored
 from model.scorer import Scorer
 
 NOTHING: Final = Spread(expected=0.0, p10=0.0, p50=0.0, p90=0.0)
@@ -157,18 +157,32 @@ def chances(
     ScoreError
         If a deal is not open.
     """
-    ahead = (np.array(until, dtype=np.float64) - as_of) / DAY_US
-    weights = edge_weights(scorer.edges, ahead, as_of_us=np.full(len(ahead), as_of))
+    _weights(scorer, as_of, until)
     moment = np.full(len(deal), as_of, dtype=np.int64)
-    if len(deal) == 0:
+    scored = None
+    if len(deal):
+        scored = scorer.score_many(history, deal, moment, None, feeds, checked=True)
+    return chances_of(scorer, scored, as_of, until)
+
+
+def chances_of(scorer: Scorer, scored: Scored | None, as_of: int, until: Sequence[int]) -> Chances:
+    """The chances of open deals scored already, by some moments; `chances` of the same.
+
+    Parameters
+    ----------
+    scored
+        With checks, as known at `as_of`; None where there is no deal.
+    """
+    weights = _weights(scorer, as_of, until)
+    if scored is None:
         none = np.zeros((0, len(until)))
         bags = np.zeros((scorer.tables.bags, *none.shape))
         return Chances(probability=none, bag_log_odds=bags, gated=np.zeros(0, bool), checks=[])
-    scored = scorer.score_many(history, deal, moment, None, feeds, checked=True)
+    deals = len(scored.is_open)
     checks = [check for check in scored.checks if check is not None]
-    if scored.eta_bags is None or len(checks) < len(deal):
+    if scored.eta_bags is None or len(checks) < deals:
         raise ScoreError(
-            f"{len(deal)} deals, {len(deal) - len(checks)} of them not open",
+            f"{deals} deals, {deals - len(checks)} of them not open",
             "deals open as known then",
             "leave out the others",
         )
@@ -179,6 +193,11 @@ def chances(
         gated=np.array([any(g.state == "missed" for g in each.gates) for each in checks], bool),
         checks=checks,
     )
+
+
+def _weights(scorer: Scorer, as_of: int, until: Sequence[int]) -> Floats:
+    ahead = (np.array(until, dtype=np.float64) - as_of) / DAY_US
+    return edge_weights(scorer.edges, ahead, as_of_us=np.full(len(ahead), as_of))
 
 
 def converted(deals: Sequence[Deal], rates: Mapping[str, float], reporting: str) -> list[Deal]:

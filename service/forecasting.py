@@ -21,8 +21,9 @@ from service.access import Access
 from service.company import Company
 from service.deal_forms import ForecastQuery
 from service.problems import HORIZON, refused, refused_by
+from service.review.looks import Looks
 from service.review.question import Question
-from service.review.week import Week, joined, look, outlooks_of
+from service.review.week import Week, joined, outlooks_of
 from service.storage.schema import DEALS
 
 AT_ONCE: Final = 200  # deals whose events are held at a time
@@ -130,7 +131,7 @@ class Forecasting:
             feeds = scorer.feeds(company.heard(connection))
             for deal_ids in _parts(_wanted(connection, period, owners)):
                 history = History.from_events(company.events_of(connection, deal_ids))
-                weeks.append(look(scorer, history, as_of, question, feeds))
+                weeks.append(Looks(history, question).week(scorer, as_of, period, feeds))
         if not weeks:  # a history is never empty
             weeks.append(Week(as_of=as_of, deals=[], opened=[], of_open=None, shown={}))
         return _Made(

@@ -30,6 +30,7 @@ from model.red_flare import (
     usual_probability,
 )
 from model.scorer import Scorer
+from service.review.looks import Looks
 from service.review.week import Week, within
 
 TREND_WEEKS: Final = 8
@@ -110,7 +111,7 @@ class DealRow:
 
 def deal_rows(
     scorer: Scorer | None,
-    history: History,
+    looks: Looks,
     now: Week,
     before: Week | None,
     trend: Sequence[Week],
@@ -122,6 +123,8 @@ def deal_rows(
 
     Parameters
     ----------
+    looks
+        At these deals.
     before
         The last review; None at the first one.
     trend
@@ -133,10 +136,10 @@ def deal_rows(
     """
     if scorer is None or now.of_open is None:
         return [_bare(deal) for deal in now.opened]
-    snapshots = _snapshots(scorer, history, now.opened, now.as_of, feeds)
+    snapshots = _snapshots(scorer, looks.history, now.opened, now.as_of, feeds)
     inside = within(now.of_open, begun=begun)
     low, high = _intervals(now.of_open, inside, scorer.artifact.missed, begun=begun)
-    near = _near(scorer, history, now, feeds)
+    near = _near(scorer, looks, now, feeds)
     days = flare_horizon_days(scorer.edges)
     usual = usual_probability(scorer.artifact.facts["judged"], days)
     rows = []
@@ -251,7 +254,7 @@ def _log_odds(probability: Floats) -> Floats:
 
 
 def _near(
-    scorer: Scorer, history: History, now: Week, feeds: Feeds | None
+    scorer: Scorer, looks: Looks, now: Week, feeds: Feeds | None
 ) -> list[tuple[float | None, ...]]:
     """For each open deal the probability that its flares look at: now, one and two weeks before.
 
@@ -266,7 +269,11 @@ def _near(
         if not len(deal) or as_of < scorer.known_before:
             found.append([None] * len(deal))
             continue
-        scored = scorer.score_many(history, deal, moments, None, feeds, checked=True)
+        scored = (
+            scorer.score_many(looks.history, deal, moments, None, feeds, checked=True)
+            if weeks  # what is told of feeds now, and so not what the trend was told then
+            else looks.scored(scorer, as_of, feeds)
+        )
         shown = scorer.probabilities(scored, days)[:, 0].tolist()
         told = zip(shown, scored.scorable.tolist(), strict=True)
         found.append([p if is_told else None for p, is_told in told])

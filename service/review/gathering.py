@@ -7,7 +7,7 @@ probabilities. From it `service.review.view` makes the review of all deals, or o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
@@ -18,13 +18,15 @@ from model.errors import HorizonError, ScoreError
 from model.events import DAY_US, from_microseconds, microseconds
 from model.feeds import Feeds
 from model.history import History
+from model.period import Period
 from model.scorer import Scorer
 from service.batch import known_feeds
 from service.record import Record
 from service.review.deal_row import TREND_WEEKS, DealRow, deal_rows
+from service.review.looks import Looks
 from service.review.past import Moment, moments, trimmed
 from service.review.question import Question
-from service.review.week import Week, joined, look, paths
+from service.review.week import Week, joined, paths
 
 WEEK_US: Final = 7 * DAY_US
 
@@ -186,24 +188,26 @@ class _Looking:
 
     def part(self, history: History) -> _Part:
         question, scorer, old = self.question, self.models.now, self.models.then
-        now = self._look(scorer, history, self.as_of, question)
+        looks = Looks(history, question)
+        period = question.period
+        now = self._look(scorer, looks, self.as_of, period)
         before, ways = None, {}
         trend = []
         if self.has_before and old is not None:
-            before = self._look(old, history, self.since, question)
+            before = self._look(old, looks, self.since, period)
             ways = paths(
                 history,
                 before,
                 now,
                 old,
                 told(old, self.record, self.as_of),
-                question.period,
+                period,
                 retrained=self.models.earlier is not None,
             )
             trend = [
                 before
                 if moment == self.since
-                else self._look(self.models.at(moment), history, moment, question)
+                else self._look(self.models.at(moment), looks, moment, period)
                 for moment in self.trend_moments
             ]
         feeds = None if scorer is None else told(scorer, self.record, self.as_of)
@@ -212,30 +216,27 @@ class _Looking:
             before=before,
             rows=deal_rows(
                 scorer,
-                history,
+                looks,
                 now,
                 before,
                 trend,
                 feeds,
-                begun=question.period.begin_us <= self.as_of,
+                begun=period.begin_us <= self.as_of,
             ),
             ways=ways,
-            past=[self._past(history, moment, now) for moment in self.moments],
+            past=[self._past(looks, moment, now) for moment in self.moments],
         )
 
-    def _past(self, history: History, moment: Moment, now: Week) -> Week:
-        asked = replace(self.question, period=moment.period)
+    def _past(self, looks: Looks, moment: Moment, now: Week) -> Week:
         try:
-            week = self._look(self.models.at(moment.as_of), history, moment.as_of, asked)
+            week = self._look(self.models.at(moment.as_of), looks, moment.as_of, moment.period)
         except HorizonError:
-            week = self._look(None, history, moment.as_of, asked)
+            week = self._look(None, looks, moment.as_of, moment.period)
         return trimmed(week, moment.period, now)
 
-    def _look(
-        self, scorer: Scorer | None, history: History, moment: int, question: Question
-    ) -> Week:
+    def _look(self, scorer: Scorer | None, looks: Looks, moment: int, period: Period) -> Week:
         feeds = None if scorer is None else told(scorer, self.record, moment)
-        return look(scorer, history, moment, question, feeds)
+        return looks.week(scorer, moment, period, feeds)
 
     def _honest(self, scorer: Scorer, moment: int) -> bool:
         return moment >= scorer.known_before or self.question.hindsight

@@ -18,13 +18,12 @@ from model.outlook import (
     arrivals_by_currency,
     arrivals_converted,
     chances,
-    converted,
     cut_moments,
     outlooks,
     shock_variance,
 )
 from model.period import Period
-from model.pipeline import Deal, pipeline
+from model.pipeline import Deal
 from model.scorer import Scorer
 from service.review.question import Question
 
@@ -54,42 +53,6 @@ class Week:
     opened: list[Deal]
     of_open: Chances | None
     shown: dict[str, float]
-
-
-def look(
-    scorer: Scorer | None, history: History, as_of: int, question: Question, feeds: Feeds | None
-) -> Week:
-    """Look at a company as known at a moment.
-
-    Parameters
-    ----------
-    scorer
-        Of the artifact in force then; None leaves all probabilities out.
-    feeds
-        As `Scorer.feeds` gives them.
-
-    Raises
-    ------
-    HorizonError
-        If the period ends past what the artifact answers.
-    """
-    period = question.period
-    deals = pipeline(history, as_of, question.segment)
-    if question.rates is not None:
-        deals = converted(deals, question.rates.worth, question.rates.reporting)
-    opened = [deal for deal in deals if deal.status == "open"]
-    of_open = None
-    if scorer is not None and as_of < period.end_us:
-        of_open = _chances(scorer, history, opened, as_of, period, feeds)
-    shown = {}
-    if of_open is not None:
-        inside = in_period(of_open, period, as_of)
-        shown = {
-            deal.deal_id: float(p)
-            for deal, p, ok in zip(opened, inside, of_open.scorable, strict=True)
-            if ok
-        }
-    return Week(as_of=as_of, deals=deals, opened=opened, of_open=of_open, shown=shown)
 
 
 def joined(weeks: Sequence[Week]) -> Week:
