@@ -360,6 +360,28 @@ def odd_deal(deal_id: str, currency: str) -> list[Event]:
     ]
 
 
+def test_a_milestone_that_was_missed_is_told_from_one_that_was_dropped(
+    tmp_path: Path, small_artifact: Path
+) -> None:
+    names = ("pilot", "security review", "contract", "training")
+    told = odd_deal("D-1", "EUR")
+    for name in names:
+        told.append(deal_event("milestone_set", 0.1, deal_id="D-1", name=name, date=date_of(3.0)))
+    for name in names[:2]:
+        told.append(deal_event("must_hit_declared", 0.2, deal_id="D-1", name=name))
+    for name in names[1:3]:
+        told.append(deal_event("milestone_dropped", 1.0, deal_id="D-1", name=name))
+
+    shown = page(reviewed(written(tmp_path, *told), small_artifact, asked()))
+
+    rows = re.findall(
+        r'<tr><th scope="row">([^<]*?)(?: <strong>.*?</strong>)?</th>(.*?)</tr>', shown
+    )
+    states = {name: re.sub("<.*?>", " ", cells).split()[-1] for name, cells in rows}
+    assert [states[name] for name in names] == ["missed", "missed", "dropped", "overdue"]
+    assert ">dropped, and missed</td>" in shown
+
+
 def test_texts_of_deals_are_never_markup(tmp_path: Path) -> None:
     path = written(tmp_path, *odd_deal("<script>alert(1)</script>", "EUR"))
 
