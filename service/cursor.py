@@ -63,6 +63,8 @@ def place_of(cursor: str, *kinds: type | tuple[type, ...]) -> Sequence[object]:
 
 def _is_stored(part: object) -> bool:
     """Whether a database can hold it."""
+    if isinstance(part, bool):  # which is an int to Python
+        return False
     if isinstance(part, int):
         return abs(part) < 2**63
     return not isinstance(part, str) or "\0" not in part

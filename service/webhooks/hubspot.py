@@ -50,6 +50,7 @@ OPENING: Final = "deal"  # the record that reads a creation
 HISTORY: Final = "deal_property_history"  # the record that reads one change of one property
 CREATED: Final = "createdate"
 MOST_EVENTS: Final = 1_000  # HubSpot sends at most 100
+TOLD: Final = ("creation", "propertyChange", "restore", "merge", "deletion")
 DEALS: Final = "0-3"  # the type of deals where subscriptions are generic
 # HubSpot signs its URL with these escapes, and no others, written as what they stand for.
 DECODED: Final = re.compile("%(?:3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
@@ -163,6 +164,10 @@ def _read(event: Json, notebook: Notebook) -> None:
     if entity != "deal":
         notebook.notes.append(f"{subscription} of {entity}: tells nothing of a deal")
         return
+    if happening not in TOLD:  # may be of two records, and name neither as the others do
+        given = text_of(event.get("objectId") or event.get("fromObjectId"))
+        notebook.notes.append(f"deal {given}: {happening}, which no event says")
+        return
     deal_id = text_of(needed(event, "objectId", (int, str), subscription))
     time = needed(event, "occurredAt", (int, str), subscription)
     occurred_at = iso_of(time) if isinstance(time, int) else time
@@ -182,10 +187,8 @@ def _read(event: Json, notebook: Notebook) -> None:
         notebook.refetch.append(Refetch(entity="deal", record_id=str(deal_id), reason=reason))
     elif happening == "merge":
         _merge(event, str(deal_id), occurred_at, notebook)
-    elif happening == "deletion":
-        notebook.fates.append(Fate(str(deal_id), occurred_at, DELETED))
     else:
-        notebook.notes.append(f"deal {deal_id}: {happening}, which no event says")
+        notebook.fates.append(Fate(str(deal_id), occurred_at, DELETED))
 
 
 def _opening(deal_id: str | None, created: str | None, told_at: str) -> Line:

@@ -118,8 +118,6 @@ class WebhookEndpoint:
         }
         headers.pop(FETCHED, None)  # ours alone to say
         kind, receiver = self.sources.get(name, ("", None))
-        if receiver is not None:
-            check_media_type(headers, MEDIA_TYPES.get(kind, JSON))
         with Body(self.room) as growing:
             return await self._kept(scope, receive, headers, (kind, receiver), growing)
 
@@ -170,9 +168,13 @@ class WebhookEndpoint:
         ------
         Unverified
             If it proves none.
+        Refused
+            If it proves one that is of another media type.
         """
         now = self.clock()
         receiver.verify(request, now)
+        # As late as that, not to tell strangers which sources there are, and of what kind.
+        check_media_type(request.headers, MEDIA_TYPES.get(kind, JSON))
         headers, body = receiver.kept(request.headers, request.body)
         return Delivery(
             source=name,

@@ -104,6 +104,10 @@ def test_filters_are_what_they_say(house: House, reader: dict[str, str]) -> None
         ({"below": "nan"}, "query below"),
         ({"limit": "0"}, "query limit '0'"),
         ({"after": "x"}, "after 'x': expected what the answer of the page before calls next"),
+        (
+            {"order": "riskiest", "after": "WyJELTEiLHRydWVd"},
+            "after 'WyJELTEiLHRydWVd': expected what",
+        ),
         ({"after": "WzEsMl0"}, "after 'WzEsMl0': expected what the answer"),
         ({"stage": "a\0b"}, "query stage"),
         ({"owner": "a\0b"}, "query owner 0"),

@@ -175,6 +175,19 @@ async def test_another_type_or_coding_is_refused(
     assert "expected" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("media", [{"content_type": "text/plain"}, {"content_encoding": "gzip"}])
+async def test_who_proves_nothing_learns_of_no_source_by_its_media_type(
+    kind: str, media: dict[str, Any]
+) -> None:
+    unproved = request(body_of(kind))
+    known = await post(Shelf(), kind, unproved, **media)
+    unknown = await post(Shelf(), kind, unproved, source="nobody", **media)
+
+    assert known.status_code == unknown.status_code == 401
+    assert known.json() == unknown.json() == UNVERIFIED
+
+
 @pytest.mark.parametrize("size", [100_000, 100_001])
 async def test_a_body_over_the_limit_is_refused_and_one_at_it_is_verified(size: int) -> None:
     body = b'{"a":"' + b"x" * (size - 8) + b'"}'

@@ -567,6 +567,19 @@ def test_hubspot_s_merge_and_restore_are_fetched() -> None:
     assert [one.record_id for one in told.refetch] == ["5", DEAL]
 
 
+def test_what_names_no_deal_as_changes_do_fails_none_of_the_changes_beside_it() -> None:
+    association = {
+        "subscriptionType": "deal.associationChange",
+        "fromObjectId": 697680835,
+        "toObjectId": 4,
+        "associationType": "DEAL_TO_CONTACT",
+    }
+    told = translated("hubspot", [association, hubspot_change("amount", "7", NOW)])
+
+    assert said(told.events) == [("amount_changed", 7.0)]
+    assert told.notes == (f"deal {DEAL}: associationChange, which no event says",)
+
+
 def test_of_deals_that_hubspot_merges_the_one_that_is_left_is_fetched_and_the_others_are_gone() -> (
     None
 ):
