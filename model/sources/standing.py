@@ -12,7 +12,7 @@ something new only beside what became known later becomes known with that.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
@@ -109,6 +109,11 @@ def _of_deal(events: list[Event]) -> Iterator[Event]:
     opened: datetime | None = None  # when an opening that stands was first known
     values: dict[tuple[str, str, str | None], list[tuple[object, datetime]]] = {}
     facts = {(event.source, event.source_id) for event in rest}
+    seen = {
+        (event.source, event.source_id.removesuffix(SEEN)): event
+        for event in rest
+        if event.source_id.endswith(SEEN)
+    }
     for event in rest:
         if event.kind == "deal_opened":
             if opened is None or _known(event) < opened:
@@ -125,18 +130,33 @@ def _of_deal(events: list[Event]) -> Iterator[Event]:
                 if known is None or (event.source, plain) in facts:
                     continue
                 event = replace(event, source_id=plain, known_at=known)  # noqa: PLW2901 - as it stands
+            elif (twin := seen.get((event.source, plain))) is not None:
+                since = _says_anew(twin, before)
+                if since is not None and since < _known(event):
+                    event = replace(event, known_at=since)  # noqa: PLW2901 - it stood before
             before.append((_value(event), _known(event)))
             yield event
-    yield from _statuses(statuses, {event.occurred_at for event in rest if event.kind == STAGE})
+    moved: dict[datetime, datetime] = {}
+    for event in rest:
+        if event.kind == STAGE:
+            at = event.occurred_at
+            moved[at] = min(_known(event), moved.get(at, _known(event)))
+    yield from _statuses(statuses, moved)
 
 
 def _says_anew(event: Event, before: list[tuple[object, datetime]]) -> datetime | None:
     """Since when a value seen is known to differ from the ones before it; None where it is not."""
+    for known in _whenever_known(event, [at for _, at in before]):
+        then = [value for value, at in before if at <= known]
+        if not then or then[-1] != _value(event):
+            return known
+    return None
+
+
+def _whenever_known(event: Event, others: Iterable[datetime]) -> list[datetime]:
+    """When an event became known, and when others after it did beside which it may say more."""
     known = _known(event)
-    then = [value for value, at in before if at <= known]
-    if not then or then[-1] != _value(event):
-        return known
-    return max(known, before[-1][1]) if before[-1][0] != _value(event) else None
+    return [known, *sorted({other for other in others if known < other < LATEST})]
 
 
 def _value(event: Event) -> object:
@@ -145,22 +165,32 @@ def _value(event: Event) -> object:
     return getattr(event, CARRIERS[event.kind])
 
 
-def _statuses(told: list[Event], moved: set[object]) -> Iterator[Event]:
-    """Closings and reopenings that change how a deal stands, in order of time."""
+def _statuses(told: list[Event], moved: Mapping[datetime, datetime]) -> Iterator[Event]:
+    """Closings and reopenings that change how a deal stands, in order of time.
+
+    Parameters
+    ----------
+    told
+        In order of time.
+    moved
+        When stages changed, and since when that is known.
+    """
     histories = [event for event in told if not event.source_id.endswith(EXPORTED)]
-    if any(e.kind != REOPENED and not e.source_id.endswith(GONE) for e in histories):
-        told = histories
-    told = _beside_no_win(told)
+    told = [
+        event
+        for event in told
+        if not event.source_id.endswith(EXPORTED) or not _is_told_by(histories, event)
+    ]
     standing: list[Event] = []
-    for event in told:
-        known = _known(event)
-        then = [each for each in standing if _known(each) <= known]
+    for event in _beside_no_win(told):
+        moved_at = moved.get(event.occurred_at, LATEST)
+        for known in _whenever_known(event, [moved_at, *map(_known, standing)]):
+            then = [each for each in standing if _known(each) <= known]
+            if _changes(event, then, moved_at <= known):
+                break
+        else:
+            continue
         closed = _closed(then)
-        if not _changes(event, then, moved):
-            closed = _closed(standing)
-            if not _changes(event, standing, moved):
-                continue
-            known = max(known, *map(_known, standing))
         now = event if known == _known(event) else replace(event, known_at=known)
         if closed is not None and now.kind != REOPENED:
             # From one closing stage to another: an import calls that reopened and closed.
@@ -177,6 +207,25 @@ def _statuses(told: list[Event], moved: set[object]) -> Iterator[Event]:
             )
         standing.append(now)
     yield from standing
+
+
+def _is_told_by(histories: list[Event], exported: Event) -> bool:
+    """Whether histories tell of a closing that only an export's row tells.
+
+    Any closing of theirs does that was known no later; of those known later the same one does
+    alone, from which no reopening lies between.
+    """
+    for event in histories:
+        if event.kind == REOPENED or event.source_id.endswith(GONE):
+            continue
+        if _known(event) <= _known(exported):
+            return True
+        first, last = sorted((event.occurred_at, exported.occurred_at))
+        if event.kind == exported.kind and not any(
+            each.kind == REOPENED and first < each.occurred_at <= last for each in histories
+        ):
+            return True
+    return False
 
 
 def _beside_no_win(told: list[Event]) -> list[Event]:
@@ -198,9 +247,10 @@ def _closed(standing: list[Event]) -> str | None:
     return standing[-1].kind if standing and standing[-1].kind != REOPENED else None
 
 
-def _changes(event: Event, standing: list[Event], moved: set[object]) -> bool:
+def _changes(event: Event, standing: list[Event], has_moved: bool) -> bool:
+    """Whether an event changes how a deal stands, whose stage moved in that moment or did not."""
     closed = _closed(standing)
     if event.kind == REOPENED:
         is_undoing = event.source_id.endswith(BACK)
         return closed is not None and (not is_undoing or standing[-1].source_id.endswith(GONE))
-    return closed is None or (closed != event.kind and event.occurred_at in moved)
+    return closed is None or (closed != event.kind and has_moved)

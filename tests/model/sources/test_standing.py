@@ -71,8 +71,8 @@ def test_what_was_known_to_stand_is_never_undone_by_what_became_known_later(
         event for event in standing_events(events) if event.known_at and event.known_at <= then
     ]
 
-    assert {each.source_id for each in standing_events(events, then)} <= {
-        each.source_id for each in known
+    assert {(each.source_id, each.known_at) for each in standing_events(events, then)} == {
+        (each.source_id, each.known_at) for each in known
     }
 
 
@@ -83,6 +83,35 @@ def test_a_loss_told_late_leaves_the_win_that_was_known_before() -> None:
     assert won in standing_events(events)
     assert lost in standing_events(events)
     assert lost not in standing_events(events, START + timedelta(days=39))
+
+
+def test_a_win_that_an_export_tells_stays_whatever_a_history_tells_later_of_another_closing() -> (
+    None
+):
+    events = [
+        told("deal_opened", 0),
+        told("deal_won", 1, ending="/as exported"),
+        told("deal_reopened", 5),
+        told("deal_lost", 7),
+    ]
+    assert standing_events(events) == events
+    # The same closing, of which the history alone knows the time.
+    assert standing_events([*events[:2], told("deal_won", 2)]) == [events[0], told("deal_won", 2)]
+    # One known before is what the row tells of, or an older one that the row does not undo.
+    known = told("deal_lost", 1)
+    row = told("deal_won", 3, ending="/as exported")
+    assert standing_events([events[0], known, row]) == [events[0], known]
+
+
+def test_a_closing_over_another_stands_since_the_move_of_its_stage_is_known() -> None:
+    lost, won = told("deal_lost", 1), told("deal_won", 5)
+    moved = late(told("stage_changed", 5, "won"), 1)
+
+    standing = standing_events([lost, moved, won])
+    assert [event.kind for event in standing if event.known_at == moved.known_at] == [
+        *("deal_reopened", "deal_won", "stage_changed")
+    ]
+    assert standing_events([lost, moved, won], won.occurred_at) == [lost]
 
 
 def test_a_value_seen_again_is_a_change_once_another_between_is_known() -> None:
