@@ -12,30 +12,30 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from model.errors import RedflareError
 from model.events import DAY_US, Event, microseconds
 from model.feeds import Feed
 from model.scorer import Scorer
+from service.hearing import Hearing
 from service.logs import fault_of, fields
 from service.metrics import Metrics
 from service.model_in_force import ModelInForce
 from service.refetching import RECORD_FETCHED, fetch_entry, fetch_name
 from service.rescoring import AHEAD_US, Occasion, Policy, rescore
 from service.storage import deals, events, feeds, inbox, outbox, tombstones
-from service.storage.database import Database
+from service.storage.database import Database, is_unavailable
 from service.storage.errors import StorageError, StoreUnavailable
 from service.storage.rows import AnyRow
 from service.webhooks.delivery import Receiver, Refetch, Translation, Untranslatable
 from service.webhooks.fetched import FETCHED
 
 LOG: Final = logging.getLogger("redflare.worker")
-FEEDS_KNOWN: Final = timedelta(minutes=1)  # for which what the feeds show is not read again
 REQUEST_ID: Final = "x-request-id"  # the header that `service.request_log` sees to
 WORKED_AT_ONCE: Final = 32  # deliveries of one transaction
 LONGEST_REST: Final = 0.05  # seconds after a transaction that others waited for
@@ -102,9 +102,7 @@ class Processor:
         self._written = frozenset(written)
         self._metrics = metrics or Metrics()
         self._at_once = WORKED_AT_ONCE if database.is_sqlite else 1
-        self._heard: dict[str, Feed] = {}
-        self._heard_at: datetime | None = None
-        self._merged: tuple[Scorer, dict[str, Feed]] | None = None
+        self._hearing = Hearing(clock)
 
     def work(self) -> int:
         """Work on the next deliveries; how many there were.
@@ -124,7 +122,7 @@ class Processor:
         try:
             worked, is_awaited = self._write(translated)
         except BaseException:
-            self._heard_at = None  # of what was told nothing is kept, nor what it showed of feeds
+            self._hearing.forget()  # of what was told nothing is kept, nor what it showed of feeds
             raise
         self._step("committed")
         wrote_seconds = time.perf_counter() - wrote_from
@@ -227,13 +225,15 @@ class Processor:
         try:
             with connection.begin_nested():
                 self._keep(connection, kept, translation, now)
-        except (InterfaceError, OperationalError, StoreUnavailable):
+        except StoreUnavailable:
             raise  # the delivery can do nothing about it
         except RedflareError as error:
-            self._heard_at = None  # of what it told nothing is kept
+            self._hearing.forget()  # of what it told nothing is kept
             return str(error)
-        except Exception as error:  # noqa: BLE001 - a fault of ours; the next delivery does not wait
-            self._heard_at = None
+        except Exception as error:
+            if isinstance(error, DBAPIError) and is_unavailable(error):
+                raise
+            self._hearing.forget()
             return _fault(kept, error)
         return None
 
@@ -251,7 +251,7 @@ class Processor:
                 "an id that no event of another deal has",
                 "put the deal's id into source_id",
             )
-        carries_more = feeds.add(connection, appended.new)
+        self._hearing.add(feeds.add(connection, appended.new))
         self._step("appended")
         until = microseconds(kept.delivery.received_at) + AHEAD_US
         occasion = Occasion(
@@ -263,7 +263,7 @@ class Processor:
         )
         affected = {event.deal_id for event in appended.new}
         scorer = self._models.scorer
-        known = self._feeds(connection, scorer, changed=carries_more)
+        known = None if scorer is None else self._hearing.of(connection, scorer)
         unopened: list[str] = []
         for row in deals.lock(connection, affected).values():
             with self._metrics.scoring("delivery"):
@@ -357,7 +357,7 @@ class Processor:
             with self._database.writing() as connection:
                 tombstones.hold(connection)
                 deal_ids = deals.stale(connection, before, TICKED_AT_ONCE)  # none forgotten since
-                known = self._feeds(connection, scorer)
+                known = self._hearing.of(connection, scorer)
                 occasion = Occasion(cause="tick", inbox_id=None, until=now, at=now)
                 for row in deals.lock(connection, deal_ids).values():
                     if deals.is_stale(row, before):
@@ -380,30 +380,15 @@ class Processor:
             with connection.begin_nested(), self._metrics.scoring("tick"):
                 rescore(connection, row, scorer, known, self._policy, occasion)
                 self._step("scored")
-        except (InterfaceError, OperationalError, StoreUnavailable):
+        except StoreUnavailable:
             raise  # the deal can do nothing about it
-        except Exception as error:  # noqa: BLE001 - a fault of ours; the next deal does not wait
+        except Exception as error:
+            if isinstance(error, DBAPIError) and is_unavailable(error):
+                raise
             self._metrics.ticked.labels("failed").inc()
             LOG.error("deal %r cannot be scored", row.deal_id, extra=fields(fault=fault_of(error)))
         else:
             self._metrics.ticked.labels("done").inc()
-
-    def _feeds(
-        self, connection: Connection, scorer: Scorer | None, *, changed: bool = False
-    ) -> dict[str, Feed] | None:
-        """What the feeds show, read again now and then, and when a source carries more."""
-        if scorer is None:
-            return None
-        now = self._clock()
-        is_old = self._heard_at is None or not (
-            self._heard_at <= now < self._heard_at + FEEDS_KNOWN
-        )
-        if is_old or changed:
-            self._heard, self._heard_at = feeds.heard(connection), now
-            self._merged = None
-        if self._merged is None or self._merged[0] is not scorer:
-            self._merged = scorer, scorer.feeds(self._heard)
-        return self._merged[1]
 
 
 def _fault(kept: inbox.Kept, error: Exception) -> str:

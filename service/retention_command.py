@@ -17,8 +17,8 @@ from service.database_commands import DATABASE, opened
 @click.option(
     "--closed-deals",
     is_flag=True,
-    help="Forget deals closed for so long, with their events: training loses them, and what is "
-    "delivered of them later is dropped.",
+    help="Forget deals closed for so long, with their events: training loses them. What is told "
+    "of one from then on is kept.",
 )
 @click.option("--list", "listed", is_flag=True, help="List what was let go, when and by whom.")
 @DATABASE

@@ -34,6 +34,7 @@ CONNECT_SECONDS: Final = 5
 POOLED: Final = 8  # connections kept
 PRIVATE: Final = 0o600  # of a file of SQLite; its log beside it is made with the same
 WRITES: Final = "redflare_writes"
+TOO_MUCH: Final = "54"  # begins PostgreSQL's states of what exceeds a limit, and always will
 FORMS: Final = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
 
 
@@ -142,6 +143,14 @@ class Database:
             self._turn.close()
 
 
+def is_unavailable(error: DBAPIError) -> bool:
+    """Whether it is the database that does not answer, and not the statement that asks too much."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    return state is None or not state.startswith(TOO_MUCH)
+
+
 def read_url(text: str) -> URL:
     """The URL of a database.
 
@@ -209,6 +218,8 @@ def _unavailable_told() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
+        if not is_unavailable(error):
+            raise
         raise StoreUnavailable(_reason(error)) from error
     except PoolTimeoutError as error:
         raise StoreUnavailable("all of its connections are in use") from error

@@ -22,10 +22,15 @@ from model.sources.carriers import CARRIERS
 from model.sources.crms import CRMS
 from model.sources.standing import SEEN
 from service.storage.errors import StorageError
-from service.storage.rows import AnyRow, check_text, insertion
+from service.storage.rows import AnyRow, check_length, check_text, insertion
 from service.storage.schema import EVENTS, RETOLD
 
 TEXTS: Final = ("deal_id", "kind", "name", "text", "person", "thread", "source", "source_id")
+# Bytes of what is put in order, which PostgreSQL does of 2,700 together and no more.
+LONGEST: Final = {"deal_id": 500, "source": 500, "source_id": 1_200, "person": 500}
+LONGEST_NAME: Final = 500  # bytes, of whom or what deals are put in order by
+NAMES_IN_ORDER: Final = ("owner_changed", "must_hit_declared", "must_hit_withdrawn")
+MILESTONES: Final = "milestone_"  # begins the other kinds whose names are
 AT_ONCE: Final = 500  # rows of one statement
 MOMENT: Final = "____-__-__ __:__:__.______"  # a time in an id, as LIKE takes it
 STREAMED: Final = 10_000  # rows fetched at a time
@@ -254,6 +259,9 @@ def to_row(event: Event) -> dict[str, Any]:
         value = getattr(event, name)
         if value is not None:
             check_text(name, value)
+            check_length(name, value, LONGEST.get(name))
+    if event.kind in NAMES_IN_ORDER or event.kind.startswith(MILESTONES):
+        check_length("name", event.name or "", LONGEST_NAME)
     row = {name: getattr(event, name) for name in COLUMNS}
     row["occurred_at"] = microseconds(event.occurred_at)
     row["known_at"] = known_at(event)

@@ -17,13 +17,21 @@ from service.storage.schema import FEED_HOURS, FEED_KINDS
 _SINCE: Final = select(FEED_KINDS.c.since).where(
     FEED_KINDS.c.source == bindparam("source"), FEED_KINDS.c.kind == bindparam("kind")
 )
+_LATEST: Final = (
+    select(FEED_HOURS.c.heard)
+    .where(FEED_HOURS.c.source == bindparam("source"))
+    .order_by(FEED_HOURS.c.hour.desc())
+    .limit(1)
+)
 _HEARD: Final = select(FEED_HOURS.c.heard).where(
     FEED_HOURS.c.source == bindparam("source"), FEED_HOURS.c.hour == bindparam("hour")
 )
 
+Hour = tuple[str, int]  # a source, and the first time in an hour that it was heard
 
-def add(connection: Connection, events: Iterable[Event]) -> bool:
-    """Count events that were new; whether a source carries a kind more, or earlier, than it did.
+
+def add(connection: Connection, events: Iterable[Event]) -> list[Hour]:
+    """Count events that were new; the hours in which their sources were not heard before.
 
     Parameters
     ----------
@@ -39,13 +47,13 @@ def add(connection: Connection, events: Iterable[Event]) -> bool:
         hours[hour] = min(known, hours.get(hour, known))
     # In one order everywhere, lest two writers wait for each other; an earlier time is rare, and
     # only that one waits for whoever has the row.
-    changed = [
+    for (source, name), known in sorted(kinds.items()):
         _least(connection, known, source=source, kind=name)
-        for (source, name), known in sorted(kinds.items())
+    return [
+        (source, known)
+        for (source, number), known in sorted(hours.items())
+        if _least(connection, known, source=source, hour=number)
     ]
-    for (source, number), known in sorted(hours.items()):
-        _least(connection, known, source=source, hour=number)
-    return any(changed)
 
 
 def _least(connection: Connection, known: int, **key: str | int) -> bool:
@@ -69,6 +77,11 @@ def sources(connection: Connection) -> Sequence[str]:
     """The sources of which any event is known, sorted."""
     query = select(FEED_KINDS.c.source).distinct().order_by(FEED_KINDS.c.source)
     return connection.execute(query).scalars().all()
+
+
+def latest(connection: Connection, source: str) -> int:
+    """When a source first spoke in the last hour in which it did, microseconds; 0 where never."""
+    return connection.execute(_LATEST, {"source": source}).scalar() or 0
 
 
 def heard(connection: Connection) -> dict[str, Feed]:

@@ -15,8 +15,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from service.storage import inbox
 from service.storage.database import Database
 from service.storage.errors import StoreUnavailable
@@ -121,7 +119,7 @@ class InboxWriter:
             LOG.error("%d deliveries are not kept: %s", len(batch), error.reason)
             for _, answer in batch:
                 answer.set_exception(error)
-        except SQLAlchemyError as error:
+        except Exception as error:  # one that ends this thread would leave all later ones waiting
             if len(batch) > 1:  # one of them that cannot be kept is no reason to refuse the others
                 for waiting in batch:
                     self._write([waiting])
@@ -131,7 +129,13 @@ class InboxWriter:
             failed.__cause__ = error
             batch[0][1].set_exception(failed)
         else:
-            if any(answers):
-                self._stored()
             for (_, answer), is_new in zip(batch, answers, strict=True):
                 answer.set_result(is_new)
+            if any(answers):
+                self._tell()
+
+    def _tell(self) -> None:
+        try:
+            self._stored()
+        except Exception:  # what is kept is found by looking, too
+            LOG.exception("nobody could be told of new deliveries")

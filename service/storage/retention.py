@@ -13,12 +13,13 @@ from sqlalchemy import Connection, Delete, Select, Update, and_, delete, func, o
 from service.storage import inbox, tombstones
 from service.storage.audit import Deed, add
 from service.storage.database import Database
-from service.storage.schema import DEALS, INBOX, OUTBOX, RETOLD, SCORES
+from service.storage.schema import DEALS, EVENTS, INBOX, OUTBOX, RETOLD, SCORES
 
 LEAST_DAYS: Final = 14  # a red flare looks a week back, and a review at last week's scores
 AT_ONCE: Final = 1_000  # rows of one transaction, which keeps other writers waiting
 DEALS_AT_ONCE: Final = 100  # with all of their events
 RETAIN: Final = "retain"
+CLOSINGS: Final = ("deal_won", "deal_lost")
 
 
 def retain(
@@ -115,10 +116,15 @@ def _erase_closed(database: Database, older_than: int) -> int:
 
 
 def _closed(connection: Connection, older_than: int) -> list[str]:
-    """Deals that are closed and of which nothing became known since."""
+    """Deals that are closed and of which nothing became known since.
+
+    One whose opening was never told counts as not open, and may be open all the same.
+    """
+    is_closing = and_(EVENTS.c.deal_id == DEALS.c.deal_id, EVENTS.c.kind.in_(CLOSINGS))
+    was_told = or_(DEALS.c.opened_at.is_not(None), select(EVENTS.c.id).where(is_closing).exists())
     query = (
         select(DEALS.c.deal_id)
-        .where(DEALS.c.is_open.is_(False), DEALS.c.known_at < older_than)
+        .where(DEALS.c.is_open.is_(False), DEALS.c.known_at < older_than, was_told)
         .order_by(DEALS.c.deal_id)
         .limit(DEALS_AT_ONCE)
     )

@@ -74,3 +74,31 @@ def check_text(name: str, text: str) -> None:
                 "text that a database holds",
                 "leave the character out",
             )
+
+
+def check_length(name: str, text: str, most: int | None) -> None:
+    """Refuse a text that is too long to be put in order.
+
+    Parameters
+    ----------
+    name, text
+        What it is called, and itself.
+    most
+        Bytes in UTF-8; None takes any.
+
+    Raises
+    ------
+    EventError
+        If it is longer.
+
+    Examples
+    --------
+    >>> check_length("source_id", "call/1", 1_200)
+    """
+    if most is None or 4 * len(text) <= most:  # no character takes more
+        return
+    size = len(text.encode())
+    if size > most:
+        raise EventError(
+            f"{name} of {size:,} bytes ({text[:40]!r}...)", f"at most {most:,}", "shorten it"
+        )

@@ -161,7 +161,7 @@ SCORES: Final = Table(
     Column("shown_probability", Double),
     Column("answer", Text, nullable=False),  # the whole score, JSON
     Index("ix_scores_deal_id", "deal_id", "as_of", "id"),
-    UniqueConstraint("inbox_id", "deal_id"),  # a delivery scores a deal once
+    UniqueConstraint("inbox_id", "deal_id"),  # of a retry the second score bears no number
 )
 
 FLARES: Final = Table(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
-from sqlalchemy import Connection, bindparam, select, tuple_
+from sqlalchemy import Connection, bindparam, exists, select, tuple_
 
 from model.events import microseconds, parse_time
 from model.score import Score, score_from_json
@@ -15,6 +15,11 @@ from service.storage.schema import SCORES
 
 Cause = Literal["delivery", "tick", "forgetting"]
 _ADD: Final = SCORES.insert().returning(SCORES.c.id)
+_OF_DELIVERY: Final = select(
+    exists().where(
+        SCORES.c.inbox_id == bindparam("inbox_id"), SCORES.c.deal_id == bindparam("deal_id")
+    )
+)
 _BETWEEN: Final = (
     select(SCORES.c.probability)
     .where(
@@ -52,10 +57,17 @@ def add(
     cause
         Whether a delivery, the passing of time or a person forgotten asked for it.
     inbox_id
-        The delivery.
+        The delivery. Of one that is worked on again the deal's first score bears its number alone.
     at
         The present, microseconds since 1970 UTC.
     """
+    if (
+        inbox_id is not None
+        and connection.execute(
+            _OF_DELIVERY, {"inbox_id": inbox_id, "deal_id": score.deal_id}
+        ).scalar()
+    ):
+        inbox_id = None
     row = {
         "deal_id": score.deal_id,
         "as_of": microseconds(parse_time("as_of", score.as_of)),

@@ -156,6 +156,8 @@ class _Place:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:  # of a folder on a network that locks nothing
+            raise StoreUnavailable(f"{self._path}: {error.strerror}") from error
         return True
 
     def close(self) -> None:

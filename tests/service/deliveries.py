@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from service.processing import Processor
 from service.rescoring import Policy
 from service.storage import inbox
 from service.storage.database import Database
-from service.webhooks.delivery import Delivery
+from service.webhooks.delivery import Delivery, Receiver
 from service.webhooks.mapped import Terms
 from service.webhooks.standard import StandardReceiver
 from tests.factories import day
@@ -53,12 +53,13 @@ def processor(
     now: Callable[[], datetime] = lambda: day(10),
     destinations: Sequence[str] = ("crm",),
     policy: Policy | None = None,
+    receivers: Mapping[str, Receiver] | None = None,
     **options: Any,
 ) -> Processor:
     """What works on the inbox of a database."""
     return Processor(
         database,
-        {SOURCE: RECEIVER},
+        receivers or {SOURCE: RECEIVER},
         ModelInForce(scorer=scorer),
         policy or Policy(destinations=dict.fromkeys(destinations, ())),
         now,

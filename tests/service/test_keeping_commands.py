@@ -297,6 +297,28 @@ def test_a_deal_that_was_let_go_and_is_opened_again_is_not_swallowed(
         assert events.of_deal(connection, "D-9") == [again]
 
 
+def test_a_deal_whose_opening_was_never_told_is_not_let_go_as_closed(
+    database: Database, scorer: Scorer
+) -> None:
+    at = AS_OF - timedelta(days=50)
+    told = [
+        Event(deal_id=deal_id, kind=kind, occurred_at=at, number=5.0, source="crm", source_id=name)
+        for deal_id, kind, name in (
+            ("D-8", "amount_changed", "8/amount"),
+            ("D-9", "amount_changed", "9/amount"),
+            ("D-9", "deal_lost", "9/lost"),
+        )
+    ]
+    give(database, delivery(*told, key="1", at=AS_OF))
+    work_all(processor(database, scorer, now=lambda: AS_OF))
+    old, now = microseconds(AS_OF - timedelta(days=30)), microseconds(AS_OF)
+    retain(database, old, at=now, by="ann", failed=False, closed_deals=True)
+
+    with database.reading() as connection:
+        kept = [len(events.of_deal(connection, deal_id)) for deal_id in ("D-8", "D-9")]
+    assert kept == [1, 0]
+
+
 def test_another_key_for_people_is_refused(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     say("forget", "--person", "ann@example.com", status=1)
     monkeypatch.setenv("REDFLARE_PERSON_KEY", "another text")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import shutil
+import string
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,12 +26,14 @@ from service.rescoring import Policy
 from service.storage import deals, events, feeds, flares, inbox, outbox, scores, tombstones
 from service.storage.database import Database, open_database
 from service.storage.schema import DEALS, EVENTS, OUTBOX, RETOLD, SCORES
+from service.webhooks.delivery import Delivery, Translation
 from service.writeback.entry import RED_FLARE_RAISED, SCORE_CHANGED
 from tests.service.databases import on_postgresql, on_sqlite
-from tests.service.deliveries import delivery, give, processor, work_all
+from tests.service.deliveries import RECEIVER, SOURCE, delivery, give, processor, work_all
 from tests.service.requests import AS_OF
 
 NOW = AS_OF + timedelta(days=2)
+LONG = "".join(random.Random(1).choices(string.ascii_letters, k=6_000))  # hard to compress
 
 
 def known(event: Event) -> datetime:
@@ -194,7 +198,7 @@ def test_a_redelivery_changes_nothing(
         rows(database, OUTBOX, "message_id"),
     ) == before
     with database.reading() as connection:
-        assert inbox.counts(connection) == {"received": 0, "done": 2, "failed": 0}
+        assert inbox.counts(connection) == {"received": 0, "done": 2, "failed": 0, "superseded": 0}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -317,6 +321,25 @@ def test_a_failed_delivery_leaves_nothing_and_the_next_is_worked_on(
         assert len(events.of_deal(connection, deal[0].deal_id)) == len(deal)
 
 
+@pytest.mark.parametrize("values", [{"source_id": LONG}, {"deal_id": LONG}, {"name": LONG}])
+@pytest.mark.parametrize("is_limited", [True, False])
+def test_an_id_too_long_to_be_put_in_order_holds_up_no_other_delivery(
+    values: dict[str, str], is_limited: bool, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_limited:  # as far as the database itself goes
+        monkeypatch.setattr("service.storage.events.check_length", lambda *_: None)
+    odd = replace(news("D-1", 1, "owner_changed", name="ann"), **values)
+    give(database, delivery(odd, key="a", at=NOW), delivery(news("D-2", 2), key="b", at=NOW))
+    assert work_all(processor(database, now=lambda: NOW)) == 2
+
+    with database.reading() as connection:
+        first, second = (inbox.find(connection, number) for number in (1, 2))
+    assert second.state == "done"
+    if is_limited:
+        assert first.state == "failed"
+        assert "bytes" in (first.reason or "")
+
+
 @on_sqlite
 def test_of_several_deliveries_of_one_transaction_each_stands_or_fails_alone(
     database: Database, scorer: Scorer, stories: list[list[Event]]
@@ -385,6 +408,39 @@ def test_a_fault_of_ours_fails_one_delivery_and_its_words_are_not_logged(
         inbox.retry(connection, None)
     work_all(processor(database, scorer, now=lambda: NOW))
     assert len(rows(database, SCORES, "id")) == 1
+
+
+def test_a_delivery_that_is_done_tells_more_once_its_mapping_was_mended(
+    database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    deal = stories[0]
+    whole = delivery(*deal, key="a", at=NOW)
+    give(database, whole)
+
+    class Mending:
+        """Tells all but the last event until it is mended."""
+
+        is_mended = False
+
+        def translate(self, kept: Delivery) -> Translation:
+            told = RECEIVER.translate(kept)
+            return told if self.is_mended else replace(told, events=told.events[:-1])
+
+    receiver: Any = Mending()
+    own = processor(database, scorer, now=lambda: NOW, receivers={SOURCE: receiver})
+    work_all(own)
+    assert len(rows(database, EVENTS, "id")) == len(deal) - 1
+    receiver.is_mended = True
+    for _ in range(2):
+        with database.writing() as connection:
+            inbox.retry(connection, [1])
+        work_all(own)
+
+    with database.reading() as connection:
+        assert inbox.find(connection, 1).state == "done"
+    assert len(rows(database, EVENTS, "id")) == len(deal)
+    kept = rows(database, SCORES, "id", "inbox_id", "cause")
+    assert [row[1:] for row in kept] == [(1, "delivery"), (None, "delivery")]
 
 
 def test_a_red_flare_is_told_once_until_it_clears(

@@ -222,6 +222,39 @@ def test_a_delivery_that_cannot_be_kept_leaves_the_others_alone(database: Databa
     writer.close()
 
 
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), MemoryError()])
+def test_whatever_goes_wrong_every_delivery_is_answered_and_the_next_is_kept(
+    error: Exception, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fall(*_given: object) -> list[bool]:
+        raise error
+
+    def stored() -> None:
+        raise error
+
+    writer = InboxWriter(database, stored)
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox, "add", fall)
+        with pytest.raises(StoreUnavailable, match="cannot keep this delivery"):
+            writer.submit(sent("a")).result(10)
+    assert writer.submit(sent("a")).result(10) is True  # though nobody can be told of it
+    assert writer.submit(sent("b")).result(10) is True
+    writer.close()
+
+
+@on_sqlite
+def test_a_file_that_cannot_be_locked_is_a_store_that_does_not_answer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_given: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("service.storage.turn.fcntl.flock", no_locks)
+    with pytest.raises(StoreUnavailable, match="No locks available"), database.writing():
+        pass
+    monkeypatch.undo()
+
+
 def test_a_writer_that_closes_writes_what_waits_and_takes_no_more(database: Database) -> None:
     with database.writing():
         writer = InboxWriter(database)
