@@ -21,7 +21,7 @@ from training.actions import action_table, drawn_rows, learn_actions
 from training.base_rate import PRIOR_DEALS, Cells, fit_base_rate, judge_base_rate
 from training.blending import blend_leaves, blend_weights, deal_losses
 from training.boosting import bag_members, in_parallel, problems
-from training.calibrating import fit_calibrations
+from training.calibrating import calibrated_crosswise, fit_calibrations
 from training.compile import compile_leaves
 from training.dataset import (
     NEVER,
@@ -151,9 +151,9 @@ class _Learned:
     Parameters
     ----------
     judged
-        Calibrated log-odds of the judged snapshots, NaN elsewhere. Shape (R, B).
+        Log-odds of the judged snapshots, calibrated by others', NaN elsewhere. Shape (R, B).
     told
-        The same before calibration, which has seen what came of them all.
+        The same before calibration.
     choices
         What was chosen, for the facts.
     """
@@ -180,7 +180,7 @@ def _learn_model(
         tables=tables,
         calibration=calibration,
         bag_calibrations=bag_calibrations,
-        judged=calibration.intercepts + calibration.slopes * best.eta,
+        judged=calibrated_crosswise(data, best.eta, bag_calibrations, seed=options.seed + 2),
         told=best.eta,
         actions=action_table(
             learning.history,

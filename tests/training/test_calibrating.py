@@ -5,10 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.history import Floats
+from model.history import Floats, Ints
 from model.tables import Calibration
 from tests.training.companies import snapshots
-from training.calibrating import BLOCKS, FEW_WINS, SMALLEST_SLOPE, fit_calibration
+from training.calibrating import (
+    BLOCKS,
+    FEW_WINS,
+    SMALLEST_SLOPE,
+    calibrated_crosswise,
+    fit_calibration,
+    fit_calibrations,
+)
 
 DAYS = 400.0
 ROWS = 6000
@@ -152,3 +159,37 @@ def test_what_edges_share_is_applied_around_each_edges_own_mean() -> None:
     assert found.slopes[1] == pytest.approx(slope, abs=0.15)
     level = found.intercepts[1] + found.slopes[1] * means[1]
     assert level == pytest.approx(means[1], abs=0.3)
+
+
+def test_calibrated_crosswise_a_loss_is_at_least_that_of_deals_kept_apart() -> None:
+    gained = []  # over deals kept apart, by the line of all judged deals and crosswise
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        told = np.repeat(rng.normal(-1.0, 1.2, 480), 12)
+        wins = rng.random(480) < 1.0 / (1.0 + np.exp(-(0.7 + 0.6 * told[::12])))
+        won, deal = np.repeat(wins, 12), np.repeat(np.arange(480), 12)
+        at = rng.uniform(0.0, DAYS, 480).repeat(12) + 7.0 * np.tile(np.arange(12), 480)
+        judged_too = deal < 120
+        data = snapshots(deal, at, np.where(won, 10.0, np.inf))
+        eta = np.where(judged_too, told, np.nan)[:, None]
+        line, bags = fit_calibrations(data, EDGE, eta, bags=8, seed=seed)
+        across = calibrated_crosswise(data, eta, bags, seed=seed)[:, 0]
+        whole = line.intercepts[0] + line.slopes[0] * told
+        assert np.isnan(across[~judged_too]).all()
+
+        def over_the_law(eta: Floats, rows: Ints, won: Floats = won, told: Floats = told) -> float:
+            law = 0.7 + 0.6 * told[rows]
+            loss = np.logaddexp(0.0, eta[rows]) - np.logaddexp(0.0, law)
+            return float(np.mean(loss - won[rows] * (eta[rows] - law)))
+
+        crosswise = np.flatnonzero(np.isfinite(across))
+        gained.append(
+            (
+                over_the_law(whole, np.flatnonzero(judged_too)),
+                over_the_law(across, crosswise),
+                over_the_law(whole, np.flatnonzero(~judged_too)),
+            )
+        )
+
+    fitted, across_all, apart = np.mean(gained, axis=0)
+    assert fitted < 0.0 < apart < across_all < 3.0 * apart
