@@ -151,7 +151,7 @@ def gain_words(told: WhatIf, action: OpenAction) -> str:
 def supposed_words(answer: WhatIf) -> str:
     """What the supposed events make of the probability, in a sentence."""
     by = answer.close_by or f"{answer.days:g} days from then"
-    told = f"{'; '.join(answer.phrases)}: to be won by {by}, "
+    told = f"{'; '.join(answer.phrases)}. To be won by {by}: "
     alone = f"{percent(answer.before)} becomes {percent(answer.after)}"
     zero = "0%"
     if answer.gated_before == 0.0 and answer.gated_after == 0.0:

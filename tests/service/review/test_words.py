@@ -89,7 +89,7 @@ def action(gated_after: float | None) -> OpenAction:
 def test_what_is_supposed_is_told_with_what_the_gate_makes_of_it(
     before: float | None, after: float | None, said: str
 ) -> None:
-    by = "Milestone reached: pilot accepted: to be won by 2026-03-31, "
+    by = "Milestone reached: pilot accepted. To be won by 2026-03-31: "
     assert supposed_words(told(before, after)) == by + said
 
 
