@@ -247,6 +247,28 @@ def test_a_shock_common_to_all_deals_widens_the_range_of_wins(artifact: Artifact
         assert other.high > one.high or one.expected == 0.0
 
 
+def test_win_rates_of_new_accounts_are_not_set_beside_those_of_old_ones() -> None:
+    told = deals_events(DEALS)
+    accounts = [
+        replace(
+            each, kind="account_changed", name=f"A {each.deal_id}", source_id=f"{each.deal_id}/a"
+        )
+        for each in told
+        if each.kind == "deal_opened"
+    ]
+    events = table_of([*told, *accounts])
+    with threadpool_limits(1), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "candidates", lambda _rows: [Settings(rows_a_leaf=20, trees=5)])
+        options = Options(edges_days=(10.0, 20.0, 40.0), spacing_days=14.0, jobs=1)
+        artifact = train(events, CUTOFF, options)
+
+    looked_at = {each.feature for each in look(artifact, events, now=day_us(890)).moved}
+
+    assert "account_win_rate" in artifact.grid.names
+    assert "silence_days" in looked_at
+    assert "account_win_rate" not in looked_at
+
+
 def test_today_is_set_beside_the_time_before_the_cut_off_alone(artifact: Artifact) -> None:
     none_before = replace(LIMITS, monitor=replace(LIMITS.monitor, reference_days=1.0))
     now = day_us(890)
