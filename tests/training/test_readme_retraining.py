@@ -12,6 +12,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,15 @@ class Reader:
 
     def until_answered_by(self, version: str) -> None:
         until = time.monotonic() + PATIENCE_SECONDS
-        while version not in "".join(self.answers()[-1:]):
-            assert time.monotonic() < until, version
+        while [version in each for each in self.answers()[-2:]] != [True, True]:
+            assert time.monotonic() < until, f"{version}: {self.said()}"
             time.sleep(0.05)
+
+    def said(self) -> str:
+        """What was answered, and the end of the service's log."""
+        log = (self.folder / "company" / "serve.log").read_text()
+        counts = [f"{len(list(each))} {text}" for text, each in groupby(self.answers())]
+        return "\n".join([*counts, log[-3000:]])
 
     def asks(self, path: str, **body: Any) -> Any:
         """Of MLflow's server, once it answers."""
@@ -158,5 +165,6 @@ def test_a_company_retrains_promotes_and_goes_back_while_it_is_served(
 
     assert before == [before[0], before[1], before[0]]
     seen = [each.split() for each in said.splitlines()]
-    assert [version for _, version in seen] == [f'"model_version":"{each}"' for each in before]
-    assert min(int(count) for count, _ in seen) > 1
+    answered = [version for _, version in seen]
+    assert answered == [f'"model_version":"{each}"' for each in before], reader.said()
+    assert min(int(count) for count, _ in seen) > 1, reader.said()
