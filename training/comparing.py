@@ -59,7 +59,7 @@ def compare(
         if each.part not in ("all", "origin"):
             inside = np.zeros(len(forecasts.deal), dtype=bool)
             inside[each.rows] = True
-            if inside[row].any():
+            if inside[row].any() and not inside[row].all():  # all deals are judged as such
                 segments[f"{each.part} {each.value}".strip()] = inside[row]
     compared = Comparison(
         deal=forecasts.deal[row],

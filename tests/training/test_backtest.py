@@ -257,6 +257,14 @@ def test_enough_is_asked_at_the_usual_horizon_of_those_that_the_champion_answers
     assert compared.usual.size == tested.forecasts.counted[:, 0].sum()
 
 
+def test_a_segment_that_holds_all_deals_is_not_asked_of_again(tested: Backtest) -> None:
+    """Where each value has too few deals to stand alone, the rest is all of them."""
+    few, many = (set(compare(tested, None, smallest)[0].segments) for smallest in (10, 10_000))
+
+    assert any(name.startswith("stage ") for name in few)
+    assert {name for name in many if not name.startswith("wins ")} == {"opened after the origin"}
+
+
 def test_a_deal_that_a_score_gives_no_number_is_counted_and_not_judged(
     table: pa.Table, with_new: Backtest
 ) -> None:
