@@ -85,10 +85,11 @@ def forecast_finding(windows: Sequence[Window], days: float, limits: MonitorThre
     from scipy.stats import norm
 
     came, expected = sum(each.came for each in windows), sum(each.expected for each in windows)
+    spans = f"{len(windows)} span{'s' * (len(windows) != 1)}"
     # By what was expected too: the worse the forecast, the fewer of the wins it promised come.
     if max(came, expected) < limits.fewest_won:
         words = (
-            f"{came} wins in {len(windows)} spans, where {expected:.1f} were expected, are too few "
+            f"{came} wins in {spans}, where {expected:.1f} were expected, are too few "
             "to judge the forecast"
         )
         return Finding(name="forecast", state="unknown", words=words)
@@ -96,7 +97,7 @@ def forecast_finding(windows: Sequence[Window], days: float, limits: MonitorThre
     chance = 2.0 * float(norm.sf(abs(came - expected) / sqrt(sum(each**2 for each in sides))))
     error = (expected - came) / max(came, 1)
     words = (
-        f"{expected:.1f} wins were expected in {len(windows)} spans of {days:g} days since "
+        f"{expected:.1f} wins were expected in {spans} of {days:g} days since "
         f"{windows[0].day}, and {came} came ({error:+.0%}, p {chance:.1g})"
     )
     far = abs(error) > limits.forecast_error and chance < limits.level

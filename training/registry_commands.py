@@ -153,7 +153,7 @@ def versions(registry: str, name: str, as_json: bool) -> int:
         )
         for each in found
     ]
-    caption = f"{len(found)} versions of {name} in {registry}"
+    caption = f"{len(found)} version{'s' * (len(found) != 1)} of {name} in {registry}"
     click.echo(text_of(Table(caption=caption, header=header, rows=rows_shown, words=6)))
     for act in store.audit():
         click.echo(_told(act))
