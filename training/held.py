@@ -123,7 +123,16 @@ def calibration_finding(horizons: Sequence[Horizon], limits: MonitorThresholds) 
         f"{each.days:g} days: slope {_two(each.slope)}, intercept {_two(each.intercept)}"
         for each in enough
     )
-    return Finding(name="calibration", state="well", words=f"calibration holds within {told}")
+    holds = "calibration holds"
+    if any(_is_outside(each, limits) for each in enough):
+        holds = "calibration may be off, but is not shown to be by so few deals,"
+    return Finding(name="calibration", state="well", words=f"{holds} within {told}")
+
+
+def _is_outside(horizon: Horizon, limits: MonitorThresholds) -> bool:
+    """Whether a figure itself lies outside its band, whatever its interval."""
+    asked = ((horizon.slope, limits.slope), (horizon.intercept, limits.intercept))
+    return any(value is not None and not low <= value <= high for value, (low, high) in asked)
 
 
 def _two(value: float | None) -> str:
