@@ -61,3 +61,7 @@ class ScoreError(RedflareError):
 
 class WhatIfError(RedflareError):
     """An event cannot be supposed of a deal. The message says what could be."""
+
+
+class OwnFeaturesError(RedflareError):
+    """A file of own features cannot be used. Correct what the message names."""

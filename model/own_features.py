@@ -15,9 +15,10 @@ from types import ModuleType
 from typing import Any, Final
 
 from model.asof import DealRows, Snapshot
-from model.errors import ArtifactError, RedflareError
+from model.errors import ArtifactError, OwnFeaturesError
 from model.feature import Computed, Count, Feature, NumberField, Since
 from model.history import NONE
+from model.own_check import check_computed, check_entry, failed
 from model.vocabulary import Vocabulary
 
 VARIABLE: Final = "REDFLARE_FEATURES"
@@ -27,10 +28,6 @@ LISTS: Final = ("code", "occurred", "known", "name", "text", "person", "source",
 
 # What was named to this process, by the file's digest: an artifact finds its own here.
 _DECLARED: dict[str, OwnFeatures] = {}
-
-
-class OwnFeaturesError(RedflareError):
-    """A file of own features cannot be used. Correct what the message names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,25 +154,34 @@ def _checked(path: Path, found: object) -> tuple[Feature, ...]:
         if feature.direction not in (-1, 0, 1):
             given = f"{where}, direction {feature.direction}"
             raise OwnFeaturesError(given, "-1, 0 or 1", "set it")
-    return tuple(_guarded(feature) for feature in found)
+        check_entry(path, feature)
+    guarded = tuple(_guarded(path, feature) for feature in found)
+    for feature in guarded:
+        check_computed(feature)
+    return guarded
 
 
 def _codes(feature: Feature) -> Iterable[str]:
     term = feature.term
     if isinstance(term, Count | Since):
         return term.codes
+    if isinstance(term, Computed):
+        return term.reads
     return (term.code,) if isinstance(term, NumberField) else ()
 
 
-def _guarded(feature: Feature) -> Feature:
-    """The same, whose function is shown what was known and no more."""
+def _guarded(path: Path, feature: Feature) -> Feature:
+    """The same, whose function is shown what was known and no more, and told of where it fails."""
     term = feature.term
     if not isinstance(term, Computed):
         return feature
     compute = term.compute
 
     def of_known(snapshot: Snapshot) -> float:
-        return float(compute(snapshot.once(known_alone)))
+        try:
+            return float(compute(snapshot.once(known_alone)))
+        except Exception as error:
+            raise failed(path, feature, error) from error
 
     return replace(feature, term=replace(term, compute=of_known))
 

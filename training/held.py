@@ -22,8 +22,12 @@ class Horizon:
     ----------
     days
         Ahead.
-    deals, won, expected
-        Judged, won in time, and how many of them should have been by the mean of what was said.
+    deals, won
+        Judged, and how many of them were won in time of any forecast.
+    expected, came
+        Mean of what was said, and the share of forecasts that came true, as in `Month`: alike where
+        what was said is right. Means by deal would not be, nor deals won: a deal that is won soon
+        is asked about no more.
     loss
         Mean log-loss, nats.
     slope, intercept
@@ -34,6 +38,7 @@ class Horizon:
     deals: int
     won: int
     expected: float
+    came: float
     loss: float
     slope: float | None
     slope_error: float | None
@@ -58,13 +63,13 @@ def horizon_of(judged: Said, number: int, days: float) -> Horizon:
     rows = judged.counted[:, number]
     deal, won, p = judged.deal[rows], judged.won[rows, number], judged.probability[rows, number]
     line = calibration(deal, won, p)
-    met, place = np.unique(deal, return_inverse=True)
     slope, intercept = line["slope"], line["intercept"]
     return Horizon(
         days=days,
-        deals=len(met),
+        deals=len(np.unique(deal)),
         won=len(np.unique(deal[won])),
-        expected=float((np.bincount(place, weights=p) / np.bincount(place)).sum()),
+        expected=float(p.mean()) if len(p) else float("nan"),
+        came=float(won.mean()) if len(p) else float("nan"),
         loss=float(losses(won, p).mean()) if len(p) else float("nan"),
         slope=slope,
         slope_error=_error(line, "slope"),
@@ -105,14 +110,14 @@ def calibration_finding(horizons: Sequence[Horizon], limits: MonitorThresholds) 
         each
         for each in horizons
         if each.deals >= limits.fewest_deals
-        and max(each.won, each.expected) >= limits.fewest_won
-        and each.deals - min(each.won, each.expected) >= limits.fewest_won
+        and max(each.won, each.deals * each.expected) >= limits.fewest_won
+        and each.deals * (1.0 - min(each.came, each.expected)) >= limits.fewest_won
     ]
     if not enough:
         most = max(horizons, key=lambda each: each.deals)
         words = (
-            f"{most.deals:,} deals with {most.won:,} won since the cut-off, where "
-            f"{most.expected:.1f} were expected, are too few to judge calibration: "
+            f"{most.deals:,} deals since the cut-off, {most.won:,} of them won within "
+            f"{most.days:g} days of a forecast, are too few to judge calibration: "
             f"{limits.fewest_deals:,} are needed, {limits.fewest_won:,} of them won or expected so"
         )
         return Finding(name="calibration", state="unknown", words=words)
@@ -143,8 +148,9 @@ def _outside(horizon: Horizon, limits: MonitorThresholds, tests: int) -> list[st
     from scipy.stats import norm
 
     if horizon.intercept is None:  # all forecasts came out alike: no line fits, and no interval
-        came = f"{horizon.won:,} of {horizon.deals:,} deals were won"
-        return [f"within {horizon.days:g} days {came}, where {horizon.expected:.1f} were expected"]
+        said = f"what was said of {horizon.deals:,} deals came true"
+        expected = f"where {horizon.expected:.1%} was expected"
+        return [f"within {horizon.days:g} days {horizon.came:.1%} of {said}, {expected}"]
     z = float(norm.isf(limits.level / (2 * tests)))
     asked = (
         ("slope", horizon.slope, horizon.slope_error, limits.slope),

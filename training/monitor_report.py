@@ -27,12 +27,17 @@ def monitor_section(found: Monitoring) -> Section:
     tables = [
         Table(
             caption="Calibration of what was said since",
-            header=("within days", "deals", "won", "log-loss", "slope", "intercept"),
+            header=(
+                *("within days", "deals", "won", "said", "came"),
+                *("log-loss", "slope", "intercept"),
+            ),
             rows=[
                 (
                     f"{each.days:g}",
                     f"{each.deals:,}",
                     f"{each.won:,}",
+                    f"{each.expected:.1%}",
+                    f"{each.came:.1%}",
                     f"{each.loss:.4f}",
                     "-" if each.slope is None else f"{each.slope:.2f}",
                     "-" if each.intercept is None else f"{each.intercept:+.2f}",

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.artifact import Artifact
-from model.errors import ArtifactError
+from model.errors import ArtifactError, OwnFeaturesError
 from model.event_table import table_of
 from model.features import FeatureSet
 from model.history import History
-from model.own_features import VARIABLE, OwnFeatures, OwnFeaturesError, declare
+from model.own_features import VARIABLE, OwnFeatures, declare
 from model.scorer import Scorer
 from model.vocabulary import Vocabulary
 from service import own_features
@@ -166,11 +166,42 @@ def test_an_artifact_names_the_file_and_is_refused_without_it(
         ("direction=1", "direction=2", "direction 2: expected -1, 0 or 1"),
         ('Since(codes=("activity:demo",))', '"x"', "of str in unit 'days'"),
         ("import Computed", "import Nothing, Computed", "ImportError"),
+        ('unit="share"', 'unit="shares"', "unit 'shares': expected one of amount, .*is share"),
+        ('("customer_replied",)', '("customer_repplied",)', "nearest is customer_replied"),
+        ('("customer_replied",)', '("customer_replied")', "codes 'customer_replied': .*a tuple"),
+        ('("activity:demo",)', '("activty:demo",)', "kind 'activty:demo': .*activity:NAME"),
+        ('of("message_sent")', 'of("mesage_sent")', r"line 7, kind 'mesage_sent': .*message_sent"),
+        ('of("message_sent")', 'off("message_sent")', r"'off' of a Snapshot.* nearest is of\."),
+        ("snapshot.deal\n", "snapshot.dael\n", "'dael' of a Snapshot: .* nearest is deal"),
+        ("len(deal.code)", "len(deal.codes)", "'codes' of a DealRows: .* nearest is code"),
+        ("len(deal.code)", "1 / len(deal.code)", "line 15 .*ZeroDivisionError"),
+        ('"{value} of everything"', '"{valeu}"', "'everything'.* 0.0 into words"),
+        ("compute=reply_share)", "compute=reply_share, reads=('x',))", "kind 'x'"),
+        ("compute=reply_share)", "compute=reply_share, carriers=('field:x',))", "kind 'field:x'"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_told(old: str, new: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "my_features.py"
     path.write_text(FILE.replace(old, new, 1))
 
-    with pytest.raises(OwnFeaturesError, match=said):
+    with pytest.raises(OwnFeaturesError, match=said) as told:
         declare(path)
+    assert str(path) in str(told.value)
+
+
+def test_a_function_that_fails_on_a_deal_of_the_company_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "my_features.py"
+    path.write_text(FILE.replace("words = ", "words = 1 / (len(deal.code) != 2) + ", 1))
+
+    with pytest.raises(OwnFeaturesError, match=r"'everything', line 14 \(ZeroDivisionError"):
+        values(declare(path), [("message_sent", 1.0, 0.0)], 4.0)
+
+
+def test_a_function_that_reads_an_activity_which_the_company_has_not_is_left_out(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "my_features.py"
+    reads = "compute=reply_share, reads=('activity:demo',))"
+    path.write_text(FILE.replace("compute=reply_share)", reads, 1))
+
+    assert "reply_share" not in FeatureSet(Vocabulary(), own=declare(path)).names

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from training.held import Horizon, calibration_finding, horizon_of
 from training.said import Said
@@ -25,7 +26,30 @@ def test_deals_that_were_all_won_in_the_end_are_judged_by_their_moments() -> Non
     horizon = horizon_of(said, 0, 30.0)
 
     assert horizon.won == horizon.deals == 200
-    assert "were expected" not in calibration_finding([horizon], limits).words
+    assert horizon.came == pytest.approx(horizon.expected) == pytest.approx(0.5)
+    assert "was expected" not in calibration_finding([horizon], limits).words
+
+
+def test_of_deals_said_rightly_week_by_week_as_many_came_as_were_expected() -> None:
+    """A deal open for months is won once: each forecast of the weeks before was rightly low."""
+    rng = np.random.default_rng(5)
+    weeks = np.minimum(rng.geometric(0.05, 2000), 40)  # until it is won, or no more looked at
+    deal = np.repeat(np.arange(2000), weeks)
+    week = np.concatenate([np.arange(each) for each in weeks])
+    last = week + 1 == np.repeat(weeks, weeks)
+    won = (last & (np.repeat(weeks, weeks) < 40))[:, None]
+    said = Said(
+        deal=deal,
+        as_of=week,
+        probability=np.full((len(deal), 1), 0.05),
+        counted=np.ones((len(deal), 1), dtype=bool),
+        won=won,
+    )
+    horizon = horizon_of(said, 0, 7.0)
+
+    assert horizon.won > 1600
+    assert horizon.came == pytest.approx(horizon.expected, rel=0.05)
+    assert calibration_finding([horizon], read_thresholds().monitor).state == "well"
 
 
 def test_a_figure_outside_its_band_is_not_said_to_hold_where_too_little_shows_it() -> None:
@@ -34,7 +58,8 @@ def test_a_figure_outside_its_band_is_not_said_to_hold_where_too_little_shows_it
         days=45.0,
         deals=150,
         won=30,
-        expected=50.0,
+        expected=0.3,
+        came=0.25,
         loss=0.4,
         slope=1.2,
         slope_error=0.2,

@@ -220,7 +220,7 @@ def test_wins_that_stay_out_are_no_reason_to_say_too_little_came(
     assert state(found, "forecast") == state(found, "calibration") == "retrain"
     told = " ".join(found.reasons)
     assert "wins were expected" in told
-    assert ("0 of" in told) == (share == 0.0)
+    assert ("0.0% of what was said" in told) == (share == 0.0)
 
 
 def test_a_forecast_counts_only_where_its_end_is_known_whatever_came(artifact: Artifact) -> None:
@@ -285,7 +285,8 @@ def test_calibration_is_left_alone_until_the_level_shows_it_outside(
         days=30.0,
         deals=500,
         won=100,
-        expected=110.0,
+        expected=0.22,
+        came=0.2,
         loss=0.4,
         slope=1.6,
         slope_error=0.1,
