@@ -131,7 +131,7 @@ def test_from_an_empty_folder_to_a_scored_webhook(
     process.terminate()
     assert process.wait(20) == 0
     with database.reading() as connection:
-        assert inbox.counts(connection) == {"received": 0, "done": 2, "failed": 0}
+        assert inbox.counts(connection) == {"received": 0, "done": 2, "failed": 0, "superseded": 0}
     database.close()
     assert "Traceback" not in (tmp_path / "log").read_text()
 
