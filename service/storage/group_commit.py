@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
-from service.storage import inbox
+from service.storage import arrivals
 from service.storage.database import Database
 from service.storage.errors import StoreUnavailable
 from service.webhooks.delivery import Delivery
@@ -114,7 +114,7 @@ class InboxWriter:
     def _write(self, batch: Sequence[_Waiting]) -> None:
         try:
             with self._database.writing() as connection:
-                answers = inbox.add(connection, [delivery for delivery, _ in batch])
+                answers = arrivals.add(connection, [delivery for delivery, _ in batch])
         except StoreUnavailable as error:
             LOG.error("%d deliveries are not kept: %s", len(batch), error.reason)
             for _, answer in batch:

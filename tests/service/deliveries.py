@@ -12,7 +12,7 @@ from model.scorer import Scorer
 from service.model_in_force import ModelInForce
 from service.processing import Processor
 from service.rescoring import Policy
-from service.storage import inbox
+from service.storage import arrivals
 from service.storage.database import Database
 from service.webhooks.delivery import Delivery, Receiver
 from service.webhooks.mapped import Terms
@@ -43,7 +43,7 @@ def delivery(*events: Event, key: str, at: datetime, **overrides: Any) -> Delive
 def give(database: Database, *given: Delivery) -> list[bool]:
     """Put deliveries into the inbox."""
     with database.writing() as connection:
-        return inbox.add(connection, given)
+        return arrivals.add(connection, given)
 
 
 def processor(

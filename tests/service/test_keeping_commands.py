@@ -21,7 +21,17 @@ from service import cli
 from service.composition import check_key
 from service.doctor import examine
 from service.sending import Sending
-from service.storage import audit, deals, events, inbox, models, outbox, scores, tombstones
+from service.storage import (
+    arrivals,
+    audit,
+    deals,
+    events,
+    inbox,
+    models,
+    outbox,
+    scores,
+    tombstones,
+)
 from service.storage.database import VARIABLE, Database, open_database
 from service.storage.retention import retain
 from service.storage.upgrade import upgrade
@@ -350,7 +360,7 @@ def test_a_backup_is_taken_while_others_write_and_brought_back(
         return
     give(database, delivery(key="before", at=NOW))
     with database.writing() as connection:
-        inbox.add(connection, [delivery(key="not committed", at=NOW)])
+        arrivals.add(connection, [delivery(key="not committed", at=NOW)])
         say("backup", "copy.db")
     give(database, delivery(key="after", at=NOW))
 

@@ -327,7 +327,7 @@ def test_what_is_told_waits_for_a_database_that_does_not_answer(
     def away(*_given: object) -> None:
         raise StoreUnavailable("gone")
 
-    monkeypatch.setattr("service.storage.group_commit.inbox.add", away)
+    monkeypatch.setattr("service.storage.group_commit.arrivals.add", away)
     answer = house.ask("POST", "/v1/events", headers=writer, json=told(open_deals[1]))
 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")

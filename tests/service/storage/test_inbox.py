@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from service.storage import inbox, turn
+from service.storage import arrivals, inbox, turn
 from service.storage.database import Database
 from service.storage.errors import StorageError, StoreUnavailable
 from service.storage.group_commit import InboxWriter
@@ -166,13 +166,13 @@ def test_deliveries_of_many_clients_share_commits(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    add = inbox.add
+    add = arrivals.add
 
     def counted(connection: object, deliveries: list[Delivery]) -> list[bool]:
         sizes.append(len(deliveries))
         return add(connection, deliveries)
 
-    monkeypatch.setattr(inbox, "add", counted)
+    monkeypatch.setattr(arrivals, "add", counted)
     notices: list[None] = []
     with database.writing():  # the first batch waits until all others have come
         writer = InboxWriter(database, lambda: notices.append(None))
@@ -234,7 +234,7 @@ def test_whatever_goes_wrong_every_delivery_is_answered_and_the_next_is_kept(
 
     writer = InboxWriter(database, stored)
     with monkeypatch.context() as patch:
-        patch.setattr(inbox, "add", fall)
+        patch.setattr(arrivals, "add", fall)
         with pytest.raises(StoreUnavailable, match="cannot keep this delivery"):
             writer.submit(sent("a")).result(10)
     assert writer.submit(sent("a")).result(10) is True  # though nobody can be told of it
