@@ -10,7 +10,14 @@ from service.storage.tombstones import Tombstone
 
 
 def forget_person(
-    database: Database, person: str, scorer: Scorer | None, policy: Policy, *, by: str, at: int
+    database: Database,
+    person: str,
+    scorer: Scorer | None,
+    policy: Policy,
+    *,
+    by: str,
+    at: int,
+    said: str | None = None,
 ) -> tuple[Tombstone, int]:
     """Erase a person, and score what is left of the open deals that told of them.
 
@@ -28,6 +35,8 @@ def forget_person(
         Who asks.
     at
         The present, microseconds since 1970 UTC.
+    said
+        The address or contact's id itself, by which deliveries name them.
 
     Returns
     -------
@@ -44,7 +53,7 @@ def forget_person(
     with database.writing() as connection:
         tombstones.hold_alone(connection)
         touched = events.deals_of_person(connection, person)
-        stone = tombstones.forget_person(connection, person, by=by, at=at)
+        stone = tombstones.forget_person(connection, person, by=by, at=at, said=said)
         known = None if scorer is None else scorer.feeds(feeds.heard(connection))
         for row in deals.lock(connection, touched).values():
             score = rescore(connection, row, scorer, known, policy, occasion)

@@ -243,7 +243,9 @@ def forget(deal: str | None, person: str | None, listed: bool, url: str, as_json
                 policy = policy_of(os.environ, read_destinations(os.environ))
                 with database.reading() as connection:
                     before = tombstones.find(connection, "person", hashed)
-                stone, _ = forget_person(database, hashed, models.scorer, policy, by=by, at=at)
+                stone, _ = forget_person(
+                    database, hashed, models.scorer, policy, by=by, at=at, said=person
+                )
             else:
                 with database.writing() as connection:
                     before = tombstones.find(connection, "deal", deal or "")

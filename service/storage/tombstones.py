@@ -27,6 +27,7 @@ from service.storage.schema import (
 
 Kind = Literal["deal", "person"]
 AT_ONCE: Final = 500
+NO_NOTES: Final = "[]"
 LOCK: Final = 0x7265_6466_6C61_7265  # of PostgreSQL: what is forgotten meanwhile would come back
 
 _FOUND: Final = select(TOMBSTONES.c.kind, TOMBSTONES.c.subject).where(
@@ -136,18 +137,18 @@ def forget_deal(connection: Connection, deal_id: str, *, by: str, at: int) -> To
         The present, microseconds since 1970 UTC.
     """
     hold_alone(connection)
-    counts = erase_deal(connection, deal_id, _failed_naming(connection, deal_id))
+    counts = erase_deal(connection, deal_id, _naming(connection, deal_id))
     return _keep(connection, "deal", deal_id, counts, by, at)
 
 
-def erase_deal(connection: Connection, deal_id: str, failed: Sequence[int] = ()) -> dict[str, int]:
+def erase_deal(connection: Connection, deal_id: str, naming: Sequence[int] = ()) -> dict[str, int]:
     """Erase a deal without a tombstone: it is there again when it is told of again.
 
     Parameters
     ----------
     connection
         Writing; see `hold_alone`.
-    failed
+    naming
         Deliveries whose bodies are erased too.
 
     Returns
@@ -155,7 +156,7 @@ def erase_deal(connection: Connection, deal_id: str, failed: Sequence[int] = ())
     dict
         Rows erased, by table.
     """
-    counts = {"inbox": _blank_bodies(connection, "deal_id", deal_id, failed)}
+    counts = {"inbox": _blank_bodies(connection, "deal_id", deal_id, naming)}
     for table in (EVENTS, SCORES, FLARES, OUTBOX, DEALS):
         counts[table.name] = connection.execute(
             delete(table).where(table.c.deal_id == deal_id)
@@ -163,7 +164,9 @@ def erase_deal(connection: Connection, deal_id: str, failed: Sequence[int] = ())
     return counts
 
 
-def forget_person(connection: Connection, person: str, *, by: str, at: int) -> Tombstone:
+def forget_person(
+    connection: Connection, person: str, *, by: str, at: int, said: str | None = None
+) -> Tombstone:
     """Erase a person from the events, with what they wrote and the bodies of their deliveries.
 
     Parameters
@@ -176,9 +179,12 @@ def forget_person(connection: Connection, person: str, *, by: str, at: int) -> T
         Who asks.
     at
         The present, microseconds since 1970 UTC.
+    said
+        The address or contact's id itself: deliveries that name it go too, of which no event is.
     """
     hold_alone(connection)
-    bodies = _blank_bodies(connection, "person", person)
+    naming = [] if said is None else _naming(connection, said)
+    bodies = _blank_bodies(connection, "person", person, naming)
     erased = connection.execute(
         update(EVENTS)
         .where(EVENTS.c.person == person)
@@ -218,7 +224,7 @@ def subject_of(name: str) -> str:
 
 
 def _blank_bodies(
-    connection: Connection, column: str, subject: str, failed: Sequence[int] = ()
+    connection: Connection, column: str, subject: str, naming: Sequence[int] = ()
 ) -> int:
     """Empty the deliveries that told of a deal or person; the raw body may tell anything.
 
@@ -229,27 +235,36 @@ def _blank_bodies(
         EVENTS.c[column] == subject, EVENTS.c.inbox_id.is_not(None)
     )
     again = select(RETOLD.c.inbox_id).where(RETOLD.c[column] == subject)
-    which = or_(INBOX.c.id.in_(first), INBOX.c.id.in_(again), INBOX.c.id.in_(failed))
+    which = or_(INBOX.c.id.in_(first), INBOX.c.id.in_(again), INBOX.c.id.in_(naming))
     query = update(INBOX).where(which, INBOX.c.state != "received")
-    blank = {**inbox.without_body(), "notes": "[]", "reason": None}
+    blank = {**inbox.without_body(), "notes": NO_NOTES, "reason": None}
     count = connection.execute(query.values(blank)).rowcount
     connection.execute(delete(RETOLD).where(RETOLD.c[column] == subject))
     return count
 
 
-def _failed_naming(connection: Connection, deal_id: str) -> list[int]:
-    """Deliveries that could not be used whose body or reason names a deal, as a word of its own.
+def _naming(connection: Connection, name: str) -> list[int]:
+    """Deliveries whose body, notes or reason hold a name as a word of its own, in any case.
 
-    Of these no event says which deal they are of.
+    Of one that could not be used no event says of whom it is, nor of what a mapping dropped.
     """
-    escaped = json.dumps(deal_id)[1:-1]
-    names = "|".join(re.escape(each) for each in sorted({deal_id, escaped}))
-    word = re.compile(rf"(?<!\w)(?:{names})(?!\w)")
-    query = select(INBOX.c.id, INBOX.c.body, INBOX.c.reason).where(INBOX.c.state.in_(inbox.UNUSED))
+    escaped = {json.dumps(name, ensure_ascii=plain)[1:-1] for plain in (True, False)}
+    words = "|".join(re.escape(each) for each in sorted({name, *escaped}))
+    word = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
+    query = select(INBOX.c.id, INBOX.c.body, INBOX.c.notes, INBOX.c.reason).where(
+        or_(
+            func.length(INBOX.c.body) > 0,
+            INBOX.c.notes != NO_NOTES,
+            INBOX.c.reason.is_not(None),
+        )
+    )
     return [
         row.id
         for row in connection.execute(query.execution_options(yield_per=AT_ONCE))
-        if word.search(bytes(row.body).decode("utf-8", "replace")) or word.search(row.reason or "")
+        if any(
+            word.search(text)
+            for text in (bytes(row.body).decode("utf-8", "replace"), row.notes, row.reason or "")
+        )
     ]
 
 

@@ -21,7 +21,6 @@ from service.exchange import (
 )
 from service.problems import (
     MEDIA,
-    UNAVAILABLE,
     UNVERIFIED,
     Problem,
     Refused,
@@ -30,7 +29,8 @@ from service.problems import (
 from service.request_log import note
 from service.room import Body, Room
 from service.settings import Settings
-from service.storage.errors import RETRY_SECONDS, StoreUnavailable
+from service.storage.errors import StoreUnavailable
+from service.unavailable import unavailable
 from service.webhooks.delivery import Delivery, Receiver, Request, Unverified
 from service.webhooks.fetched import FETCHED
 from service.webhooks.sources import Sources
@@ -43,7 +43,6 @@ XML: Final = ("text/xml", "application/xml", "application/soap+xml")
 JSON: Final = ("application/json",)
 MEDIA_TYPES: Final = {"salesforce-outbound": XML}  # of a kind; JSON of any other
 UTF_8: Final = ("", "charset=utf-8", 'charset="utf-8"')
-RETRY_AFTER: Final = (b"retry-after", str(RETRY_SECONDS).encode())
 NOT_VERIFIED: Final = Problem(kind=UNVERIFIED, detail="The request is not verified.")
 
 
@@ -103,8 +102,7 @@ class WebhookEndpoint:
             await send_problem(send, NOT_VERIFIED)
         except StoreUnavailable as error:
             note(scope, outcome="unavailable")
-            problem = Problem(kind=UNAVAILABLE, detail=str(error))
-            await send_problem(send, problem, [RETRY_AFTER])
+            await send_problem(send, unavailable(error).problem)
         except Disconnected:
             return
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import string
@@ -680,6 +681,35 @@ def test_no_body_of_a_forgotten_deal_stays_however_often_it_was_told_or_failed(
     work_all(own)
     assert with_bodies() == ["failed of another", "of another"]
     assert rows(database, RETOLD, "deal_id") == [("D-11",)]
+
+
+@pytest.mark.parametrize("subject", ["D-1", "Ann@example.com"])
+def test_no_delivery_that_names_the_forgotten_stays_though_no_event_of_it_does(
+    subject: str, database: Database
+) -> None:
+    class Dropping:
+        """Tells of another deal alone, and of what it leaves out in a note."""
+
+        def translate(self, kept: Delivery) -> Translation:
+            said = json.loads(kept.body)["said"]
+            return Translation(events=(news("D-2", 1),), notes=(f"left out: {said}",))
+
+    receiver: Any = Dropping()
+    for key in ("deal D-1: of ann@EXAMPLE.com", "deal D-11: of joann@example.com"):
+        body = json.dumps({"said": key}).encode()
+        give(database, delivery(key=key, at=NOW, body=body))
+    work_all(processor(database, now=lambda: NOW, receivers={SOURCE: receiver}))
+    with database.writing() as connection:
+        if subject == "D-1":
+            tombstones.forget_deal(connection, subject, by="ann", at=0)
+        else:
+            tombstones.forget_person(connection, "p" * 32, by="ann", at=0, said=subject)
+
+    with database.reading() as connection:
+        first, second = (inbox.find(connection, number) for number in (1, 2))
+    assert (first.delivery.body, first.notes) == (b"", ())
+    assert second.delivery.body
+    assert len(second.notes) == 1
 
 
 def test_no_body_of_a_forgotten_person_stays_however_often_it_was_told(database: Database) -> None:

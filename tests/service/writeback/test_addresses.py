@@ -124,6 +124,15 @@ def test_an_allow_list_opens_what_it_names_and_no_more(
                 inside.place(url)
 
 
+@pytest.mark.parametrize("other", ["10.2.0.1", "127.0.0.1"])
+def test_a_name_with_one_allowed_address_is_not_gone_to_by_another(other: str) -> None:
+    for found in (("10.1.2.3", other), (other, "10.1.2.3")):
+        with pytest.raises(AddressRefused, match=other):
+            guard(*found, allowed=("10.1.0.0/16",)).place("https://crm.internal/")
+    with pytest.raises(AddressRefused, match="TLS"):
+        guard("10.1.2.3", PUBLIC[0], allowed=("10.1.0.0/16",)).place("http://crm.internal/")
+
+
 @pytest.mark.parametrize("entry", ["", "10.0.0.0/99", "https://crm", "a b", "*.internal", "x:1"])
 def test_an_allow_list_holds_names_and_networks(entry: str) -> None:
     with pytest.raises(AddressRefused, match="a host's name, or a network"):
