@@ -5,20 +5,21 @@ kept as it was told; what stands is worked out from all of it, each time anew. W
 has settled already is left as it is.
 
 What was known to stand is never undone by what became known later, lest a score as of an earlier
-moment change: an event is left out only for another that was known no later. One that says
-something new only beside what became known later becomes known with that.
+moment change. So it is worked out moment by moment of what became known: what stands already stays,
+and of all else that is known by then what says something new beside it stands from that moment on.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect, insort
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Final
 
-from model.events import FIRST_IN_A_MOMENT, LATEST, Event
+from model.events import FIRST_IN_A_MOMENT, Event
 from model.sources.carriers import CARRIERS
 from model.sources.moments import OTHERS_RANK, RANKS
 
@@ -32,15 +33,18 @@ STAGE: Final = "stage_changed"
 STATUSES: Final = ("deal_won", "deal_lost", "deal_reopened")
 REOPENED: Final = "deal_reopened"
 
+Place = tuple[datetime, int, str, str]  # in the order of time; see `model.sources.moments`
+Line = list[tuple[Place, Event]]  # events in that order
+
 
 def standing_events(told: Iterable[Event], as_of: datetime | None = None) -> list[Event]:
     """What stands of all that was told of some deals.
 
     A value seen is an event where it differs from the one before. Of several openings the first
     counts. A deal is closed until it is reopened, and reopened only when it was closed; a closing
-    told by a history counts before one that only an export's row tells, and of a loss and a win in
-    one moment the win. A deal deleted in its CRM
-    is lost if it was open, and what restores it reopens nothing else.
+    that only an export's row tells counts only where none of a history was known by then, and of a
+    loss and a win in one moment the win. A deal deleted in its CRM is lost if it was open, and what
+    restores it reopens nothing else.
 
     Parameters
     ----------
@@ -66,11 +70,13 @@ def standing_events(told: Iterable[Event], as_of: datetime | None = None) -> lis
     """
     if as_of is not None:
         told = [event for event in told if _known(event) <= as_of]
-    once = {(event.source, event.source_id): event for event in sorted(told, key=repr)}
-    events = sorted(once.values(), key=_order)
-    standing: list[Event] = []
-    for _, of_deal in groupby(events, key=lambda event: event.deal_id):
-        standing += _of_deal(list(of_deal))
+    once: dict[tuple[str, str], Event] = {}
+    for event in sorted(told, key=lambda event: (_known(event), repr(event))):
+        once.setdefault((event.source, event.source_id), event)
+    deals: defaultdict[str, list[Event]] = defaultdict(list)
+    for event in once.values():
+        deals[event.deal_id].append(event)
+    standing = [event for of_deal in deals.values() for event in _of_deal(of_deal)]
     return sorted(standing, key=_final_order)
 
 
@@ -93,70 +99,74 @@ def _known(event: Event) -> datetime:
     return event.occurred_at if event.known_at is None else event.known_at
 
 
-def _order(event: Event) -> tuple[str, object, int, str]:
-    rank = RANKS.get(event.kind, OTHERS_RANK)
-    return event.deal_id, event.occurred_at, rank, event.source_id
-
-
 def _final_order(event: Event) -> tuple[object, ...]:
     follows = event.kind != FIRST_IN_A_MOMENT
     return event.deal_id, event.occurred_at, _known(event), follows, event.source, event.source_id
 
 
-def _of_deal(events: list[Event]) -> Iterator[Event]:
-    statuses = [event for event in events if event.kind in STATUSES]
-    rest = [event for event in events if event.kind not in STATUSES]
-    opened: datetime | None = None  # when an opening that stands was first known
-    values: dict[tuple[str, str, str | None], list[tuple[object, datetime]]] = {}
-    facts = {(event.source, event.source_id) for event in rest}
-    seen = {
-        (event.source, event.source_id.removesuffix(SEEN)): event
-        for event in rest
-        if event.source_id.endswith(SEEN)
-    }
-    for event in rest:
+def _placed(event: Event) -> tuple[Place, Event]:
+    rank = RANKS.get(event.kind, OTHERS_RANK)
+    return (event.occurred_at, rank, event.source_id, event.source), event
+
+
+def _place(placed: tuple[Place, Event]) -> Place:
+    return placed[0]
+
+
+def _before(line: Line, place: Place) -> Event | None:
+    """The last event of a line before a place."""
+    found = bisect(line, place, key=_place)
+    return line[found - 1][1] if found else None
+
+
+def _of_deal(told: list[Event]) -> Iterator[Event]:
+    """What stands of one deal's events, given in the order in which they became known."""
+    values: defaultdict[tuple[str, str, str | None], list[Event]] = defaultdict(list)
+    openings: Line = []
+    for event in told:
         if event.kind == "deal_opened":
-            if opened is None or _known(event) < opened:
-                opened = _known(event)
-                yield event
-        elif event.kind not in CARRIERS:
-            yield event
-        else:
+            insort(openings, _placed(event), key=_place)
+        elif event.kind in CARRIERS:
             field = event.name if event.kind == "field_changed" else None
-            before = values.setdefault((event.source, event.kind, field), [])
-            plain = event.source_id.removesuffix(SEEN)
-            if plain != event.source_id:
-                known = _says_anew(event, before)
-                if known is None or (event.source, plain) in facts:
-                    continue
-                event = replace(event, source_id=plain, known_at=known)  # noqa: PLW2901 - as it stands
-            elif (twin := seen.get((event.source, plain))) is not None:
-                since = _says_anew(twin, before)
-                if since is not None and since < _known(event):
-                    event = replace(event, known_at=since)  # noqa: PLW2901 - it stood before
-            before.append((_value(event), _known(event)))
+            values[event.source, event.kind, field].append(event)
+        elif event.kind not in STATUSES:
             yield event
-    moved: dict[datetime, datetime] = {}
-    for event in rest:
-        if event.kind == STAGE:
-            at = event.occurred_at
-            moved[at] = min(_known(event), moved.get(at, _known(event)))
-    yield from _statuses(statuses, moved)
+    first: datetime | None = None  # when an opening that stands was first known
+    for _, event in openings:
+        if first is None or _known(event) < first:
+            first = _known(event)
+            yield event
+    for of_field in values.values():
+        yield from _changes_of(of_field)
+    yield from _statuses([event for event in told if event.kind in (*STATUSES, STAGE)])
 
 
-def _says_anew(event: Event, before: list[tuple[object, datetime]]) -> datetime | None:
-    """Since when a value seen is known to differ from the ones before it; None where it is not."""
-    for known in _whenever_known(event, [at for _, at in before]):
-        then = [value for value, at in before if at <= known]
-        if not then or then[-1] != _value(event):
-            return known
-    return None
-
-
-def _whenever_known(event: Event, others: Iterable[datetime]) -> list[datetime]:
-    """When an event became known, and when others after it did beside which it may say more."""
-    known = _known(event)
-    return [known, *sorted({other for other in others if known < other < LATEST})]
+def _changes_of(told: list[Event]) -> Iterator[Event]:
+    """Of one field's values, all that were told as changes, and those seen that are changes."""
+    standing: Line = []
+    pending: Line = []  # seen, and so far no change
+    ids: set[str] = set()
+    for known, new in groupby(told, key=_known):
+        looked_at = [*map(_placed, new)]
+        # Those pending up to the next that stands are of one value: the first alone may change,
+        # or the second, where the first tells the same fact as the new one.
+        for place, _ in looked_at[:]:
+            found = bisect(pending, place, key=_place)
+            looked_at += pending[found : found + 2]
+            del pending[found : found + 2]
+        for place, event in sorted(looked_at, key=_place):
+            plain = event.source_id.removesuffix(SEEN)
+            if plain in ids:
+                continue
+            before = _before(standing, place)
+            was_seen = plain != event.source_id
+            if was_seen and before is not None and _value(before) == _value(event):
+                insort(pending, (place, event), key=_place)
+                continue
+            ids.add(plain)
+            now = replace(event, source_id=plain, known_at=known) if was_seen else event
+            insort(standing, (place, now), key=_place)
+    return (event for _, event in standing)
 
 
 def _value(event: Event) -> object:
@@ -165,92 +175,62 @@ def _value(event: Event) -> object:
     return getattr(event, CARRIERS[event.kind])
 
 
-def _statuses(told: list[Event], moved: Mapping[datetime, datetime]) -> Iterator[Event]:
-    """Closings and reopenings that change how a deal stands, in order of time.
-
-    Parameters
-    ----------
-    told
-        In order of time.
-    moved
-        When stages changed, and since when that is known.
-    """
-    histories = [event for event in told if not event.source_id.endswith(EXPORTED)]
-    told = [
-        event
-        for event in told
-        if not event.source_id.endswith(EXPORTED) or not _is_told_by(histories, event)
-    ]
-    standing: list[Event] = []
-    for event in _beside_no_win(told):
-        moved_at = moved.get(event.occurred_at, LATEST)
-        for known in _whenever_known(event, [moved_at, *map(_known, standing)]):
-            then = [each for each in standing if _known(each) <= known]
-            if _changes(event, then, moved_at <= known):
-                break
-        else:
-            continue
-        closed = _closed(then)
-        now = event if known == _known(event) else replace(event, known_at=known)
-        if closed is not None and now.kind != REOPENED:
-            # From one closing stage to another: an import calls that reopened and closed.
-            ending = f"/{now.kind}/"
-            standing.append(
-                Event(
-                    deal_id=now.deal_id,
-                    kind=REOPENED,
-                    occurred_at=now.occurred_at,
-                    known_at=now.known_at,
-                    source=now.source,
-                    source_id=now.source_id.replace(ending, f"/{REOPENED}/"),
-                )
-            )
-        standing.append(now)
-    yield from standing
+def _statuses(told: list[Event]) -> Iterator[Event]:
+    """Closings and reopenings that change how a deal stands; stage changes are looked at alone."""
+    standing: Line = []
+    pending: Line = []  # changing nothing so far
+    moved: set[datetime] = set()  # when the stage was changed
+    has_history = False
+    for known, new in groupby(told, key=_known):
+        for event in new:
+            if event.kind == STAGE:
+                moved.add(event.occurred_at)
+                continue
+            insort(pending, _placed(event), key=_place)
+            has_history |= event.kind != REOPENED and not event.source_id.endswith((EXPORTED, GONE))
+        if has_history:
+            pending = [placed for placed in pending if not _is_of_a_row(placed[1])]
+        won = {each.occurred_at for _, each in standing + pending if each.kind == "deal_won"}
+        looked_at, pending = pending, []
+        for place, event in looked_at:
+            before = _before(standing, place)
+            is_beside_a_win = event.kind == "deal_lost" and event.occurred_at in won
+            if is_beside_a_win or not _changes(event, before, moved):
+                pending.append((place, event))
+                continue
+            now = event if known == _known(event) else replace(event, known_at=known)
+            if event.kind != REOPENED and before is not None and before.kind != REOPENED:
+                # From one closing stage to another: an import calls that reopened and closed.
+                insort(standing, (place, _reopening(now)), key=_place)
+            insort(standing, (place, now), key=_place)
+    ids: set[tuple[str, str]] = set()
+    for _, event in sorted(standing, key=lambda placed: _known(placed[1])):
+        if (event.source, event.source_id) not in ids:
+            ids.add((event.source, event.source_id))
+            yield event
 
 
-def _is_told_by(histories: list[Event], exported: Event) -> bool:
-    """Whether histories tell of a closing that only an export's row tells.
-
-    Any closing of theirs does that was known no later; of those known later the same one does
-    alone, from which no reopening lies between.
-    """
-    for event in histories:
-        if event.kind == REOPENED or event.source_id.endswith(GONE):
-            continue
-        if _known(event) <= _known(exported):
-            return True
-        first, last = sorted((event.occurred_at, exported.occurred_at))
-        if event.kind == exported.kind and not any(
-            each.kind == REOPENED and first < each.occurred_at <= last for each in histories
-        ):
-            return True
-    return False
+def _is_of_a_row(event: Event) -> bool:
+    """Whether only the row of a deal in an export tells of the closing."""
+    return event.kind != REOPENED and event.source_id.endswith(EXPORTED)
 
 
-def _beside_no_win(told: list[Event]) -> list[Event]:
-    """All but losses of a moment in which the deal is won, as was known no later."""
-    known: dict[datetime, datetime] = {}
-    for event in told:
-        if event.kind == "deal_won":
-            at = event.occurred_at
-            known[at] = min(_known(event), known.get(at, _known(event)))
-    return [
-        event
-        for event in told
-        if event.kind != "deal_lost" or known.get(event.occurred_at, LATEST) > _known(event)
-    ]
+def _reopening(closing: Event) -> Event:
+    ending, own = f"/{closing.kind}/", closing.source_id
+    return Event(
+        deal_id=closing.deal_id,
+        kind=REOPENED,
+        occurred_at=closing.occurred_at,
+        known_at=closing.known_at,
+        source=closing.source,
+        source_id=own.replace(ending, f"/{REOPENED}/") if ending in own else f"{own}/{REOPENED}",
+    )
 
 
-def _closed(standing: list[Event]) -> str | None:
-    """How the deal is closed after these; None where it is open."""
-    return standing[-1].kind if standing and standing[-1].kind != REOPENED else None
-
-
-def _changes(event: Event, standing: list[Event], has_moved: bool) -> bool:
-    """Whether an event changes how a deal stands, whose stage moved in that moment or did not."""
-    closed = _closed(standing)
+def _changes(event: Event, before: Event | None, moved: set[datetime]) -> bool:
+    """Whether a closing or reopening changes how the deal stands after what came before."""
+    if before is None or before.kind == REOPENED:
+        return event.kind != REOPENED
     if event.kind == REOPENED:
-        is_undoing = event.source_id.endswith(BACK)
-        return closed is not None and (not is_undoing or standing[-1].source_id.endswith(GONE))
-    return closed is None or (closed != event.kind and has_moved)
+        return not event.source_id.endswith(BACK) or before.source_id.endswith(GONE)
+    return before.kind != event.kind and event.occurred_at in moved
