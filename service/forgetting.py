@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Final
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+
 from model.scorer import Scorer
+from service.logs import fault_of, fields
 from service.rescoring import Occasion, Policy, rescore
 from service.storage import deals, events, feeds, tombstones
 from service.storage.database import Database
+from service.storage.errors import StoreUnavailable
 from service.storage.tombstones import Tombstone
+
+LOG: Final = logging.getLogger(__name__)
 
 
 def forget_person(
@@ -41,7 +50,8 @@ def forget_person(
     Returns
     -------
     tuple
-        What was erased, and how many deals have a new score.
+        What was erased, and how many deals have a new score. One that cannot be scored keeps the
+        one it has, and the log says why: the person is forgotten all the same.
 
     Raises
     ------
@@ -56,6 +66,14 @@ def forget_person(
         stone = tombstones.forget_person(connection, person, by=by, at=at, said=said)
         known = None if scorer is None else scorer.feeds(feeds.heard(connection))
         for row in deals.lock(connection, touched).values():
-            score = rescore(connection, row, scorer, known, policy, occasion)
+            try:
+                with connection.begin_nested():
+                    score = rescore(connection, row, scorer, known, policy, occasion)
+            except (InterfaceError, OperationalError, StoreUnavailable):
+                raise  # the deal can do nothing about it
+            except Exception as error:  # noqa: BLE001 - a fault of ours; the erasure does not wait
+                fault = fields(fault=fault_of(error))
+                LOG.error("deal %r cannot be scored", row.deal_id, extra=fault)
+                continue
             scored += score is not None
     return stone, scored

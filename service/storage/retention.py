@@ -8,7 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Delete, Select, Update, and_, delete, func, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Delete,
+    Select,
+    Update,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from service.storage import inbox, tombstones
 from service.storage.audit import Deed, add
@@ -19,7 +31,6 @@ LEAST_DAYS: Final = 14  # a red flare looks a week back, and a review at last we
 AT_ONCE: Final = 1_000  # rows of one transaction, which keeps other writers waiting
 DEALS_AT_ONCE: Final = 100  # with all of their events
 RETAIN: Final = "retain"
-CLOSINGS: Final = ("deal_won", "deal_lost")
 
 
 def retain(
@@ -118,13 +129,22 @@ def _erase_closed(database: Database, older_than: int) -> int:
 def _closed(connection: Connection, older_than: int) -> list[str]:
     """Deals that are closed and of which nothing became known since.
 
-    One whose opening was never told counts as not open, and may be open all the same.
+    One whose opening was never told counts as not open, and is not closed for that.
     """
-    is_closing = and_(EVENTS.c.deal_id == DEALS.c.deal_id, EVENTS.c.kind.in_(CLOSINGS))
-    was_told = or_(DEALS.c.opened_at.is_not(None), select(EVENTS.c.id).where(is_closing).exists())
+    closed, reopened = EVENTS.alias(), EVENTS.alias()
+    was_reopened = exists().where(
+        reopened.c.deal_id == closed.c.deal_id,
+        reopened.c.kind == "deal_reopened",
+        reopened.c.occurred_at > closed.c.occurred_at,
+    )
+    is_closed = exists().where(
+        closed.c.deal_id == DEALS.c.deal_id,
+        closed.c.kind.in_(["deal_won", "deal_lost"]),
+        ~was_reopened,
+    )
     query = (
         select(DEALS.c.deal_id)
-        .where(DEALS.c.is_open.is_(False), DEALS.c.known_at < older_than, was_told)
+        .where(DEALS.c.is_open.is_(False), DEALS.c.known_at < older_than, is_closed)
         .order_by(DEALS.c.deal_id)
         .limit(DEALS_AT_ONCE)
     )

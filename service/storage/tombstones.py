@@ -7,9 +7,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, or_, select, union, update
 
 from model.events import Event, from_microseconds
 from service.storage import inbox
@@ -183,7 +184,7 @@ def forget_person(
         The address or contact's id itself: deliveries that name it go too, of which no event is.
     """
     hold_alone(connection)
-    naming = [] if said is None else _naming(connection, said)
+    naming = [] if said is None else _naming(connection, said.strip())
     bodies = _blank_bodies(connection, "person", person, naming)
     erased = connection.execute(
         update(EVENTS)
@@ -231,14 +232,17 @@ def _blank_bodies(
     One that was not worked on yet is left: what it tells of the forgotten is dropped then, and its
     body with it.
     """
-    first = select(EVENTS.c.inbox_id).where(
+    told = select(EVENTS.c.inbox_id).where(
         EVENTS.c[column] == subject, EVENTS.c.inbox_id.is_not(None)
     )
     again = select(RETOLD.c.inbox_id).where(RETOLD.c[column] == subject)
-    which = or_(INBOX.c.id.in_(first), INBOX.c.id.in_(again), INBOX.c.id.in_(naming))
-    query = update(INBOX).where(which, INBOX.c.state != "received")
+    which = sorted({*naming, *connection.execute(union(told, again)).scalars()})
     blank = {**inbox.without_body(), "notes": NO_NOTES, "reason": None}
-    count = connection.execute(query.values(blank)).rowcount
+    count = 0
+    for first in range(0, len(which), AT_ONCE):
+        one_of = INBOX.c.id.in_(which[first : first + AT_ONCE])
+        query = update(INBOX).where(one_of, INBOX.c.state != "received")
+        count += connection.execute(query.values(blank)).rowcount
     connection.execute(delete(RETOLD).where(RETOLD.c[column] == subject))
     return count
 
@@ -249,7 +253,7 @@ def _naming(connection: Connection, name: str) -> list[int]:
     Of one that could not be used no event says of whom it is, nor of what a mapping dropped.
     """
     escaped = {json.dumps(name, ensure_ascii=plain)[1:-1] for plain in (True, False)}
-    words = "|".join(re.escape(each) for each in sorted({name, *escaped}))
+    words = "|".join(re.escape(each) for each in sorted({name, *escaped, escape(name)}))
     word = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
     query = select(INBOX.c.id, INBOX.c.body, INBOX.c.notes, INBOX.c.reason).where(
         or_(
