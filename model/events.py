@@ -307,7 +307,9 @@ def parse_time(name: str, text: str) -> datetime:
                 f"{name} {text!r}", f"a day of the calendar ({error})", "correct it"
             ) from error
         raise EventError(
-            f"{name} {text!r}", "an ISO 8601 time", "write it as 2026-01-05T09:30:00Z"
+            f"{name} {text!r}",
+            "an ISO 8601 time",
+            "write it as 2026-01-05T09:30:00Z, or as 2026-01-05 for midnight UTC",
         ) from error
     if len(text) == len("2026-01-05") and time.tzinfo is None:
         time = time.replace(tzinfo=UTC)

@@ -22,6 +22,7 @@ import click
 
 from model.errors import RedflareError
 from service.arguments import spread
+from service.command_group import CommandGroup
 from service.own_features import declare_named
 
 DONE: Final = 0
@@ -108,7 +109,7 @@ COMMANDS: Final[dict[str, Target]] = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """A group of commands that imports a command's module when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -126,14 +127,6 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"{COMMANDS[cmd_name].place} is no click command")
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the arguments begin with, or name those that there are."""
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"command {args[0]!r}: expected one of {', '.join(COMMANDS)}.")
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from their summaries alone."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from service.command_group import CommandGroup
 from service.storage.database import DEFAULT_URL, FORMS, VARIABLE
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def tell_others(
     return len(others)
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def db() -> None:
     """Look after the service's database."""
 

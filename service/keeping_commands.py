@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
+from service.command_group import CommandGroup
 from service.database_commands import DATABASE, opened, tell_others
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def inbox() -> None:
     """See what came by webhooks, and work on it again."""
 
@@ -91,7 +92,7 @@ def inbox_retry(numbers: tuple[int, ...], every: bool, url: str) -> int:
     )
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def keys() -> None:
     """Make and revoke the keys of the API."""
 
@@ -158,7 +159,7 @@ def keys_revoke(key_id: str, url: str) -> None:
     click.echo(f"{key_id} is revoked")
 
 
-@click.group("model")
+@click.group("model", cls=CommandGroup)
 def model_group() -> None:
     """Put a model in force, and see those that were."""
 

@@ -6,12 +6,13 @@ import json
 
 import click
 
+from service.command_group import CommandGroup
 from service.database_commands import DATABASE, opened, tell_others
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def outbox() -> None:
     """See what is written back, and try again what was given up."""
 

@@ -17,6 +17,7 @@ from training.boosting import Settings, bag_members, fit_booster
 from training.grid_fit import make_grid
 
 DIRECTIONS: Final = {feature.name: feature.direction for feature in CATALOGUE}
+NUMBERS: Final = frozenset(feature.name for feature in CATALOGUE if not feature.is_category)
 EXPECTED_TO_FAIL: Final = {
     "check_sample_weight_equivalence_on_dense_data": (
         "each bag draws half of the rows, so that a row of weight 2 is not drawn as two rows are"
@@ -99,7 +100,15 @@ class DealClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         sample_weight
             Of the rows. Shape (n,).
         """
+        for name in ("trees", "leaves", "rows_a_leaf", "bags"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)!r}: expected 1 or more")
         self.words_ = _words(X)
+        if numbers := [name for name in self.words_ if name in NUMBERS]:
+            raise ValueError(
+                f"column {numbers[0]!r} of text: expected numbers, as the catalogue has it, NaN "
+                "where missing; make it numbers, or rename the column"
+            )
         values, y = validate_data(
             self, self._numbers(X), y, dtype=np.float64, ensure_all_finite="allow-nan"
         )
@@ -166,8 +175,13 @@ class DealClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
 
     def _numbers(self, X: Any) -> Any:
         """A frame's categories as codes: -1 where learning saw none such, NaN where missing."""
-        if not isinstance(X, pd.DataFrame) or not self.words_:
+        if not self.words_:
             return X
+        if not isinstance(X, pd.DataFrame):
+            raise ValueError(
+                f"a {type(X).__name__}: expected a data frame with the columns learned from, since "
+                f"{', '.join(self.words_)} are categories by name"
+            )
         columns: dict[Any, Any] = {}
         for name in X.columns:
             if name in self.words_:

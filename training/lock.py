@@ -60,6 +60,7 @@ def written_alone(
     waits: Callable[[str], object],
     *,
     wait_seconds: float = WAIT_SECONDS,
+    tell_seconds: float = 0.0,
     work: str = "import",
 ) -> Iterator[None]:
     """Be the only one that reads, adds to and writes a file, from start to end.
@@ -74,6 +75,8 @@ def written_alone(
         Told in words, once, where another has it and this process waits.
     wait_seconds
         How long.
+    tell_seconds
+        After which it is told; what takes less is not worth a word.
     work
         What is done one at a time, for the message.
 
@@ -84,13 +87,14 @@ def written_alone(
     """
     real = path.resolve()
     lock = real.with_name(f".{real.name}.lock")
-    until = time.monotonic() + wait_seconds
+    begun = time.monotonic()
     told = False
     while (held := _taken(lock)) is None:
         who = f"another {work}, process {_holder(lock)}, is writing {path}"
-        if time.monotonic() >= until:
+        waited = time.monotonic() - begun
+        if waited >= wait_seconds:
             raise LockedError(who, f"one {work} at a time", "wait until it is done, or stop it")
-        if not told:
+        if not told and waited >= tell_seconds:
             waits(f"{who}: waiting until it is done")
             told = True
         time.sleep(LOOK_SECONDS)

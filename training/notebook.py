@@ -20,6 +20,7 @@ from model.catalogue.contact import CONTACTS
 from model.catalogue.course import COURSE
 from model.catalogue.promises import PROMISES
 from model.catalogue.proof import PROOF
+from model.errors import HorizonError, TrainingDataError
 from model.event_table import read_events
 from model.events import from_microseconds, microseconds, parse_time
 from model.feature_rows import decode, encode, usual_days
@@ -104,6 +105,8 @@ def deal_data(
 
     Raises
     ------
+    HorizonError
+        If the days are none ahead.
     TrainingDataError
         If there is too little to learn from.
 
@@ -117,6 +120,8 @@ def deal_data(
     >>> data.features.loc["silence_days", ["unit", "group"]].tolist()
     ['days', 'contact']
     """
+    if not days > 0.0:
+        raise HorizonError(f"days {days!r}", "a number of days above 0", "ask about days ahead")
     table = events if isinstance(events, pa.Table) else read_events(Path(events))
     at = known_before if isinstance(known_before, datetime) else parse_time("known", known_before)
     asked = replace(options or Options(), edges_days=(float(days),), within_days=())
@@ -194,10 +199,24 @@ def curve_table(artifact: Artifact, X: pd.DataFrame, days: float | None = None) 
     -------
     DataFrame
         A row for each bin of each feature: its ``value`` in words, the numbers ``low`` (excluded)
-        to ``high``, what it adds to the average deal's probability (``points``, with the 80 %
-        interval), and the ``share`` of rows with such a value.
+        to ``high``, what it adds to the average deal's probability, as a fraction of one
+        (``points``: 0.03 is three percentage points; ``points_low`` to ``points_high`` is the
+        80 % interval), and the ``share`` of rows with such a value.
+
+    Raises
+    ------
+    TrainingDataError
+        If `X` is no frame.
+    FeatureRowError
+        If it lacks a feature of the artifact, or holds something else than numbers there.
     """
     features = FeatureSet.from_json(artifact.features)
+    if not isinstance(X, pd.DataFrame):
+        raise TrainingDataError(
+            f"X of type {type(X).__name__}",
+            "a data frame with a column for each feature of the artifact",
+            "take the X of deal_data, of the same events",
+        )
     x = encode(features, {str(name): X[name].tolist() for name in X.columns})
     ahead = usual_days(artifact.edges) if days is None else days
     rows = [

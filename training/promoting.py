@@ -108,7 +108,7 @@ def put_in_force(
         what=what,
         version=version.number,
         replaced=replaced,
-        forced=bool(overruled) or what == "rollback",
+        forced=bool(overruled),
         overruled=overruled,
     )
     store.promote(version, act)

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import click
+
 from model.artifact import Artifact
 from model.errors import RedflareError
 from training.audit import Audit
@@ -40,6 +42,7 @@ SETTINGS: Final = {
 }
 PAGE: Final = 1000  # versions asked for at a time
 PROMOTION_SECONDS: Final = 60.0  # for another promotion, which takes less than a second
+TELL_SECONDS: Final = 1.0  # of waiting for it, after which a word is said
 
 
 class Registry:
@@ -293,9 +296,12 @@ class Registry:
         if self._place.database is None:
             yield
             return
-        seconds = PROMOTION_SECONDS
         with written_alone(
-            self._place.database, lambda _: None, wait_seconds=seconds, work="promotion"
+            self._place.database,
+            lambda words: click.echo(words, err=True),
+            wait_seconds=PROMOTION_SECONDS,
+            tell_seconds=TELL_SECONDS,
+            work="promotion",
         ):
             yield
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from training.version import Act, Version
 
 DONE: Final = 0
+SEPARATELY_JUDGED: Final = (
+    "log-loss, slope and intercept are each of the deals judged in that retraining: which of two\n"
+    "versions is better, a retraining says of both on the same deals"
+)
 
 
 @click.command()
@@ -154,7 +158,8 @@ def versions(registry: str, name: str, as_json: bool) -> int:
         for each in found
     ]
     caption = f"{len(found)} version{'s' * (len(found) != 1)} of {name} in {registry}"
-    click.echo(text_of(Table(caption=caption, header=header, rows=rows_shown, words=6)))
+    note = SEPARATELY_JUDGED if len(found) > 1 else ""
+    click.echo(text_of(Table(caption=caption, header=header, rows=rows_shown, note=note, words=6)))
     for act in store.audit():
         click.echo(_told(act))
     return DONE

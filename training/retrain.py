@@ -182,7 +182,7 @@ def retrain(
     verdict = judge_challenger(compared, thresholds.promotion, options.seed, against)
     covered = coverage(tested, champion, thresholds.promotion)
     step()
-    first = [f"no champion is in force: compared with {against}"] if champion is None else []
+    first = [f"no champion was in force: compared with {against}"] if champion is None else []
     notes += first + _limits(verdict, until, plan)
     artifact, days = judged, usual_days(edges)
     deal = open_deals(record)

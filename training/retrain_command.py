@@ -191,7 +191,8 @@ def _hand_over(
     except RegistryError as error:
         return _kept(error, folder, candidate, told, asked)
     number, in_force = version.number, candidate.compared_with
-    words = [f"version {number} is challenger; the champion stays"]
+    stays = "no champion is in force" if in_force is None else "the champion stays"
+    words = [f"version {number} is challenger; {stays}"]
     values: dict[str, Any] = {"version": number}
     if candidate.passed or asked["force"]:
         why = asked["reason"] or "the gate let it pass"

@@ -102,7 +102,9 @@ def verdict_section(done: Retraining) -> Section:
     """Whether the challenger may take the champion's place, and what would change."""
     verdict = done.verdict
     words = [
-        "The challenger may be promoted." if verdict.passed else "The champion stays.",
+        "The gate lets the challenger pass."
+        if verdict.passed
+        else "The gate refuses the challenger.",
         *(f"{words[:1].upper()}{words[1:]}." for words in (*verdict.words, *done.notes)),
         *(f"{check.result}: {check.words}." for check in done.checks),
     ]
@@ -123,9 +125,15 @@ def verdict_section(done: Retraining) -> Section:
     ]
     tables = []
     if rows:
-        header = ("segment", "deals", "then", "now", "difference", "95 %", "slope", "intercept")
-        note = "Log-loss of what is in force and of the challenger on the same forecasts."
-        tables.append(Table(caption="Now and then", header=header, rows=rows, note=note, wide=True))
+        header = (
+            *("segment", "deals", "in force", "challenger"),
+            *("difference", "95 %", "slope", "intercept"),
+        )
+        note = (
+            "On the same forecasts. Where no champion is in force, a baseline is in its column; "
+            "slope and intercept are the challenger's."
+        )
+        tables.append(Table(caption="Log-loss", header=header, rows=rows, note=note, wide=True))
     if done.movers:
         tables.append(movers_table(done.movers, done.days))
     return Section(

@@ -87,7 +87,7 @@ class Act:
     version, replaced
         The version that became champion, and the one before it; None where there was none.
     forced
-        Whether it was against the gate, or asked none.
+        Whether it was against the gate, which a rollback is not: that asks none.
     overruled
         The conditions of the gate that failed, in words; empty where none did.
     """

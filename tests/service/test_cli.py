@@ -118,6 +118,23 @@ def test_an_unknown_command_is_answered_with_those_there_are(redflare: Run) -> N
 
     assert refused.returncode == cli.UNUSABLE
     assert "Error: command 'scores': expected one of simulate, import, train" in refused.stderr
+    assert refused.stderr.endswith("doctor. Remedy: redflare score, perhaps.\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("models",), "doctor. Remedy: redflare model, perhaps.\n"),
+        (("model", "lists"), "command 'lists': expected one of "),
+        (("model", "lists"), "Remedy: redflare model list, perhaps.\n"),
+        (("frobnicate",), "doctor.\n"),
+    ],
+)
+def test_a_mistyped_command_is_answered_with_the_nearest(
+    given: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(given) == cli.UNUSABLE
+    assert said in capsys.readouterr().err
 
 
 def test_a_refusal_is_one_line_on_standard_error(

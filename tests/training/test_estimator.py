@@ -65,3 +65,26 @@ def test_the_catalogue_s_directions_hold() -> None:
     assert np.isfinite(model.predict_proba(new)).all()
     with pytest.raises(ValueError, match="two classes"):
         DealClassifier().fit(X, np.ones(len(X)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "columns", "said"),
+    [
+        ({"trees": 0}, {}, "trees 0: expected 1 or more"),
+        ({"bags": -1}, {}, "bags -1: expected 1 or more"),
+        ({}, {"silence_days": "a"}, "'silence_days' of text: expected numbers"),
+    ],
+)
+def test_what_nothing_can_be_learned_from_is_told(
+    settings: dict[str, Any], columns: dict[str, str], said: str
+) -> None:
+    X, won, _ = deals()
+    with pytest.raises(ValueError, match=said):
+        DealClassifier(**settings).fit(X.assign(**columns), won)
+
+
+def test_an_array_in_place_of_a_frame_of_categories_is_told() -> None:
+    X, won, _ = deals()
+    model = DealClassifier(trees=5, bags=1).fit(X, won)
+    with pytest.raises(ValueError, match=r"a ndarray: expected a data frame .* stage are categ"):
+        model.predict(X.to_numpy())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,8 +9,9 @@ import pytest
 
 import training
 from model.artifact import Artifact
+from model.errors import HorizonError, TrainingDataError
 from model.event_table import write_events
-from model.feature_rows import decode
+from model.feature_rows import FeatureRowError, decode
 from model.features import FeatureSet
 from tests.conftest import SMALL_KNOWN_BEFORE
 from training import curve_table, deal_data, feature_table
@@ -77,3 +79,17 @@ def test_curves_are_those_that_reports_draw(small_artifact: Path) -> None:
 def test_a_name_that_is_not_there_is_told() -> None:
     with pytest.raises(AttributeError, match="no attribute 'dataset_frame'"):
         training.dataset_frame  # noqa: B018 - looked up, as a reader would
+
+
+def test_days_that_are_none_ahead_and_an_array_in_place_of_a_frame_are_told(
+    small_company: Simulation, small_artifact: Path
+) -> None:
+    for days in (-1.0, 0.0, float("nan")):
+        with pytest.raises(HorizonError, match=f"days {days}: expected a number of days above 0"):
+            deal_data(small_company.events, SMALL_KNOWN_BEFORE, days)
+    artifact = Artifact.load(small_artifact)
+    array: Any = np.zeros((3, 4))
+    with pytest.raises(TrainingDataError, match=r"ndarray: expected a data frame .* of deal_data"):
+        curve_table(artifact, array)
+    with pytest.raises(FeatureRowError, match="silence_days"):
+        curve_table(artifact, pd.DataFrame({"stage": ["Offer"]}))

@@ -44,7 +44,9 @@ def champion(registry: Registry) -> str | None:
 
 
 def test_two_promotions_at_once_take_turns(
-    both: tuple[Registry, Registry], monkeypatch: pytest.MonkeyPatch
+    both: tuple[Registry, Registry],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     ours, theirs = both
     move = ours._move_champion
@@ -52,9 +54,11 @@ def test_two_promotions_at_once_take_turns(
     def meanwhile(*asked: Any) -> str:
         with pytest.raises(LockedError, match=r"another promotion, process \d+, is writing"):
             theirs.promote(theirs.version("3"), act("3", "1"))
+        assert "mlflow.db: waiting until it is done\n" in capsys.readouterr().err
         return move(*asked)
 
-    monkeypatch.setattr(registry_module, "PROMOTION_SECONDS", 0.0)
+    monkeypatch.setattr(registry_module, "PROMOTION_SECONDS", 0.1)
+    monkeypatch.setattr(registry_module, "TELL_SECONDS", 0.0)
     monkeypatch.setattr(ours, "_move_champion", meanwhile)
     ours.promote(ours.version("2"), act("2", "1"))
 

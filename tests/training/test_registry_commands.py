@@ -38,7 +38,9 @@ def test_a_candidate_registered_again_after_a_rollback_is_not_promoted_again(
 ) -> None:
     folder = str(make_candidate("better", **BESIDE_1))
     assert desk.run("versions")[1].startswith("1 version of redflare in ")
+    assert "deals judged" not in desk.run("versions")[1]
     assert desk.run("register", folder)[:2] == (0, "version 2 is champion\n")
+    assert "are each of the deals judged in that retraining" in desk.run("versions")[1]
     assert desk.run("register", folder)[:2] == (0, "version 2 is champion\n")
     assert desk.run("rollback", "--reason", "odd scores", "--by", "ann")[0] == 0
 

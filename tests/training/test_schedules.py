@@ -106,6 +106,13 @@ def test_cron_runs_the_same_commands_in_the_same_surroundings(
             text=True,
             check=True,
         )
+        without = moved.replace(str(there / "env"), str(there / "absent"))
+        subprocess.run(
+            ["/bin/sh", "-c", without.replace("/var/lib/redflare", str(there))],
+            env={"PATH": f"{there}:/usr/bin:/bin"},
+            capture_output=True,
+            check=True,
+        )
         given = [command.removeprefix("redflare ") for command in commands]
         assert ran.stdout.splitlines() == [
             f"sqlite:///redflare.db in {there}: {each}" for each in given
