@@ -144,8 +144,10 @@ def compose(url: str, environment: Mapping[str, str], artifact: Path | None = No
     database.use()
     key = cache(partial(person_key, database, environment))
     sources = read_sources(environment, key)
-    if database.is_sqlite:
-        key()  # made now, for no writer makes it while another transaction is under way
+    if database.is_sqlite or any(kind != "standard" for kind, _ in sources.values()):
+        # Asked for now: beside SQLite no writer makes it while another transaction is under way,
+        # and without it what a CRM tells could be acknowledged, but never translated.
+        key()
     destinations = read_destinations(environment)
     if artifact is not None:
         install_first(database, artifact)

@@ -102,7 +102,7 @@ class DynamicsReceiver(JsonReceiver):
 
     def kept(self, headers: Mapping[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
         """See `service.webhooks.delivery.Receiver`."""
-        return harmless(headers, frozenset({self.header})), body
+        return harmless(headers, self.header), body
 
     def translate(self, delivery: Delivery) -> Translation:
         """The columns that the message sets; of a stripped one, what is to be fetched."""

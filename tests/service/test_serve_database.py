@@ -205,6 +205,28 @@ def test_a_database_of_a_later_release_is_not_served(
     assert refused.stderr.count("\n") == 1
 
 
+def test_with_a_server_and_a_crm_the_key_that_hashes_people_is_asked_for_at_the_start(
+    url: str,
+    database: Database,
+    tmp_path: Path,
+    user_environment: dict[str, str],
+    redflare: Run,
+    serve: Callable[..., tuple[subprocess.Popen[str], str, str]],
+) -> None:
+    sources = tmp_path / "sources.toml"
+    sources.write_text(
+        '[sources.deals]\nkind = "pipedrive"\nuser = "ada"\nsecrets = ["a long password of it"]\n'
+    )
+    user_environment |= {"REDFLARE_DATABASE": url, "REDFLARE_WEBHOOKS": str(sources)}
+
+    if database.is_sqlite:  # it is in a file beside it
+        serve()
+    else:
+        refused = redflare("serve", "--port", "0")
+        assert refused.returncode == 2
+        assert "no REDFLARE_PERSON_KEY" in refused.stderr
+
+
 def test_serving_with_a_database_loads_nothing_of_learning(
     loaded_by: Callable[[str], set[str]],
 ) -> None:
