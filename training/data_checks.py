@@ -18,13 +18,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model.asof import LOST, WON
+from model.asof import WON
 from model.errors import TrainingDataError
 from model.events import DAY_US, KINDS
 from model.feature import Rate
 from model.history import History, Ints
 from model.unusual import CALENDAR_NAMES
-from training.dataset import deal_of_rows
+from training.dataset import NEVER, last_closings
 from training.promotion import holm
 from training.record import day_of
 from training.thresholds import DataThresholds
@@ -319,11 +319,8 @@ def compare_values(
 
 
 def check_win_rate(history: History, since: int, limits: DataThresholds) -> Check:
-    """The share won of deals closed before a moment and since, by each deal's last closing."""
-    deal = deal_of_rows(history)
-    closed = np.flatnonzero((history.kind == WON) | (history.kind == LOST))
-    last = np.full(history.deals, -1)
-    last[deal[closed]] = closed  # rows ascend, and the last closing stands
+    """The share won of deals closed before a moment and since, by the closing that stands."""
+    last = last_closings(history, NEVER)
     last = last[last >= 0]
     won, recent = (history.kind[last] == WON).astype(np.int64), history.known[last] >= since
     sides = [won[~recent], won[recent]]

@@ -144,6 +144,19 @@ def usual_rhythm_days(history: History, known_before: int) -> float | None:
     return float(np.quantile((after - moment) / DAY_US, RHYTHM_QUANTILE))
 
 
+def last_closings(history: History, known_before: int) -> Ints:
+    """The row of each deal's closing that stands; -1 where none does. Shape (D,).
+
+    None does of a deal that was reopened since, nor of one merged into another.
+    """
+    standing = history.standing
+    ends = (standing == WON) | (standing == LOST) | (standing == REOPENED)
+    rows = np.flatnonzero(ends & (history.known < known_before))
+    last = np.full(history.deals, -1)
+    last[deal_of_rows(history)[rows]] = rows  # rows ascend, and the last assignment stands
+    return np.where((last >= 0) & (standing[last] != REOPENED), last, -1)
+
+
 def open_span(history: History, known_before: int) -> tuple[Ints, Ints]:
     """From when each deal was known as open, to its last known closing or the cut-off.
 

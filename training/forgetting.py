@@ -30,16 +30,16 @@ from training.boosting import (
     staged_log_odds,
 )
 from training.bootstrap import DealBootstrap
-from training.judging import deal_share
 from training.metrics import log_loss
 from training.preparing import Learning, decay
+from training.twins import division_share
 
 HALF_LIVES_DAYS: Final = (720.0, 360.0, 180.0, 90.0, 45.0)
 JUDGED_DAYS: Final = 56.0  # of moments, as in a retraining
 TREES: Final = 60  # few: the question is whom to listen to, not what else there is to learn
-FOLDS: Final = 3  # by deal
+FOLDS: Final = 3  # by deal, those that repeat each other in one
 FEWEST_ROWS: Final = 60  # on either side, below which nothing is asked
-FEWEST_WON: Final = 10
+FEWEST_WON: Final = 10  # deals, likewise
 SMALLEST_GAIN: Final = 0.002  # nats a row, for which more is forgotten
 
 
@@ -91,11 +91,12 @@ def choose_half_life(learning: Learning, seed: int) -> Forgetting:
         return Forgetting(half_life_days=None, losses={})
     split = int(data.as_of[rows].max()) - int(JUDGED_DAYS * DAY_US)
     won = data.days_to_win() <= days
-    fold = (deal_share(data.deal_ids) * FOLDS).astype(np.int64)[data.deal]
+    fold = (division_share(learning.history) * FOLDS).astype(np.int64)[data.deal]
     ended = rows[data.as_of[rows] + int(days * DAY_US) <= split]
     later = rows[data.as_of[rows] >= split]
     few = min(len(ended), len(later)) < FEWEST_ROWS
-    if few or min(won[ended].sum(), won[later].sum()) < FEWEST_WON:
+    winners = [len(np.unique(data.deal[part][won[part]])) for part in (ended, later)]
+    if few or min(winners) < FEWEST_WON:
         return Forgetting(half_life_days=None, losses={})
     deal, came = data.deal[later], won[later]
     losses: dict[float, float] = {}

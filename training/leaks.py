@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from model.asof import LOST, WON
 from model.errors import TrainingDataError
 from model.events import DAY_US
 from model.feature import Computed, Feature
@@ -27,7 +26,7 @@ from model.features import FeatureSet
 from model.history import Floats, History, Ints
 from model.terms import reads
 from model.vocabulary import KIND_OF_FIELD
-from training.dataset import NEVER, Dataset, deal_of_rows, win_times
+from training.dataset import NEVER, Dataset, deal_of_rows, last_closings, win_times
 
 Flags = NDArray[np.bool_]
 
@@ -122,11 +121,8 @@ def refuse_leaks(leaks: tuple[Leak, ...]) -> None:
 
 def _closings(history: History, known_before: int) -> Ints:
     """When the last closing of each deal became known; `NEVER` if none. Shape (D,)."""
-    closed = np.full(history.deals, NEVER)
-    ends = (history.kind == WON) | (history.kind == LOST)
-    rows = np.flatnonzero(ends & (history.known < known_before))
-    closed[deal_of_rows(history)[rows]] = history.known[rows]  # rows ascend in time within a deal
-    return closed
+    last = last_closings(history, known_before)
+    return np.where(last >= 0, history.known[last], NEVER)
 
 
 def _telling_alone(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from model.errors import TrainingDataError
 from model.event_table import table_of
 from model.events import Event
-from model.history import Ints
+from model.history import History, Ints
 from tests.factories import day_us, deal_event
 from tests.training.companies import deals_events
 from training.data_checks import (
@@ -27,6 +27,7 @@ from training.data_checks import (
     moved_features,
     refuse_broken,
 )
+from training.dataset import last_closings
 from training.preparing import Options, prepare
 from training.provenance import code_version, events_digest, installed_packages
 from training.thresholds import read_thresholds
@@ -190,6 +191,28 @@ def test_a_share_won_that_fell_is_told() -> None:
     assert by_little.result == "ok"
     by_chance = check_win_rate(learning.history, day_us(360), replace(LIMITS, psi_level=1e-30))
     assert by_chance.result == "ok"
+
+
+def test_a_deal_that_was_reopened_or_merged_is_not_counted_as_closed() -> None:
+    """Not in the share won, nor where features are looked through for what tells the outcome."""
+    events = []
+    for number in range(90):
+        deal, ends = f"D-{number}", [("deal_lost", 10.0 if number % 2 else 2.0)]
+        if number < 30:
+            ends.append(("deal_reopened", 11.0))
+        for kind, at in [("deal_opened", 0.0), *ends]:
+            why = {"name": "merged into D-99"} if kind == "deal_lost" and number >= 60 else {}
+            events.append(deal_event(kind, at, deal_id=deal, source_id=f"{deal}/{at}", **why))
+    history = History.from_table(table_of(events))
+    limits = replace(LIMITS, fewest_deals=0)
+
+    closed = last_closings(history, day_us(20))
+
+    assert (closed >= 0).sum() == 30
+    assert (last_closings(history, day_us(10.5)) >= 0).sum() == 60
+    words = check_win_rate(history, day_us(5), limits).words
+    assert "of 15 deals closed since" in words
+    assert "of 15 before" in words
 
 
 def test_the_digest_is_of_the_events_and_not_of_their_order() -> None:

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from model.event_table import table_of
+from model.history import Floats, Ints
 from tests.factories import day_us
-from tests.training.companies import deals_table
+from tests.training.companies import deals_events, deals_table
 from training import forgetting
 from training.forgetting import Forgetting, choose_half_life
-from training.preparing import Options, prepare
+from training.preparing import Learning, Options, prepare
+from training.twins import twins
 
 K = day_us(900)
 OPTIONS = Options(edges_days=(20.0,), spacing_days=7.0)
@@ -44,3 +49,28 @@ def test_old_rows_count_for_less_and_all_for_as_much_as_before() -> None:
     ages = (day_us(450) - plain.as_of) / 86_400e6
     ratio = told.weight / plain.weight
     assert ratio == pytest.approx(ratio[0] * 2.0 ** ((ages[0] - ages) / 90.0))
+
+
+def test_deals_that_repeat_each_other_are_on_one_side_of_each_fold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events = deals_events(320)
+    again = [
+        replace(each, deal_id=f"{each.deal_id}-again", source_id=f"{each.source_id}-again")
+        for each in events
+    ]
+    learning = prepare(table_of([*events, *again]), K, OPTIONS)
+    group = twins(learning.history)
+    asked_of: list[int] = []
+
+    def told(of: Learning, fit: Ints, _won: Ints, asked: Ints, *_: object) -> Floats:
+        deal = of.data.deal
+        assert not set(group[deal[fit]]) & set(group[deal[asked]])
+        asked_of.append(len(asked))
+        return np.zeros((forgetting.TREES // forgetting.STAGE + 1, len(asked)))
+
+    monkeypatch.setattr(forgetting, "_told", told)
+    choose_half_life(learning, seed=0)
+
+    assert len(np.unique(group)) < learning.history.deals
+    assert min(asked_of) > 0

@@ -142,7 +142,7 @@ def paid(snapshot):
     return numbers[-1] if numbers else float("nan")
 
 FEATURES = (
-    Feature(name="commission", unit="", question="Is it paid?", direction=0, missing="never paid",
+    Feature(name="commission", unit="number", question="Is it paid?", direction=0, missing="none",
             phrase="{{value}}", unknown="never paid", term={term}({made_of})),
 )
 """
