@@ -102,11 +102,6 @@ class Gathered:
     past: list[tuple[Moment, Week]]
     far: bool
 
-    @property
-    def over(self) -> bool:
-        """Whether the period is over."""
-        return self.now.as_of >= self.question.period.end_us
-
 
 def gather(
     shards: Iterable[pa.Table], record: Record, question: Question, models: Models

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from model.errors import ScoreError
+from model.events import microseconds
 from model.period import Period
 
 
@@ -63,6 +64,11 @@ class Question:
     fiscal_year_month: int = 1
     hindsight: bool = False
     seed: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the period is over."""
+        return microseconds(self.as_of) >= self.period.end_us
 
 
 def read_rates(path: Path) -> Rates:

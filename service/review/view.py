@@ -292,7 +292,7 @@ def _of_category(week: Week, currency: str) -> dict[str, tuple[float, int]]:
 def _notes(gathered: Gathered, choice: Choice, money: Sequence[Money]) -> list[str]:
     question, scorer, now = gathered.question, gathered.models.now, gathered.now
     notes = []
-    if gathered.over:
+    if question.is_over:
         notes.append(
             f"The quarter ended on {question.period.last}: below is what it came to. For a "
             "forecast ask for a later quarter, or an earlier week."

@@ -299,7 +299,10 @@ def test_without_a_model_the_page_says_how_to_get_one(events: Path) -> None:
 def test_a_quarter_that_is_over_shows_what_it_came_to(events: Path, small_artifact: Path) -> None:
     found = reviewed(events, small_artifact, asked(close_by=date(2025, 12, 31)))
 
-    assert "The quarter ended on 2025-12-31" in page(found)
+    shown = page(found)
+    assert "The quarter ended on 2025-12-31" in shown
+    assert "The quarter is over: its deals have come to what stands above." in shown
+    assert "Without a model" not in shown
     assert found.money[0].outlook.won > 0
 
 
