@@ -16,9 +16,10 @@ DEMO_SERVE := REDFLARE_REVIEW_SEGMENT=industry REDFLARE_REVIEW_TARGET=2500000 \
 	$(REDFLARE) serve --database $(DEMO_DATABASE) --without-keys --no-worker
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-review test bench lock
+.PHONY: help install demo demo-review test bench lock
 
 help:
+	@echo 'make install  install into .venv, which the others do by themselves'
 	@echo 'make demo   simulate a company, train, show its riskiest deals, serve its review (in demo/)'
 	@echo 'make test   lint, types, tests and documentation examples'
 	@echo 'make bench  the speed figures of the README, measured here'
@@ -39,6 +40,8 @@ $(READY): requirements.lock pyproject.toml
 		$$install -r requirements.lock && \
 		$$install --no-deps --no-build-isolation --editable .
 	@touch $@
+
+install: $(READY)
 
 demo: $(READY)
 	$(REDFLARE) simulate --deals 1500 --seed 1 --out demo

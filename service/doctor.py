@@ -87,7 +87,8 @@ def examine(database: Database, environment: Mapping[str, str], now: datetime) -
         try:
             yield look()
         except RedflareError as error:
-            yield Check(name=name, verdict="failed", found=error.given, remedy=error.remedy)
+            found = f"{error.given}: expected {error.expected}"
+            yield Check(name=name, verdict="failed", found=found, remedy=error.remedy)
 
 
 def sqlite_check(version: tuple[int, ...]) -> Check:
