@@ -167,6 +167,17 @@ def test_a_kind_first_carried_late_is_missing_before_and_absent_after() -> None:
     assert told == [None, None, 0.0, 0.0]
 
 
+def test_a_mailbox_first_heard_later_does_not_speak_for_all_deals_yet() -> None:
+    mailbox = Feed(kinds=frozenset({"escalation_raised"}), heard=np.array([day_us(30)]))
+    feeds = {"crm": Feed(kinds=frozenset({"deal_opened"})), "mailbox": mailbox}
+
+    told = [
+        features_of([deal_event()], at, feeds=feeds)["escalations_30_days"] for at in (10, 29.9, 31)
+    ]
+
+    assert told == [None, None, 0.0]
+
+
 def test_a_feed_of_an_unknown_kind_is_refused() -> None:
     with pytest.raises(HistoryError, match=r"a feed of kind 'mail_read': expected one of deal_op"):
         Feed(kinds=frozenset({"mail_read", "customer_replied"}))

@@ -160,6 +160,27 @@ def test_a_shock_widens_the_range_and_keeps_the_mean() -> None:
     assert rough.total.p90 - rough.total.p10 > 2 * (calm.total.p90 - calm.total.p10)
 
 
+def test_bags_far_apart_and_a_wide_shock_leave_the_mean_at_what_is_shown() -> None:
+    shown = (0.1, 0.2, 0.4)
+    deals = open_deals(np.full((200, 3), shown), spread=3.0)
+
+    made = of(deals, arrivals=None, shock_variance=1.0, won=(0.0, 0.0, 0.0))
+
+    # Bags and shocks all have their turn, so that only the deals' own coins are left to chance.
+    error = 1_000.0 * np.sqrt(200 * shown[-1] * (1.0 - shown[-1]) / len(made.draws))
+    assert made.whole.open.expected == pytest.approx(200 * 1_000.0 * shown[-1])
+    assert abs(made.draws.mean() - made.whole.open.expected) <= 3 * error
+
+
+@pytest.mark.parametrize("shown", [(0.5, 0.5, 0.5), (0.3, 0.5, 0.6)])
+def test_what_is_won_by_january_stays_won_by_march(shown: tuple[float, ...]) -> None:
+    made = of(open_deals(np.array([shown])), arrivals=None, won=(0.0, 0.0, 0.0))
+
+    for month, gained in zip(made.months, np.diff(shown, prepend=0.0), strict=True):
+        assert month.open.p10 == 0.0
+        assert gained or month.open.p90 == 0.0
+
+
 def test_independent_deals_of_agreeing_bags_spread_as_the_binomial_does() -> None:
     deals = open_deals(np.full((400, 3), (0.1, 0.2, 0.5)), spread=0.0)
 

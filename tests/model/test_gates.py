@@ -35,43 +35,57 @@ _DECLARED_AGAIN = _milestone("must_hit_declared", 6)
 
 
 @pytest.mark.parametrize(
-    ("what", "later", "at", "state"),
+    ("what", "later", "at", "state", "due"),
     [
-        ("before its due date", [], 5, "open"),
-        ("in the last second of its due date", [], 10 + _MIDNIGHT - 1e-5, "open"),
-        ("when its due date ends", [], 10 + _MIDNIGHT, "missed"),
-        ("moved in time", [_milestone("milestone_moved", 9, 20)], 12, "open"),
-        ("moved in time, then late", [_milestone("milestone_moved", 9, 11)], 13, "missed"),
-        ("moved after its due date", [_milestone("milestone_moved", 11, 20)], 12, "missed"),
-        ("set anew after its due date", [_milestone("milestone_set", 11, 20)], 12, "missed"),
-        ("dropped", [_milestone("milestone_dropped", 9)], 12, "missed"),
-        ("declared again", [_milestone("must_hit_declared", 11)], 12, "missed"),
-        ("reached in time", [_milestone("milestone_reached", 9)], 12, "reached"),
-        ("reached late", [_milestone("milestone_reached", 11)], 12, "reached"),
-        ("reached, not known yet", [_milestone("milestone_reached", 9, known=13)], 12, "missed"),
-        ("moved late, dated back", [_milestone("milestone_moved", 9, 20, known=11)], 12, "missed"),
+        ("before its due date", [], 5, "open", 10),
+        ("in the last second of its due date", [], 10 + _MIDNIGHT - 1e-5, "open", 10),
+        ("when its due date ends", [], 10 + _MIDNIGHT, "missed", 10),
+        ("moved in time", [_milestone("milestone_moved", 9, 20)], 12, "open", 20),
+        ("moved in time, then late", [_milestone("milestone_moved", 9, 11)], 13, "missed", 11),
+        ("moved after its due date", [_milestone("milestone_moved", 11, 20)], 12, "missed", 10),
+        ("set anew after its due date", [_milestone("milestone_set", 11, 20)], 12, "missed", 10),
+        ("dropped", [_milestone("milestone_dropped", 9)], 12, "missed", 10),
+        ("declared again", [_milestone("must_hit_declared", 11)], 12, "missed", 10),
+        ("reached in time", [_milestone("milestone_reached", 9)], 12, "reached", 10),
+        ("reached late", [_milestone("milestone_reached", 11)], 12, "reached", 10),
+        (
+            "reached, not known yet",
+            [_milestone("milestone_reached", 9, known=13)],
+            12,
+            "missed",
+            10,
+        ),
+        (
+            "moved late, dated back",
+            [_milestone("milestone_moved", 9, 20, known=11)],
+            12,
+            "missed",
+            10,
+        ),
         (
             "moved in time, and an older move known late",
             [_milestone("milestone_moved", 9, 20), _milestone("milestone_moved", 5, 8, known=12)],
             13,
             "open",
+            20,
         ),
         (
             "moved to later, then in time known of an earlier set",
             [_milestone("milestone_set", 0.5, 3, known=6)],
             8,
             "open",
+            10,
         ),
-        ("withdrawn, then declared again in time", [_WITHDRAWN, _DECLARED_AGAIN], 9, "open"),
-        ("reached, then set anew", [_REACHED, _milestone("milestone_set", 9, 20)], 12, "open"),
-        ("withdrawn late", [_milestone("must_hit_withdrawn", 11)], 12, "withdrawn"),
+        ("withdrawn, then declared again in time", [_WITHDRAWN, _DECLARED_AGAIN], 9, "open", 10),
+        ("reached, then set anew", [_REACHED, _milestone("milestone_set", 9, 20)], 12, "open", 20),
+        ("withdrawn late", [_milestone("must_hit_withdrawn", 11)], 12, "withdrawn", 10),
     ],
 )
 def test_a_gate_stands_as_its_events_say(
-    what: str, later: list[Event], at: float, state: str
+    what: str, later: list[Event], at: float, state: str, due: float
 ) -> None:
     (found,) = _gates([_SET, _DECLARED, *later], at)
-    assert found.state == state, what
+    assert (found.state, found.due) == (state, date_of(due).isoformat()), what
     held = gate((found,), 0.4)
     assert held is not None
     assert held.gated_probability == (0.0 if state == "missed" else 0.4)
