@@ -27,7 +27,6 @@ from model.history import NONE, History, Ints
 
 PRIOR: Final = 20.0  # closings that the base rate counts for
 WHO: Final = ("owner", "account")
-ENDS: Final = frozenset((WON, LOST, REOPENED))
 KIND_OF: Final = {who: KIND_CODES[f"{who}_changed"] for who in WHO}
 
 Counts = tuple[float, float]  # won, closed
@@ -90,22 +89,18 @@ def win_rate(snapshot: Snapshot, rates: WinRates | None, who: str) -> float:
 
 
 def _own_closing(snapshot: Snapshot, rates: WinRates, who: str) -> tuple[str | None, bool] | None:
-    """For whom the deal itself is in the counts, and whether as won; None if it is not.
-
-    A table counts all that was known before its cut-off. So for a snapshot before that, what was
-    not yet known of the deal is looked at too: left in the counts, its end would tell itself.
-    """
-    deal, as_of = snapshot.deal, snapshot.as_of
-    if WON not in deal.code and LOST not in deal.code:
+    """For whom the deal itself is in the counts, and whether as won; None if it is not."""
+    if WON not in snapshot.by_code and LOST not in snapshot.by_code:
         return None
-    ends = [i for i, code in enumerate(deal.code) if code in ENDS]
-    last = max([i for i in ends if rates.counted(deal.known[i], as_of)], default=NONE)
+    deal = snapshot.deal
+    ends = [i for code in (WON, LOST, REOPENED) for i in snapshot.by_code.get(code, ())]
+    last = max([i for i in ends if rates.counted(deal.known[i], snapshot.as_of)], default=NONE)
     if last == NONE or deal.code[last] == REOPENED:
         return None
     if deal.name[last] != NONE and deal.names[deal.name[last]].startswith(MERGED_INTO):
         return None  # gone on as another deal, as `model.history.History.standing` says
-    changes = [i for i, code in enumerate(deal.code[:last]) if code == KIND_OF[who]]
-    earlier = [i for i in changes if deal.known[i] <= deal.known[last]]
+    changes = snapshot.by_code.get(KIND_OF[who], ())
+    earlier = [i for i in changes if i < last and deal.known[i] <= deal.known[last]]
     name = deal.name[earlier[-1]] if earlier else NONE
     return None if name == NONE else deal.names[name], deal.code[last] == WON
 
@@ -113,6 +108,10 @@ def _own_closing(snapshot: Snapshot, rates: WinRates, who: str) -> tuple[str | N
 @dataclass(frozen=True, kw_only=True)
 class ClosingTable:
     """Closings up to an artifact's cut-off, counted: what serving looks up.
+
+    Before the cut-off, in hindsight, the counts hold what came later, the deal's own end among it,
+    and how they were by then they do not say. So nobody has counts of their own then, and all have
+    the base rate, which tells no deal from another.
 
     Parameters
     ----------
@@ -126,13 +125,17 @@ class ClosingTable:
     table: Mapping[str, Mapping[str, tuple[int, int]]]
 
     def counts(self, who: str, name: str, as_of: int) -> tuple[Counts, Counts]:
-        """See `WinRates`; `as_of` changes nothing."""
+        """See `WinRates`; from the cut-off on `as_of` changes nothing."""
         counts = self.table[who]
-        return counts.get(name, (0, 0)) if name else (0, 0), counts[""]
+        has_own = name and not self._is_hindsight(as_of)
+        return counts.get(name, (0, 0)) if has_own else (0, 0), counts[""]
 
     def counted(self, known: int, as_of: int) -> bool:
         """See `WinRates`."""
-        return known < self.known_before
+        return known < self.known_before and not self._is_hindsight(as_of)
+
+    def _is_hindsight(self, as_of: int) -> bool:
+        return as_of < self.known_before - 1  # what is known at that last moment is all counted
 
     def to_json(self) -> dict[str, Any]:
         """A form that JSON can hold."""

@@ -21,7 +21,8 @@ def events_digest(events: pa.Table) -> str:
 
     Examples
     --------
-    >>> table = pa.table({"deal_id": ["B", "A"], "occurred_at": [1, 2], "known_at": [1, 2],
+    >>> table = pa.table({"deal_id": ["B", "A"], "kind": ["deal_opened", "deal_opened"],
+    ...                   "occurred_at": [1, 2], "known_at": [1, 2],
     ...                   "source": ["crm", "crm"], "source_id": ["1", "2"]})
     >>> events_digest(table) == events_digest(table.take([1, 0]))
     True

@@ -87,11 +87,14 @@ def test_the_deal_itself_never_counts(ends: dict[str, float]) -> None:
     assert owner_rate(deal("D-1", **ends), 9) is None
 
 
-@pytest.mark.parametrize("ends", [{"won": 7}, {"lost": 7}, {"won": 7, "reopened": 8}])
-def test_in_hindsight_a_deals_own_end_is_in_no_table(ends: dict[str, float]) -> None:
-    rate = owner_rate([*deal("D-1", **ends), *OTHERS], 5, cutoff=9)
+@pytest.mark.parametrize("ends", [{}, {"won": 7}, {"lost": 7}, {"won": 2, "reopened": 4}])
+def test_in_hindsight_a_table_tells_no_deal_from_another(ends: dict[str, float]) -> None:
+    events = [*deal("D-1", won=7), *deal("D-9", owner="bob", **ends), *OTHERS]
 
-    assert rate == pytest.approx(owner_rate([*deal("D-1"), *OTHERS], 5, cutoff=9))
+    one, other = (owner_rate(events, 5, of, cutoff=9) for of in ("D-1", "D-9"))
+
+    assert one == other
+    assert owner_rate(events, 9, "D-1", cutoff=9) != other
 
 
 def test_a_reopened_deal_has_not_closed_and_one_closed_twice_counts_once() -> None:

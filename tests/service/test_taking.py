@@ -282,7 +282,7 @@ def test_deliveries_are_listed_shown_and_put_back(
     validator(DOCUMENT, "InboxAnswer").validate(page)
     validator(DOCUMENT, "ShownForm").validate(shown.json())
     assert [each["source"] for each in page["deliveries"]] == ["/v1"]
-    assert page["counts"] == {"received": 1, "done": 0, "failed": 1}
+    assert page["counts"] == {"received": 1, "done": 0, "failed": 1, "superseded": 0}
     assert shown.json()["reason"] == "for a test"
     put_back = house.ask("POST", f"/v1/inbox/{failed['id']}/retry", headers=admin)
     validator(DOCUMENT, "RetryAnswer").validate(put_back.json())
