@@ -490,6 +490,45 @@ def test_a_red_flare_is_told_once_until_it_clears(
     assert len(alerts()) == 1
 
 
+@pytest.mark.parametrize("is_loaded", [True, False])
+def test_what_stands_at_the_first_look_at_a_loaded_deal_is_no_news(
+    is_loaded: bool, database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    deal, deal_id = stories[0], stories[0][0].deal_id
+    due = (AS_OF - timedelta(days=2)).date()
+    gate = [
+        replace(each, occurred_at=AS_OF - timedelta(days=3))
+        for each in (
+            news(deal_id, 0, "milestone_set", name="pilot", date=due),
+            news(deal_id, 1, "must_hit_declared", name="pilot", text="ann"),
+        )
+    ]
+    # Without a model nothing is looked at: so a deal stands that was loaded.
+    give(database, delivery(*deal, *gate, news(deal_id, 2), key="a", at=NOW))
+    work_all(processor(database, None if is_loaded else scorer, now=lambda: NOW))
+    own = processor(database, scorer, now=lambda: NOW)
+    own.tick()
+
+    with database.reading() as connection:
+        stood = [each for each in flares.standing(connection, deal_id) if each.subject]
+        told = [e for e in outbox.listed(connection) if e.entry.kind == RED_FLARE_RAISED]
+    assert len(stood) == 1
+    assert bool(told) is not is_loaded
+
+
+def test_a_delivery_worked_on_after_a_later_one_forgets_nothing_that_one_told(
+    database: Database, scorer: Scorer, stories: list[list[Event]]
+) -> None:
+    deal, deal_id = stories[0], stories[0][0].deal_id
+    later = news(deal_id, 40, "stage_changed", name="later", number=5.0)
+    own = processor(database, scorer, now=lambda: NOW)
+    for key, told, at in (("b", [*deal, later], NOW), ("a", [news(deal_id, 1)], AS_OF)):
+        give(database, delivery(*told, key=key, at=at))
+        work_all(own)
+
+    assert rows(database, DEALS, "stage", "scored_as_of") == [("later", microseconds(known(later)))]
+
+
 def test_a_tick_scores_what_only_time_has_changed(
     database: Database, scorer: Scorer, stories: list[list[Event]]
 ) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,21 @@ def test_the_variance_of_the_shock_is_recovered(variance: float) -> None:
 
     assert told["seen"] == pytest.approx(variance, abs=0.03 + 0.25 * variance)
     assert (told["days"], told["quarters"]) == (90.0, 160)
+
+
+def test_several_snapshots_of_a_deal_near_a_quarters_end_count_once() -> None:
+    data, eta = judged_quarters(0.1, quarters=40)
+    thrice = np.repeat(np.arange(len(data.as_of)), 3)
+    again = replace(
+        data,
+        deal=data.deal[thrice],
+        as_of=data.as_of[thrice] + np.tile(np.arange(3) * DAY_US, len(data.as_of)),
+        weight=data.weight[thrice],
+        x=data.x[thrice],
+        win=data.win[thrice],
+    )
+
+    assert shocks_of(again, EDGES, eta[thrice]) == shocks_of(data, EDGES, eta)
 
 
 def test_a_short_record_is_drawn_toward_the_prior() -> None:

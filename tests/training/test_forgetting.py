@@ -7,6 +7,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from model.event_table import table_of
+from model.events import DAY_US
 from model.history import Floats, Ints
 from tests.factories import day_us
 from tests.training.companies import deals_events, deals_table
@@ -74,3 +75,20 @@ def test_deals_that_repeat_each_other_are_on_one_side_of_each_fold(
 
     assert len(np.unique(group)) < learning.history.deals
     assert min(asked_of) > 0
+
+
+def test_trees_learn_from_no_row_whose_end_was_unknown_at_the_split(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    learning, (days,) = prepare(deals_table(320), K, OPTIONS), OPTIONS.edges_days
+    ends: list[float] = []
+
+    def told(of: Learning, fit: Ints, _won: Ints, asked: Ints, split: int, *_: object) -> Floats:
+        ends.append(float((of.data.as_of[fit].max() - split) / DAY_US) + days)
+        assert of.data.as_of[asked].min() >= split
+        return np.zeros((forgetting.TREES // forgetting.STAGE + 1, len(asked)))
+
+    monkeypatch.setattr(forgetting, "_told", told)
+    choose_half_life(learning, seed=0)
+
+    assert -7.0 < max(ends) <= 0.0

@@ -44,6 +44,7 @@ def test_an_entry_is_queued_once(database: Database) -> None:
     assert [queue(database, "a"), queue(database, "a", payload={})] == [True, False]
     entry = found(database, "a").entry
 
+    assert found(database, "a").state == "pending"  # it supersedes not itself
     assert (entry.destination, entry.kind, entry.deal_id) == ("crm", SCORE_CHANGED, "D-1")
     assert (entry.payload, entry.queued_at, entry.attempt) == ({"probability": 0.5}, day(0), 0)
 
