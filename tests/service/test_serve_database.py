@@ -210,6 +210,7 @@ def test_with_a_server_and_a_crm_the_key_that_hashes_people_is_asked_for_at_the_
     database: Database,
     tmp_path: Path,
     user_environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
     redflare: Run,
     serve: Callable[..., tuple[subprocess.Popen[str], str, str]],
 ) -> None:
@@ -217,7 +218,8 @@ def test_with_a_server_and_a_crm_the_key_that_hashes_people_is_asked_for_at_the_
     sources.write_text(
         '[sources.deals]\nkind = "pipedrive"\nuser = "ada"\nsecrets = ["a long password of it"]\n'
     )
-    user_environment |= {"REDFLARE_DATABASE": url, "REDFLARE_WEBHOOKS": str(sources)}
+    monkeypatch.setitem(user_environment, "REDFLARE_DATABASE", url)
+    monkeypatch.setitem(user_environment, "REDFLARE_WEBHOOKS", str(sources))
 
     if database.is_sqlite:  # it is in a file beside it
         serve()

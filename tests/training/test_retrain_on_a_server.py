@@ -141,7 +141,7 @@ def test_where_the_law_of_the_deals_has_changed_the_old_is_forgotten_and_the_new
     """A champion of before the change promises too much; so does a mixture of both times."""
     other = [
         replace(each, deal_id=f"{seed}{each.deal_id}", source_id=f"{seed}{each.source_id}")
-        for seed in (1, 2)
+        for seed in (1, 2, 3)
         for each in deals_events(DEALS, seed=seed)
     ]
     second.write(changed(pa.concat_tables([company, table_of(other)]), 700.0))
