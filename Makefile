@@ -19,11 +19,11 @@ DEMO_SERVE := REDFLARE_REVIEW_SEGMENT=industry REDFLARE_REVIEW_TARGET=2500000 \
 .PHONY: help install demo demo-review test bench lock
 
 help:
-	@echo 'make install  install into .venv, which the others do by themselves'
-	@echo 'make demo   simulate a company, train, show its riskiest deals, serve its review (in demo/)'
-	@echo 'make test   lint, types, tests and documentation examples'
-	@echo 'make bench  the speed figures of the README, measured here'
-	@echo 'make lock   write requirements.lock anew from pyproject.toml (needs uv)'
+	@echo 'make install  set up .venv; the others do it by themselves'
+	@echo 'make demo     simulate a company, train, show its riskiest deals, serve its review (in demo/)'
+	@echo 'make test     lint, types, tests and documentation examples'
+	@echo 'make bench    the speed figures of the README, measured here'
+	@echo 'make lock     write requirements.lock anew from pyproject.toml (needs uv)'
 
 $(READY): requirements.lock pyproject.toml
 	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
