@@ -15,9 +15,9 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -32,7 +32,7 @@ from service.endpoint import Endpoint
 from service.exchange import header
 from service.fields import FormError, read_near_date, read_text, read_time
 from service.json_text import pointer, read_json
-from service.milestones import ACTS, SET, milestones
+from service.milestones import ACTS, SET, Milestone, milestones
 from service.problems import (
     FORBIDDEN,
     INVALID,
@@ -49,7 +49,7 @@ from service.storage.group_commit import InboxWriter
 from service.storage.rows import check_text
 from service.unavailable import unavailable
 from service.webhooks.delivery import Delivery
-from service.webhooks.own_events import read_events
+from service.webhooks.own_events import MOST_EVENTS, read_events
 from service.wire import check_names, read_member
 
 SOURCE: Final = inbox.API
@@ -177,6 +177,9 @@ class EventsEndpoint(TakingEndpoint):
             raise refused_by(error, kind=UNAVAILABLE) from error
         except RedflareError as error:
             raise refused_by(error, "", kind=INVALID) from error
+        if not told:
+            remedy = "send nothing where there is nothing to tell"
+            raise refused(INVALID, "0 events", f"1 to {MOST_EVENTS}", remedy, pointer("events"))
         _check_known(told, self.company.clock())
         if access.owners is None:
             return told
@@ -219,14 +222,13 @@ class MilestonesEndpoint(TakingEndpoint):
         now = self.company.clock()
         with self.company.database.reading() as connection:
             self.company.deal(connection, deal_id, access)
-            known = {
-                each.name for each in milestones(self.company.events(connection, deal_id), now)
-            }
+            found = milestones(self.company.events(connection, deal_id), now)
+        known = {each.name: each for each in found}
         return [_milestone_event(_read(body), deal_id, known, access, now)]
 
 
 def _milestone_event(
-    form: Any, deal_id: str, known: set[str], access: Access, now: datetime
+    form: Any, deal_id: str, known: Mapping[str, Milestone], access: Access, now: datetime
 ) -> Event:
     try:
         if type(form) is not dict:
@@ -255,6 +257,8 @@ def _milestone_event(
             "leave it out",
             pointer("occurred_at"),
         )
+    if name in known:
+        _check_ahead(kind, day, known[name], occurred_at)
     text = read_member(form, "text", _read_name, None)
     if text is None and kind.startswith("must_hit"):
         text = "anybody" if access.key is None else access.key.title
@@ -269,6 +273,24 @@ def _milestone_event(
         source=TELLER,
         source_id=f"{deal_id}/{kind}/{name}/{now.isoformat()}",
     )
+
+
+def _check_ahead(kind: str, day: date | None, known: Milestone, occurred_at: datetime) -> None:
+    """Refuse what would have a must-hit milestone missed before it was said: a mistyped year."""
+    if kind == "must_hit_declared" and known.state in ("open", "missed"):
+        day, member = known.due, "kind"
+    elif kind in DATED and known.gate is not None and known.gate.state != "withdrawn":
+        member = "date"
+    else:
+        return
+    if day is not None and day < occurred_at.astimezone(UTC).date():
+        raise refused(
+            INVALID,
+            f"{kind} of {known.name!r}, due {day}, at {occurred_at.isoformat()}",
+            "a due date of a must-hit milestone that is not over",
+            "move it first, or correct its date; if it was said in time, give occurred_at",
+            pointer(member),
+        )
 
 
 def _read_kind(name: str, value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import combinations, groupby
 from typing import Any, Final, TypeVar
@@ -137,7 +137,22 @@ def _contradicted(connection: Connection, repeated: Sequence[Event]) -> list[tup
     }
     # What was erased cannot be compared, and says nothing new.
     found = [(event, kept[identity(event)]) for event in repeated]
-    return [(event, other) for event, other in found if other is not None and other != event]
+    return [
+        (event, other)
+        for event, other in found
+        if other is not None and other != _as_known(event, other)
+    ]
+
+
+def _as_known(event: Event, kept: Event) -> Event:
+    """A deal's opening as it is kept, where it is told again without when it was known.
+
+    A CRM tells the time of a deal's creation with any change, and not when it was entered.
+    """
+    is_unsaid = event.kind == "deal_opened" and event.known_at == event.occurred_at
+    if is_unsaid and event.occurred_at == kept.occurred_at:
+        return replace(event, known_at=kept.known_at)
+    return event
 
 
 def check_one_crm(connection: Connection, told: Iterable[tuple[str, str]]) -> None:

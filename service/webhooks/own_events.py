@@ -43,8 +43,8 @@ def read_events(body: Any, person: Callable[[str], str]) -> list[Event]:
     if type(body) is dict and body.keys() == {"events"}:
         body = body["events"]
     rows = body if type(body) is list else [body]
-    if not 0 < len(rows) <= MOST_EVENTS:
-        raise FormError(f"{len(rows)} events", f"1 to {MOST_EVENTS}", "send them in parts")
+    if len(rows) > MOST_EVENTS:
+        raise FormError(f"{len(rows)} events", f"at most {MOST_EVENTS}", "send them in parts")
     events = []
     for index, row in enumerate(rows):
         try:

@@ -228,6 +228,51 @@ def test_a_milestone_s_life(house: House, deal_id: str) -> None:
     assert milestone_of(house, deal_id, "pilot")["state"] == "dropped"
 
 
+def test_no_must_hit_milestone_is_missed_before_it_was_said(house: House, deal_id: str) -> None:
+    writer = house.key("write")
+
+    def tell(kind: str, **more: str) -> Any:
+        house.now += timedelta(minutes=1)
+        path = f"/v1/deals/{deal_id}/milestones"
+        body = {"kind": kind, "name": "pilot", **more}
+        answer = house.ask("POST", path, headers=writer, json=body)
+        house.work()
+        return answer
+
+    assert tell("milestone_set", date="2025-01-20").status_code == 202
+    late = tell("must_hit_declared")
+    assert late.status_code == 422
+    assert late.json()["detail"].startswith("must_hit_declared of 'pilot', due 2025-01-20, at 2026")
+    assert "move it first" in late.json()["detail"] + late.json().get("remedy", "")
+    assert not milestone_of(house, deal_id, "pilot")["must_hit"]
+
+    assert tell("milestone_set", date="2026-01-20").status_code == 202
+    assert tell("must_hit_declared").status_code == 202
+    assert tell("milestone_moved", date="2025-01-20").status_code == 422
+    assert tell("milestone_set", date="2025-01-20").status_code == 422
+    assert milestone_of(house, deal_id, "pilot")["state"] == "open"
+
+
+def test_a_must_hit_milestone_that_was_declared_in_time_may_be_told_late(
+    house: House, deal_id: str
+) -> None:
+    path = f"/v1/deals/{deal_id}/milestones"
+    for kind, more in (("milestone_set", {"date": "2026-01-10"}), ("must_hit_declared", {})):
+        at = "2026-01-09T09:00:00Z"
+        body = {"kind": kind, "name": "pilot", "occurred_at": at, **more}
+        answer = house.ask("POST", path, headers=house.key("write"), json=body)
+        assert answer.status_code == 202, answer.text
+        house.work()
+
+
+def test_no_events_are_refused_with_a_remedy_that_helps(house: House) -> None:
+    answer = house.ask("POST", "/v1/events", headers=house.key("write"), json={"events": []})
+
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("0 events: expected 1 to 10000")
+    assert "parts" not in answer.text
+
+
 @pytest.mark.parametrize(
     ("body", "detail"),
     [

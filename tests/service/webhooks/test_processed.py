@@ -228,3 +228,32 @@ def test_terms_hash_people_alike_in_imports_and_webhooks() -> None:
     terms = Terms(mapping="hubspot", person_key=lambda: KEY)
 
     assert terms.person(" Ada@Example.com") == terms.person("ada@example.com")
+
+
+def test_a_change_that_tells_a_backdated_opening_again_says_nothing_of_it(
+    database: Database,
+) -> None:
+    data = {"id": 9, "stage_id": 1, "status": "open", "add_time": START.isoformat()}
+    entered, moved = ((START + timedelta(days=day)).isoformat() for day in (5, 7))
+    told = [
+        pipedrive_message("create", data, timestamp=entered),
+        pipedrive_message(
+            "change", data | {"stage_id": 2, "update_time": moved}, {"stage_id": 1}, id="2"
+        ),
+    ]
+    for each in told:
+        processed(database, [delivery(each, "pipedrive")])
+
+    with database.reading() as connection:
+        notes = [note for each in inbox.listed(connection, "done") for note in each.notes]
+        [opening] = [e for e in events.of_deal(connection, "9") if e.kind == "deal_opened"]
+    assert notes == []
+    assert opening.known_at == START + timedelta(days=5)
+
+
+def test_a_delivery_of_no_own_events_is_done(database: Database) -> None:
+    processed(database, [delivery(body, "standard") for body in ([], {"events": []})])
+
+    with database.reading() as connection:
+        assert inbox.listed(connection, "failed") == []
+        assert [each.events for each in inbox.listed(connection, "done")] == [0, 0]
