@@ -111,12 +111,13 @@ def edge_weights(
 
 def _refuse(edges: FloatArray, asked: FloatArray, as_of_us: ArrayLike | None) -> None:
     bad = ~((asked > 0.0) & (asked <= edges[-1]))
-    first = int(np.flatnonzero(bad.ravel())[0])
-    day = float(asked.ravel()[first])
+    spots = np.flatnonzero(bad.ravel())
+    worst = int(spots[np.argmax(asked.ravel()[spots])])  # the furthest: what was asked, not a step
+    day = float(asked.ravel()[worst])
     furthest = f"{edges[-1]:g} days"
     if as_of_us is not None:
         times = np.broadcast_to(np.asarray(as_of_us, dtype=np.int64), asked.shape)
-        last_us = int(times.ravel()[first]) + int(edges[-1] * DAY_US)
+        last_us = int(times.ravel()[worst]) + int(edges[-1] * DAY_US)
         furthest += f", until {(EPOCH + timedelta(microseconds=last_us)).date()}"
     if as_of_us is None:
         remedy = "ask for days above 0"

@@ -222,7 +222,7 @@ def _bare(deal: Deal) -> DealRow:
         new_flares=frozenset(),
         gates=(),
         update_days=None,
-        quality="no model",
+        quality="no probability",
         findings=(),
     )
 

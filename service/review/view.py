@@ -131,6 +131,11 @@ class Review:
     pages: dict[str, DealPage] = field(default_factory=dict)
 
     @property
+    def told_flares(self) -> Sequence[DealRow]:
+        """The flared deals that have a card; one that has no number is not in `pages`."""
+        return self.flared[:MOST_FLARED]
+
+    @property
     def model_age_days(self) -> float | None:
         """Since the model's cut-off."""
         if self.scorer is None:
@@ -180,7 +185,7 @@ def laid_open(gathered: Gathered, review: Review, of_deal: OfDeal) -> Review:
         Answers a deal's events.
     """
     pages = {}
-    for row in review.flared[:MOST_FLARED]:
+    for row in review.told_flares:
         page = page_of(gathered, row, of_deal(row.deal.deal_id))
         if page is not None:
             pages[row.deal.deal_id] = page

@@ -296,13 +296,26 @@ def test_without_a_model_the_page_says_how_to_get_one(events: Path) -> None:
     assert all(row.probability is None for row in found.rows)
 
 
+def test_a_flared_deal_without_a_number_is_told_with_its_reason(
+    events: Path, small_artifact: Path
+) -> None:
+    found = reviewed(events, small_artifact, asked())
+    row = replace(found.flared[0], probability=None, model_probability=None, quality="too new")
+
+    shown = page(replace(found, flared=[row], pages={}))
+
+    assert "The first 0" not in shown
+    assert "no number: too new" in shown
+    assert row.flares[0].phrase[1:] in unescape(shown)
+
+
 def test_a_quarter_that_is_over_shows_what_it_came_to(events: Path, small_artifact: Path) -> None:
     found = reviewed(events, small_artifact, asked(close_by=date(2025, 12, 31)))
 
     shown = page(found)
     assert "The quarter ended on 2025-12-31" in shown
     assert "The quarter is over: its deals have come to what stands above." in shown
-    assert "Without a model" not in shown
+    assert "Without probabilities" not in shown
     assert found.money[0].outlook.won > 0
 
 
